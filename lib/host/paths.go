@@ -1,0 +1,55 @@
+package host
+
+import "path/filepath"
+
+// Paths are the places where iwx keeps things on a server. This is the only
+// spelling of them.
+type Paths struct {
+	Root string // "" in production, else the directory that stands for "/"
+
+	Config     string // settings, iwx.toml(5)
+	Lib        string // 0700, all that must survive a restart
+	State      string // SQLite state, 0600
+	PKI        string // 0700, keys and certificates
+	Attempts   string // 0700, one directory for each command being replayed
+	Backups    string // 0700, where a backup without a path of its own goes
+	Run        string // 0700, gone after a boot
+	Wake       string // datagram socket of the daemon
+	DaemonLock string // held by the one daemon of this server
+
+	MachineID string // machine-id(5)
+	Hostname  string // hostname(5)
+	OSRelease string // os-release(5)
+	Passwd    string // passwd(5)
+}
+
+// At returns the paths below root. "" and "/" both mean the server itself.
+// Nothing is read or created.
+func At(root string) Paths {
+	if root == "/" {
+		root = ""
+	}
+	at := func(elem ...string) string {
+		return filepath.Join(append([]string{root, "/"}, elem...)...)
+	}
+	return Paths{
+		Root:       root,
+		Config:     at("etc/iwx/iwx.toml"),
+		Lib:        at("var/lib/iwx"),
+		State:      at("var/lib/iwx/state.db"),
+		PKI:        at("var/lib/iwx/pki"),
+		Attempts:   at("var/lib/iwx/attempts"),
+		Backups:    at("var/lib/iwx/backups"),
+		Run:        at("run/iwx"),
+		Wake:       at("run/iwx/wake"),
+		DaemonLock: at("run/iwx/queued.lock"),
+		MachineID:  at("etc/machine-id"),
+		Hostname:   at("etc/hostname"),
+		OSRelease:  at("etc/os-release"),
+		Passwd:     at("etc/passwd"),
+	}
+}
+
+// Own reports whether the paths lie below a root directory of their own, where
+// identity and addresses are given and nothing outside the root is touched.
+func (p Paths) Own() bool { return p.Root != "" }
