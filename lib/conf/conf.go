@@ -1,0 +1,163 @@
+// Package conf is the settings file, iwx.toml(5): every key with its type,
+// range, default and description, held once, in the tags of the structs below.
+// The default file, the checks and the list that the manual page is tested
+// against are derived from them.
+//
+// The file is strict TOML (toml.io, v1.0). An unknown key is an error, since a
+// mistyped one would otherwise be a setting that silently does nothing.
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"iwx/lib/fault"
+)
+
+// Config is the whole settings file. A zero Config is not usable: take one from
+// Default, Parse or Load.
+type Config struct {
+	Cluster Cluster `toml:"cluster" doc:"How the servers of the cluster reach each other."`
+	Queue   Queue   `toml:"queue" doc:"The command queue, iwx-queue(8)."`
+	Log     Log     `toml:"log" doc:"What iwx-queued(8) writes to the journal."`
+}
+
+// Cluster is the [cluster] table.
+type Cluster struct {
+	Port int `toml:"port" default:"2480" min:"1" max:"65535" doc:"TCP port of the manager's API on the quorum IP. The same on every server of a cluster."`
+}
+
+// Queue is the [queue] table.
+type Queue struct {
+	RetryInterval time.Duration `toml:"retry_interval" default:"5m" min:"1s" max:"24h" doc:"How long a node waits before it tries a failed command again. A tenth is added or taken at random."`
+	HistoryDays   int           `toml:"history_days" default:"30" min:"1" max:"3650" doc:"Days that finished attempts are kept. What is pending is never removed."`
+	HistoryMax    int           `toml:"history_max" default:"10000" min:"1" max:"10000000" doc:"Finished attempts that are kept for each node, the newest ones."`
+	Timeout       time.Duration `toml:"timeout" default:"1h" min:"0" max:"30d" doc:"How long a cascaded command may run when it was queued without a timeout of its own. 0 sets no limit."`
+	PollWait      time.Duration `toml:"poll_wait" default:"50s" min:"1s" max:"10m" doc:"How long the manager holds a node's poll open when there is nothing to tell. Firewalls that drop idle connections sooner need less."`
+	Lint          bool          `toml:"lint" default:"true" doc:"Ask before queueing a command that is known to do harm when every node runs it."`
+}
+
+// Log is the [log] table.
+type Log struct {
+	Level string `toml:"level" default:"info" enum:"debug,info,warn,error" doc:"The least important messages that are written."`
+}
+
+// Path is where the settings of the server under root are.
+func Path(root string) string {
+	return filepath.Join("/", root, "etc", "iwx", "iwx.toml")
+}
+
+// Default returns the settings of an empty file.
+func Default() Config {
+	var c Config
+	for _, k := range keys(&c) {
+		v, what := k.read(k.fromTag(k.Default))
+		if what != "" { // a default outside its own range; the tests read all of them
+			panic(k.Name + ": " + what)
+		}
+		k.field.Set(v)
+	}
+	return c
+}
+
+// Load reads the settings at path; a missing file is an empty one. All faults
+// of the file come in one Faults error, exit code 2.
+func Load(path string) (Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Config{}, fault.WithCode(err, fault.Usage)
+	}
+	return Parse(path, data)
+}
+
+// Parse reads settings from data; file is its name in messages. Errors are as
+// with Load.
+func Parse(file string, data []byte) (Config, error) {
+	c := Default()
+	if faults := decode(&c, file, data); len(faults) > 0 {
+		return Config{}, fault.Hint(fault.WithCode(faults, fault.Usage), "the keys are in iwx.toml(5); edit %s", file)
+	}
+	return c, nil
+}
+
+// Fault is one thing that is wrong with a settings file.
+type Fault struct {
+	File string
+	Line int    // from 1; 0 when not known
+	Key  string // dotted, "queue.timeout"; "" for a fault of the syntax
+	What string
+}
+
+// String returns "FILE:LINE: KEY: what".
+func (f Fault) String() string {
+	var b strings.Builder
+	b.WriteString(f.File)
+	if f.Line > 0 {
+		fmt.Fprintf(&b, ":%d", f.Line)
+	}
+	b.WriteString(": ")
+	if f.Key != "" {
+		b.WriteString(f.Key + ": ")
+	}
+	return b.String() + f.What
+}
+
+// Faults is everything that is wrong with a settings file, in the order of its
+// lines.
+type Faults []Fault
+
+// Error returns one fault per line.
+func (f Faults) Error() string {
+	lines := make([]string, len(f))
+	for i, one := range f {
+		lines[i] = one.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Key describes one key of the file.
+type Key struct {
+	Name    string // dotted, "queue.timeout"
+	Type    string // "integer", "duration", "boolean" or "string"
+	Default string // as written in the file, quotes included
+	Range   string // "1..65535", "1s..24h", "debug, info, warn or error", or ""
+	Doc     string // whole sentences
+
+	field    reflect.Value
+	tag      reflect.StructTag
+	tableDoc string
+}
+
+// Keys returns every key, in the order of the default file.
+func Keys() []Key {
+	var c Config
+	return keys(&c)
+}
+
+// keys walks the tables of c; the fields of the keys are those of c.
+func keys(c *Config) []Key {
+	var list []Key
+	tables := reflect.ValueOf(c).Elem()
+	for table, value := range tables.Fields() {
+		for field, v := range value.Fields() {
+			k := Key{
+				Name:     table.Tag.Get("toml") + "." + field.Tag.Get("toml"),
+				Doc:      field.Tag.Get("doc"),
+				field:    v,
+				tag:      field.Tag,
+				tableDoc: table.Tag.Get("doc"),
+			}
+			k.Type = k.typeName()
+			k.Default = k.quoted(field.Tag.Get("default"))
+			k.Range = k.rangeText()
+			list = append(list, k)
+		}
+	}
+	return list
+}
