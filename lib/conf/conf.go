@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"time"
@@ -46,11 +45,6 @@ type Queue struct {
 // Log is the [log] table.
 type Log struct {
 	Level string `toml:"level" default:"info" enum:"debug,info,warn,error" doc:"The least important messages that are written."`
-}
-
-// Path is where the settings of the server under root are.
-func Path(root string) string {
-	return filepath.Join("/", root, "etc", "iwx", "iwx.toml")
 }
 
 // Default returns the settings of an empty file.

@@ -1,0 +1,257 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
+
+	"iwx/lib/fault"
+)
+
+// Output is embedded by verbs that print a table or a record.
+type Output struct {
+	NoHeader bool     `short:"H" help:"For scripts: no header, columns separated by one tab."`
+	Columns  []string `short:"o" placeholder:"COLUMN,..." help:"Print only these columns, in this order."`
+	Exact    bool     `short:"p" help:"Print exact numbers and RFC 3339 times."`
+	JSON     bool     `name:"json" help:"Print JSON."`
+}
+
+// Human reports whether a person is to read the output: the verdict and other
+// prose belong only there.
+func (o Output) Human() bool { return !o.NoHeader && !o.JSON }
+
+// Column is one column of a table whose rows are T.
+type Column[T any] struct {
+	Name   string      // for -o, and the field's name in JSON: "last_seen"
+	Head   string      // above the column; "" takes the name, in capitals
+	Value  func(T) any // see the types of this package for what is shown how
+	Detail bool        // in a table only where -o asks; always in records and JSON
+	Cut    bool        // shortened where the terminal is too narrow
+}
+
+// Table says what there is to know about a kind of thing, once, for people, for
+// -H, for -o and for JSON.
+//
+// JSON is one object: "version", which is 1 and rises when a field changes its
+// meaning or goes, and the rows under Plural or the record under Singular.
+type Table[T any] struct {
+	Singular, Plural string // "node", "nodes"
+	Columns          []Column[T]
+}
+
+// Write prints rows. Of no rows it prints nothing but an empty list in JSON,
+// and a word about it on a terminal.
+func (t Table[T]) Write(c *Context, o Output, rows []T) error {
+	columns, err := t.choose(o, false)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	switch {
+	case o.JSON:
+		err = t.writeJSON(&b, columns, rows)
+	case o.NoHeader:
+		for _, row := range rows {
+			b.WriteString(tabbed(c, o, columns, row))
+		}
+	case len(rows) == 0:
+		if c.IsTerminal(c.Stdout) {
+			c.Notef("no %s", t.Plural)
+		}
+	default:
+		err = writeTable(&b, c, o, columns, rows)
+	}
+	if err == nil {
+		_, err = c.Stdout.Write(b.Bytes())
+	}
+	return err
+}
+
+// choose returns the columns that o asks for; record says that all are shown
+// when it asks for none.
+func (t Table[T]) choose(o Output, record bool) ([]Column[T], error) {
+	var chosen []Column[T]
+	for _, name := range o.Columns {
+		i := slices.IndexFunc(t.Columns, func(col Column[T]) bool { return col.Name == name })
+		if i < 0 {
+			return nil, fault.Hint(fault.New(fault.Usage, "unknown column %q", name), "columns: %s", strings.Join(t.names(), ","))
+		}
+		chosen = append(chosen, t.Columns[i])
+	}
+	if chosen != nil {
+		return chosen, nil
+	}
+	for _, col := range t.Columns {
+		if record || o.JSON || !col.Detail {
+			chosen = append(chosen, col)
+		}
+	}
+	return chosen, nil
+}
+
+func (t Table[T]) names() []string {
+	var names []string
+	for _, col := range t.Columns {
+		names = append(names, col.Name)
+	}
+	return names
+}
+
+// cell is one value as text. In a person's table "-" stands for nothing, so
+// that columns stay apart; scripts get it too, since read(1) of the shell joins
+// neighbouring tabs.
+func cell[T any](c *Context, o Output, col Column[T], row T) string {
+	v := col.Value(row)
+	text := plain(v, c.Now())
+	if o.Exact {
+		text = exact(v)
+	}
+	if _, block := v.(Text); block && !o.NoHeader {
+		text, _, _ = strings.Cut(text, "\n")
+	}
+	if text == "" {
+		return "-"
+	}
+	return escape(text, o.NoHeader)
+}
+
+func tabbed[T any](c *Context, o Output, columns []Column[T], row T) string {
+	cells := make([]string, len(columns))
+	for i, col := range columns {
+		cells[i] = cell(c, o, col, row)
+	}
+	return strings.Join(cells, "\t") + "\n"
+}
+
+func (t Table[T]) writeJSON(b *bytes.Buffer, columns []Column[T], rows []T) error {
+	fmt.Fprintf(b, `{"version":1,%q:[`, t.Plural)
+	for i, row := range rows {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('\n')
+		if err := writeObject(b, columns, row); err != nil {
+			return err
+		}
+	}
+	b.WriteString("\n]}\n")
+	return nil
+}
+
+// writeObject writes the fields in the order of the columns.
+func writeObject[T any](b *bytes.Buffer, columns []Column[T], row T) error {
+	b.WriteByte('{')
+	for i, col := range columns {
+		value, err := encode(col.Value(row))
+		if err != nil {
+			return fmt.Errorf("column %s: %w", col.Name, err)
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(b, "%q:%s", col.Name, value)
+	}
+	b.WriteByte('}')
+	return nil
+}
+
+func (col Column[T]) head() string {
+	if col.Head != "" {
+		return col.Head
+	}
+	return strings.ToUpper(strings.ReplaceAll(col.Name, "_", " "))
+}
+
+// writeTable draws the table for people: no lines, two spaces between columns.
+func writeTable[T any](b *bytes.Buffer, c *Context, o Output, columns []Column[T], rows []T) error {
+	heads := make([]string, len(columns))
+	cells := make([][]string, len(rows))
+	for i, col := range columns {
+		heads[i] = col.head()
+		for j, row := range rows {
+			cells[j] = append(cells[j], cell(c, o, col, row))
+		}
+	}
+	narrow(columns, heads, cells, c.Width())
+	for i, col := range columns {
+		for j, row := range rows {
+			if mark, ok := col.Value(row).(Mark); ok {
+				cells[j][i] = c.Paint(mark.Level, cells[j][i])
+			}
+		}
+	}
+	return draw(b, heads, cells)
+}
+
+// narrow cuts the columns that may be cut, so that lines fit on a terminal of
+// this width; 0 is no terminal, and nothing is cut.
+func narrow[T any](columns []Column[T], heads []string, cells [][]string, width int) {
+	const least = 12 // below this a cut text says nothing
+	if width == 0 {
+		return
+	}
+	widths := make([]int, len(columns))
+	total := 2 * (len(columns) - 1)
+	for i, head := range heads {
+		widths[i] = utf8.RuneCountInString(head)
+		for _, row := range cells {
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+		total += widths[i]
+	}
+	for i, col := range columns {
+		if !col.Cut || total <= width {
+			continue
+		}
+		room := max(widths[i]-(total-width), least)
+		total -= max(widths[i]-room, 0)
+		for _, row := range cells {
+			row[i] = cut(row[i], room)
+		}
+	}
+}
+
+// draw lays out the cells with tablewriter and trims the spaces it leaves at
+// the ends of lines.
+func draw(b *bytes.Buffer, heads []string, cells [][]string) error {
+	var drawn bytes.Buffer
+	table := tablewriter.NewTable(&drawn,
+		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
+			Borders: tw.BorderNone,
+			Settings: tw.Settings{
+				Lines:      tw.LinesNone,
+				Separators: tw.SeparatorsNone,
+			},
+		})),
+		tablewriter.WithConfig(tablewriter.Config{
+			Header: tw.CellConfig{
+				Formatting: tw.CellFormatting{AutoFormat: tw.Off, AutoWrap: tw.WrapNone},
+				Alignment:  tw.CellAlignment{Global: tw.AlignLeft},
+				Padding:    tw.CellPadding{Global: tw.Padding{Right: "  ", Overwrite: true}},
+			},
+			Row: tw.CellConfig{
+				Formatting: tw.CellFormatting{AutoWrap: tw.WrapNone},
+				Alignment:  tw.CellAlignment{Global: tw.AlignLeft},
+				Padding:    tw.CellPadding{Global: tw.Padding{Right: "  ", Overwrite: true}},
+			},
+			Behavior: tw.Behavior{TrimSpace: tw.Off},
+		}),
+	)
+	table.Header(heads)
+	if err := table.Bulk(cells); err != nil {
+		return fmt.Errorf("table: %w", err)
+	}
+	if err := table.Render(); err != nil {
+		return fmt.Errorf("table: %w", err)
+	}
+	for line := range strings.Lines(drawn.String()) {
+		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	return nil
+}

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTable(t *testing.T) {
+	tests := map[string]string{
+		"list": `NAME  STATE    POS  LAST SEEN  TOOK   SIZE  ERROR
+web1  current  12   3m         3m12s  1.5K  -
+web2  halted   9    in 1m      250ms  0     E: tab\there\nand\more \x1b[31m \xff
+`,
+		"list -H":                  "web1\tcurrent\t12\t3m\t3m12s\t1.5K\t-\nweb2\thalted\t9\tin 1m\t250ms\t0\tE: tab\\there\\nand\\\\more \\x1b[31m \\xff\n",
+		"list -Hp":                 "web1\tcurrent\t12\t2026-03-04T05:03:07.000Z\t192\t1536\t-\nweb2\thalted\t9\t2026-03-04T05:07:07.000Z\t0.25\t0\tE: tab\\there\\nand\\\\more \\x1b[31m \\xff\n",
+		"list -H -o tags,name":     "-\tweb1\na,b\tweb2\n",
+		"list -o output -o name":   "OUTPUT  NAME\n-       web1\none     web2\n",
+		"list --empty":             "",
+		"list --empty -H":          "",
+		"list --empty --json":      "{\"version\":1,\"nodes\":[\n]}\n",
+		"list --json -o name,took": "{\"version\":1,\"nodes\":[\n{\"name\":\"web1\",\"took\":192},\n{\"name\":\"web2\",\"took\":0.25}\n]}\n",
+	}
+	for args, want := range tests {
+		t.Run(args, func(t *testing.T) {
+			code, stdout, stderr := runSample(strings.Fields(args)...)
+			if code != 0 || stderr != "" {
+				t.Errorf("exit code %d, stderr %s", code, stderr)
+			}
+			check(t, "stdout", stdout, want)
+		})
+	}
+}
+
+func TestJSONOfEveryColumn(t *testing.T) {
+	_, stdout, _ := runSample("list", "--json")
+	var got struct {
+		Version int
+		Nodes   []map[string]any
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+		t.Fatalf("%v in %s", err, stdout)
+	}
+	want := map[string]any{
+		"name": "web1", "state": "current", "position": "12", "last_seen": "2026-03-04T05:03:07.000Z", "took": 192.0,
+		"size": 1536.0, "tags": []any{}, "error": "", "output": "",
+	}
+	a, _ := json.Marshal(got.Nodes[0])
+	b, _ := json.Marshal(want)
+	if got.Version != 1 || len(got.Nodes) != 2 || string(a) != string(b) {
+		t.Errorf("got %s", stdout)
+	}
+}
+
+func sampleContext(w io.Writer) *Context {
+	return &Context{
+		Context: nil, Tool: "sample", Stdout: w, Stderr: w,
+		Now:    func() time.Time { return sampleNow },
+		Getenv: func(string) string { return "" },
+	}
+}
+
+func TestRecord(t *testing.T) {
+	tests := []struct {
+		name string
+		o    Output
+		want string
+	}{
+		{"people", Output{}, `web2 is halted
+name       web2
+state      halted
+pos        9
+last seen  in 1m
+took       250ms
+size       0
+tags       a,b
+error      E: tab\there\nand\more \x1b[31m \xff
+output
+    one
+    two\x07
+`},
+		{"chosen", Output{Columns: []string{"state"}}, "web2 is halted\nstate  halted\n"},
+		{"script", Output{NoHeader: true, Columns: []string{"state", "output"}}, "halted\tone\\ntwo\\x07\\n\n"},
+		{"json", Output{JSON: true, Columns: []string{"position", "output"}}, "{\"version\":1,\"node\":{\"position\":\"9\",\"output\":\"one\\ntwo\\u0007\\n\"}}\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := nodeTable().Show(sampleContext(&b), tt.o, "web2 is halted", sampleNodes()[1]); err != nil {
+				t.Fatal(err)
+			}
+			check(t, "record", b.String(), tt.want)
+		})
+	}
+}
+
+func TestFeed(t *testing.T) {
+	tests := []struct {
+		name string
+		o    Output
+		want string
+	}{
+		{"people", Output{Columns: []string{"state", "name"}}, "STATE  NAME\ncurrent  web1\nhalted   web2\n"},
+		{"script", Output{NoHeader: true, Columns: []string{"state", "name"}}, "current\tweb1\nhalted\tweb2\n"},
+		{"json", Output{JSON: true, Columns: []string{"name"}}, "{\"version\":1,\"node\":{\"name\":\"web1\"}}\n{\"version\":1,\"node\":{\"name\":\"web2\"}}\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var b bytes.Buffer
+			feed, err := nodeTable().Feed(sampleContext(&b), tt.o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range sampleNodes() {
+				if err := feed(n); err != nil {
+					t.Fatal(err)
+				}
+			}
+			check(t, "feed", b.String(), tt.want)
+		})
+	}
+	if _, err := nodeTable().Feed(sampleContext(io.Discard), Output{Columns: []string{"nope"}}); err == nil {
+		t.Error("an unknown column was accepted")
+	}
+}
+
+func TestNarrowCutsOnlyWhatMayBe(t *testing.T) {
+	columns := []Column[node]{{Name: "a"}, {Name: "b", Cut: true}}
+	for width, want := range map[int]string{0: "0123456789012345678901234", 40: "0123456789012345678901234", 30: "01234567890123456…", 5: "01234567890…"} {
+		cells := [][]string{{"0123456789", "0123456789012345678901234"}}
+		narrow(columns, []string{"A", "B"}, cells, width)
+		if cells[0][1] != want || cells[0][0] != "0123456789" {
+			t.Errorf("width %d: %q", width, cells[0])
+		}
+	}
+}
+
+func TestSpans(t *testing.T) {
+	tests := []struct {
+		d             time.Duration
+		age, duration string
+	}{
+		{0, "0s", "0ms"},
+		{2300 * time.Millisecond, "2s", "2.3s"},
+		{59 * time.Second, "59s", "59s"},
+		{192 * time.Second, "3m", "3m12s"},
+		{2 * time.Hour, "2h", "2h"},
+		{47*time.Hour + 59*time.Minute, "47h", "1d23h"},
+		{53 * time.Hour, "2d", "2d5h"},
+	}
+	for _, tt := range tests {
+		if Age(tt.d) != tt.age || Duration(tt.d) != tt.duration {
+			t.Errorf("%v: age %s, duration %s", tt.d, Age(tt.d), Duration(tt.d))
+		}
+	}
+	if Duration(-90*time.Second) != "-1m30s" {
+		t.Error(Duration(-90 * time.Second))
+	}
+}
+
+func TestSize(t *testing.T) {
+	for n, want := range map[int64]string{0: "0", 1023: "1023", 1024: "1K", 1536: "1.5K", 64 << 20: "64M", 1<<63 - 1: "8E", -2048: "-2K"} {
+		if got := Size(n); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+}
+
+func TestValues(t *testing.T) {
+	type word string
+	at := sampleNow.Add(-50 * time.Hour)
+	tests := []struct {
+		v                  any
+		plain, exact, json string
+	}{
+		{nil, "", "", "null"},
+		{time.Time{}, "", "", "null"},
+		{Date{}, "", "", "null"},
+		{at, "2d", "2026-03-02T03:06:07.000Z", `"2026-03-02T03:06:07.000Z"`},
+		{Date(at), at.Local().Format(time.DateTime), "2026-03-02T03:06:07.000Z", `"2026-03-02T03:06:07.000Z"`},
+		{true, "yes", "yes", "true"},
+		{false, "no", "no", "false"},
+		{word("halted"), "halted", "halted", `"halted"`},
+		{time.March, "March", "March", `"March"`},
+		{ID(1 << 60), "1152921504606846976", "1152921504606846976", `"1152921504606846976"`},
+		{"a > b & c", "a > b & c", "a > b & c", `"a > b & c"`},
+	}
+	for _, tt := range tests {
+		js, err := encode(tt.v)
+		if plain(tt.v, sampleNow) != tt.plain || exact(tt.v) != tt.exact || string(js) != tt.json || err != nil {
+			t.Errorf("%v: %s, %s, %s, %v", tt.v, plain(tt.v, sampleNow), exact(tt.v), js, err)
+		}
+	}
+}
