@@ -1,0 +1,178 @@
+// Package cluster is membership: what a manager knows of its nodes, what the
+// two say to each other, and the rules by which a manager admits, answers and
+// refuses them.
+//
+// It is not the transport (package api) and not the storage (package state):
+// it asks for the few operations that it needs through Store.
+package cluster
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net/netip"
+	"regexp"
+	"time"
+
+	"iwx/lib/fault"
+	"iwx/lib/host"
+)
+
+// Role is what a server is in its cluster.
+type Role string
+
+// The roles.
+const (
+	RoleManager Role = "manager"
+	RoleNode    Role = "node"
+)
+
+// Identity is what setup made of this server.
+type Identity struct {
+	Role        Role
+	ClusterID   string // 16 hexadecimal digits, never changes
+	ClusterName string
+	NodeID      string         // with RoleNode
+	Name        string         // this server's name in the cluster
+	MachineID   string         // as it was at setup
+	Manager     netip.AddrPort // where the API is: quorum IP and port
+	Address     netip.Addr     // this server's own address, not the quorum IP
+	LogKey      []byte         // Ed25519 public key that signs the log's head
+	Start       uint64         // with RoleNode: the first entry that is its own
+	Recovery    string         // with RoleManager: age recipient of backups
+	SetupAt     time.Time
+}
+
+// Paths of the manager's API. The part after /v1/ is the verb.
+const (
+	PathCA     = "/v1/ca"
+	PathJoin   = "/v1/join"
+	PathHello  = "/v1/hello"
+	PathPoll   = "/v1/poll"
+	PathReport = "/v1/report"
+	PathRenew  = "/v1/renew"
+	PathLeave  = "/v1/leave"
+)
+
+// NewID returns a random id of 16 hexadecimal digits, for clusters and nodes.
+func NewID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand.Read
+	return hex.EncodeToString(b[:])
+}
+
+// namePattern is a host name label (RFC 1123 §2.1) or several with dots
+// between, in lower case.
+var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+
+// CheckName tells whether a node or cluster may bear the name.
+func CheckName(name string) error {
+	if len(name) > 253 || !namePattern.MatchString(name) {
+		return fault.New(fault.Usage, "name %q is not a host name: lower-case letters, digits, - and . (RFC 1123)", name)
+	}
+	return nil
+}
+
+// Membership says whether a node still belongs.
+type Membership string
+
+// The memberships.
+const (
+	Member  Membership = "member"
+	Left    Membership = "left"    // its own reset took it out
+	Deleted Membership = "deleted" // the manager took it out
+)
+
+// Node is a node as the manager knows it.
+type Node struct {
+	ID          string
+	Name        string
+	Membership  Membership
+	Address     netip.Addr
+	MachineID   string
+	Facts       host.Facts
+	CertSerial  string // hexadecimal, of the certificate last signed
+	CertExpires time.Time
+	Start       uint64 // the first entry that is its own, beside the baseline
+	JoinedAt    time.Time
+	EndedAt     time.Time // when it left or was deleted
+	EndedBy     string
+
+	LastSeen    time.Time // the last request; zero: never
+	SilentSince time.Time // not zero: unreachable since then
+	Refused     string    // why another server using its certificate was refused, and when; "" for none
+	Status      Status    // as it last reported
+
+	Paused   bool // standing orders, told in every poll's answer
+	Retry    uint64
+	RetrySeq uint64
+}
+
+// WordUnreachable is the word for a node that does not poll.
+const WordUnreachable = "unreachable"
+
+// Word returns the state of the node's queue in one of the suite's words.
+func (n *Node) Word() string {
+	switch {
+	case n.Membership != Member:
+		return string(n.Membership)
+	case n.LastSeen.IsZero(), !n.SilentSince.IsZero():
+		return WordUnreachable
+	case n.Status.Word == "":
+		return WordUnreachable
+	}
+	return n.Status.Word
+}
+
+// Settled reports whether the node is done with the entry.
+func (n *Node) Settled(seq uint64) bool { return n.Status.Done >= seq }
+
+// Token is an invitation to join, as the manager stores it.
+type Token struct {
+	ID        string
+	Name      string // of the node to be
+	Hash      []byte // of the secret, which is not stored
+	Address   netip.Addr
+	Baseline  bool
+	From      From
+	Rejoin    string // the id of the member whose place is taken again
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	RevokedAt time.Time
+	UsedAt    time.Time
+	UsedBy    string // the address that used it
+	KeyHash   []byte // SHA-256 of the public key that used it
+	NodeID    string // what came of it
+}
+
+// From says where a new node starts in the log.
+type From string
+
+// Where a node can start.
+const (
+	FromNow       From = "now"       // the baseline, then what is queued from now on
+	FromBeginning From = "beginning" // everything that is still in the log
+)
+
+// Word returns the token's state: "used", "revoked", "expired" or "open".
+func (t *Token) Word(now time.Time) string {
+	switch {
+	case !t.UsedAt.IsZero():
+		return "used"
+	case !t.RevokedAt.IsZero():
+		return "revoked"
+	case now.After(t.ExpiresAt):
+		return "expired"
+	}
+	return "open"
+}
+
+// Roster is what the manager's daemon keeps in memory of a node.
+type Roster struct {
+	ID         string
+	Name       string
+	Membership Membership
+	Start      uint64
+	EndedAt    time.Time
+	EndedBy    string
+	Orders     Orders // Paused and Retry only
+}

@@ -1,0 +1,259 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+
+	"iwx/lib/attempt"
+	"iwx/lib/host"
+	"iwx/lib/preflight"
+	"iwx/lib/queue"
+)
+
+// The messages below are the bodies of the API, in JSON. Times are integers,
+// unix milliseconds; hashes and bodies are base64. A field is only ever added,
+// so that a manager and a node of neighbouring versions understand each other.
+
+// Status is how a node's queue is doing, sent with every poll and report.
+type Status struct {
+	Word    string   `json:"word"`
+	Epoch   uint64   `json:"epoch"`
+	Done    uint64   `json:"done"` // every entry up to this one is settled
+	Head    uint64   `json:"head"` // every entry up to this one is received
+	Paused  bool     `json:"paused,omitempty"`
+	Blocked *Blocked `json:"blocked,omitempty"`
+	Running uint64   `json:"running,omitempty"` // the entry under way
+	Version string   `json:"version,omitempty"`
+	Mode    string   `json:"mode,omitempty"` // how commands are contained, see package attempt
+}
+
+// Blocked is the entry that a node halts at.
+type Blocked struct {
+	Epoch        uint64 `json:"epoch"`
+	Seq          uint64 `json:"seq"`
+	Attempts     int    `json:"attempts"`
+	Code         int    `json:"code"`
+	Error        string `json:"error"` // the first line of it
+	WillNotHeal  bool   `json:"will_not_heal,omitempty"`
+	FirstFailure int64  `json:"first_failure"`
+	RetryAt      int64  `json:"retry_at,omitempty"` // 0: no retry by itself
+}
+
+// Output is what a command wrote.
+type Output = attempt.Output
+
+// The outcomes of an attempt, as they are stored and shown.
+const (
+	OutcomeDone    = "done"
+	OutcomeFailed  = "failed"
+	OutcomeTimeout = "timed out"
+	OutcomeUnknown = "unknown"
+)
+
+// Attempt is one try of one entry on one node. Ended is zero while it runs.
+type Attempt struct {
+	Epoch    uint64 `json:"epoch"`
+	Seq      uint64 `json:"seq"`
+	Attempt  int    `json:"attempt"`
+	Started  int64  `json:"started"`
+	Ended    int64  `json:"ended,omitempty"`
+	Duration int64  `json:"duration_us,omitempty"` // microseconds, monotonic
+	Outcome  string `json:"outcome,omitempty"`
+	Code     int    `json:"code,omitempty"`
+	Signal   string `json:"signal,omitempty"`
+	Error    string `json:"error,omitempty"` // why it could not be run, from the shim
+	Stdout   Output `json:"stdout"`
+	Stderr   Output `json:"stderr"`
+}
+
+// PollRequest asks for what follows Head. It is held open until there is
+// something, the standing orders differ from the ones that the node tells, or
+// Wait has passed.
+type PollRequest struct {
+	Instance string   `json:"instance"` // random, one for each run of the daemon
+	Version  string   `json:"version"`
+	Boot     string   `json:"boot"`
+	Position Position `json:"position"` // of the last received record
+	Status   Status   `json:"status"`
+	Orders   Orders   `json:"orders"` // as the node last heard them
+	Wait     int64    `json:"wait_ms"`
+}
+
+// Position is queue.Position on the wire.
+type Position struct {
+	Epoch uint64 `json:"epoch"`
+	Seq   uint64 `json:"seq"`
+	Hash  []byte `json:"hash"`
+}
+
+// WirePosition returns p as it travels.
+func WirePosition(p queue.Position) Position {
+	return Position{Epoch: p.Epoch, Seq: p.Seq, Hash: p.Hash[:]}
+}
+
+// Queue returns the position as the log knows it. A hash of the wrong length
+// comes out as one that matches nothing.
+func (p Position) Queue() queue.Position {
+	q := queue.Position{Epoch: p.Epoch, Seq: p.Seq}
+	if len(p.Hash) == len(q.Hash) {
+		copy(q.Hash[:], p.Hash)
+	}
+	return q
+}
+
+// Orders are the manager's standing orders to one node.
+type Orders struct {
+	Paused   bool   `json:"paused,omitempty"`
+	Retry    uint64 `json:"retry,omitempty"` // counts requests to retry
+	RetrySeq uint64 `json:"retry_seq,omitempty"`
+	Trouble  string `json:"trouble,omitempty"` // "diverged", "rewound", "needs resync"
+	Detail   string `json:"detail,omitempty"`  // the trouble in a sentence
+}
+
+// PollAnswer is what a poll gets.
+type PollAnswer struct {
+	Time   int64    `json:"time"` // the manager's clock
+	Head   uint64   `json:"head"` // of the manager's log
+	Orders Orders   `json:"orders"`
+	Page   []Record `json:"page,omitempty"`
+	Sig    []byte   `json:"sig,omitempty"`
+	More   bool     `json:"more,omitempty"`
+	Again  bool     `json:"again,omitempty"` // poll again at once, to show that you live
+}
+
+// Record is queue.Record on the wire.
+type Record struct {
+	Epoch   uint64 `json:"epoch"`
+	Seq     uint64 `json:"seq"`
+	Kind    uint8  `json:"kind"`
+	Targets []byte `json:"targets"`
+	Digest  []byte `json:"digest"`
+	Hash    []byte `json:"hash"`
+	Body    []byte `json:"body,omitempty"`
+	Erased  bool   `json:"erased,omitempty"`
+}
+
+// WirePage returns the records as they travel.
+func WirePage(records []queue.Record) []Record {
+	out := make([]Record, len(records))
+	for i := range records {
+		r := &records[i]
+		out[i] = Record{
+			Epoch: r.Epoch, Seq: r.Seq, Kind: uint8(r.Kind), Targets: r.Targets,
+			Digest: r.Digest[:], Hash: r.Hash[:], Body: r.Body, Erased: r.Erased,
+		}
+	}
+	return out
+}
+
+// QueuePage returns the page that an answer carries. Nothing in it has been
+// verified yet.
+func (a *PollAnswer) QueuePage() *queue.Page {
+	page := &queue.Page{Sig: a.Sig, More: a.More, Records: make([]queue.Record, len(a.Page))}
+	for i, w := range a.Page {
+		r := &page.Records[i]
+		r.Epoch, r.Seq, r.Kind = w.Epoch, w.Seq, queue.Kind(w.Kind)
+		r.Targets, r.Body, r.Erased = w.Targets, w.Body, w.Erased
+		copy(r.Digest[:], w.Digest)
+		copy(r.Hash[:], w.Hash)
+	}
+	return page
+}
+
+// Report tells the manager what came of attempts. Sending one twice is
+// harmless.
+type Report struct {
+	Instance string    `json:"instance"`
+	Status   Status    `json:"status"`
+	Attempts []Attempt `json:"attempts,omitempty"`
+}
+
+// CAAnswer is what anyone may ask for: the cluster's CA certificate, to be
+// compared with the pin in a token.
+type CAAnswer struct {
+	ClusterID string `json:"cluster_id"`
+	CA        string `json:"ca"` // PEM
+	Time      int64  `json:"time"`
+}
+
+// JoinRequest presents a token.
+type JoinRequest struct {
+	TokenID string     `json:"token_id"`
+	Secret  []byte     `json:"secret"`
+	CSR     string     `json:"csr"` // PEM; the same key asking again gets the same place
+	Facts   host.Facts `json:"facts"`
+	Version string     `json:"version"`
+	Time    int64      `json:"time"`             // the node's clock
+	Ignore  []string   `json:"ignore,omitempty"` // checks that the operator overrules
+}
+
+// JoinAnswer is a place in the cluster.
+type JoinAnswer struct {
+	NodeID      string            `json:"node_id"`
+	Name        string            `json:"name"`
+	ClusterID   string            `json:"cluster_id"`
+	ClusterName string            `json:"cluster_name"`
+	Certificate string            `json:"certificate"` // PEM
+	LogKey      []byte            `json:"log_key"`
+	Manager     string            `json:"manager"` // quorum IP and port
+	Start       uint64            `json:"start"`
+	Left        uint64            `json:"left"` // entries of the log that it will not replay
+	Checks      []preflight.Check `json:"checks"`
+	Again       bool              `json:"again"` // this key had joined already
+}
+
+// RenewRequest asks for a new certificate for a new key.
+type RenewRequest struct {
+	CSR string `json:"csr"` // PEM
+}
+
+// RenewAnswer carries it.
+type RenewAnswer struct {
+	Certificate string `json:"certificate"` // PEM
+}
+
+// Hello tells a node where it stands, without anything being changed.
+type Hello struct {
+	Cluster string `json:"cluster"`
+	Name    string `json:"name"` // the node's
+	Head    uint64 `json:"head"`
+	Orders  Orders `json:"orders"`
+	Time    int64  `json:"time"`
+}
+
+// Refusal is the body of every answer that is not 200, and the error that a
+// client returns for it.
+type Refusal struct {
+	Reason  string            `json:"reason"` // one of the words below
+	Message string            `json:"error"`  // a sentence for people
+	Hint    string            `json:"hint,omitempty"`
+	Checks  []preflight.Check `json:"checks,omitempty"` // with RefusedChecks
+}
+
+// Error returns the sentence for people.
+func (r *Refusal) Error() string { return r.Message }
+
+// Refuse returns a refusal with a hint, which may be empty.
+func Refuse(reason, hint, format string, args ...any) *Refusal {
+	return &Refusal{Reason: reason, Hint: hint, Message: fmt.Sprintf(format, args...)}
+}
+
+// Reasons of a refusal. They are stable: a node tells by them whether trying
+// again makes sense.
+const (
+	RefusedToken     = "token"     // malformed, unknown, expired, used or revoked
+	RefusedChecks    = "checks"    // the servers do not fit together
+	RefusedCert      = "cert"      // no certificate, or one that is not valid here
+	RefusedDeleted   = "deleted"   // the node was deleted, or has left
+	RefusedClone     = "clone"     // another server is using this certificate
+	RefusedLimit     = "limit"     // too many attempts to join
+	RefusedMalformed = "malformed" // the request cannot be read
+	RefusedFailed    = "failed"    // the manager could not do it
+)
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}

@@ -1,0 +1,126 @@
+package replay
+
+import (
+	"context"
+	"time"
+
+	"iwx/lib/attempt"
+	"iwx/lib/cluster"
+	"iwx/lib/queue"
+)
+
+// apply feeds an event to the rules, writes what comes of it together with c,
+// and then does it. When the journal refuses, nothing has happened.
+func (r *Replayer) apply(ctx context.Context, ev Event, c Changes) error {
+	for {
+		next, actions := r.state.Step(ev, r.Now())
+		begun, refill := r.plan(actions, &c)
+		c.RetryAt, c.Reported = next.RetryAt, r.reported.Load()
+		if !c.empty() {
+			err := r.Journal.Commit(ctx, &c)
+			r.note(err)
+			if err != nil {
+				return err
+			}
+		}
+		r.state = next
+		if c.Ended != nil || c.NotBegun != nil {
+			r.open = nil
+		}
+		if r.blocked != nil && r.blocked.Seq <= r.state.Done {
+			r.blocked = nil
+		}
+		if begun != nil {
+			r.open = begun
+		}
+		r.publish()
+		if begun != nil {
+			r.start(ctx, begun)
+		}
+		if !refill {
+			return nil
+		}
+		ahead, err := r.Journal.Ahead(ctx, window)
+		if err != nil {
+			return err
+		}
+		ev, c = Filled{Head: r.state.Head, Ahead: ahead}, Changes{}
+	}
+}
+
+// plan adds the actions to the changes that are to be written.
+func (r *Replayer) plan(actions []Action, c *Changes) (begun *Open, refill bool) {
+	for _, a := range actions {
+		switch a := a.(type) {
+		case Settle:
+			c.Settled = a.Seq
+		case Heed:
+			c.Heeded = a.Retry
+		case Refill:
+			refill = true
+		case Begin:
+			begun = &Open{Boot: r.Boot, Attempt: cluster.Attempt{
+				Epoch: a.Epoch, Seq: a.Seq, Attempt: a.Attempt, Started: r.Now().UnixMilli(),
+			}}
+			c.Begun = begun
+		}
+	}
+	return begun, refill
+}
+
+// start runs the command of an attempt that is in the journal. What keeps it
+// from being started is a failure like any other: it is shown and tried again.
+func (r *Replayer) start(ctx context.Context, open *Open) {
+	running, err := r.startCommand(ctx, open)
+	if err == nil {
+		r.wait(ctx, running)
+		return
+	}
+	r.results <- result{found: attempt.Finished, Result: attempt.Result{
+		Outcome: attempt.NotStarted, Code: 126, Error: err.Error(), Ended: r.Now(),
+	}}
+}
+
+func (r *Replayer) startCommand(ctx context.Context, open *Open) (attempt.Running, error) {
+	c, err := r.Journal.Command(ctx, open.Seq)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := r.Spec(queue.OpID{Epoch: open.Epoch, Seq: open.Seq}, open.Attempt.Attempt, c)
+	if err != nil {
+		return nil, err
+	}
+	return r.Runner.Start(ctx, attemptID(&open.Attempt), spec)
+}
+
+// publish makes the state known to the reporter.
+func (r *Replayer) publish() {
+	s := cluster.Status{
+		Word:    r.state.Word(),
+		Epoch:   r.position.Epoch,
+		Done:    r.state.Done,
+		Head:    r.state.Head,
+		Paused:  r.state.Paused,
+		Blocked: r.blocked,
+		Version: r.Version,
+		Mode:    r.Runner.Mode(),
+	}
+	if r.open != nil {
+		s.Running = r.open.Seq
+	}
+	if r.stuck != nil {
+		s.Word = WordHalted
+		s.Blocked = &cluster.Blocked{Seq: r.state.Done + 1, Error: r.stuck.Error(), FirstFailure: r.Now().UnixMilli()}
+	}
+	r.status.Store(&s)
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Jitter returns d ± 10 %, so that nodes which failed together do not come
+// back together. spread is from 0 to 1.
+func Jitter(d time.Duration, spread float64) time.Duration {
+	return d + time.Duration((spread*2-1)*float64(d)/10)
+}

@@ -1,0 +1,190 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"iwx/lib/cluster"
+	"iwx/lib/fault"
+	"iwx/lib/queue"
+)
+
+// Manager is the cluster manager, as a node reaches it. An error that wraps a
+// *cluster.Refusal is an answer; any other means that it was not reached.
+type Manager interface {
+	Poll(ctx context.Context, req *cluster.PollRequest) (*cluster.PollAnswer, error)
+	Report(ctx context.Context, report *cluster.Report) error
+}
+
+// Contacts is where a node notes how it stands with its manager.
+type Contacts interface {
+	SaveHeard(ctx context.Context, at time.Time, head uint64, orders cluster.Orders) error
+	SaveSilent(ctx context.Context, at time.Time, reason, text, hint string) error
+}
+
+// Waits between requests that fail.
+const (
+	firstBackoff   = 200 * time.Millisecond
+	longestBackoff = 5 * time.Second
+	refusedBackoff = 30 * time.Second // a refusal does not pass by itself soon
+
+	// heardEvery is how often an unchanged good standing is written down.
+	heardEvery = 30 * time.Second
+)
+
+// Fetcher brings the manager's answers to a Replayer: one poll at a time, held
+// open by the manager until there is something to tell.
+type Fetcher struct {
+	Manager  Manager
+	Replayer *Replayer
+	Contacts Contacts
+	Verify   func(p queue.Position, sig []byte) error // checks the log key's signature
+	Instance string                                   // random, one for each run
+	PollWait func() time.Duration
+	Heard    func() // called after every answer; may be nil
+	Now      func() time.Time
+	Log      *slog.Logger
+
+	orders    cluster.Orders
+	position  queue.Position
+	heardAt   time.Time
+	lastError string
+}
+
+// Begin takes up where the replayer's journal left off. It must be called
+// before Run or Once, when the replayer is Ready.
+func (f *Fetcher) Begin(p queue.Position, orders cluster.Orders) {
+	f.position, f.orders = p, orders
+}
+
+// Run polls until ctx is done.
+func (f *Fetcher) Run(ctx context.Context) error {
+	backoff := firstBackoff
+	for ctx.Err() == nil {
+		_, err := f.poll(ctx, f.PollWait())
+		if err == nil {
+			backoff = firstBackoff
+			continue
+		}
+		wait := backoff
+		if refusal := (*cluster.Refusal)(nil); errors.As(err, &refusal) && refusal.Reason != cluster.RefusedFailed {
+			wait = refusedBackoff
+		}
+		backoff = min(2*backoff, longestBackoff)
+		// A crowd of nodes that lost their manager together must not come
+		// back together.
+		sleep(ctx, wait/2+rand.N(wait/2))
+	}
+	return nil
+}
+
+// Once polls until everything the manager has is received.
+func (f *Fetcher) Once(ctx context.Context) error {
+	for {
+		more, err := f.poll(ctx, 0)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// poll asks once and hands on the answer. more is true when the next poll is
+// to follow at once.
+func (f *Fetcher) poll(ctx context.Context, wait time.Duration) (more bool, err error) {
+	answer, err := f.Manager.Poll(ctx, &cluster.PollRequest{
+		Instance: f.Instance,
+		Version:  f.Replayer.Version,
+		Boot:     f.Replayer.Boot,
+		Position: cluster.WirePosition(f.position),
+		Status:   f.Replayer.Status(),
+		Orders:   f.orders,
+		Wait:     wait.Milliseconds(),
+	})
+	if err == nil {
+		err = f.deliver(ctx, answer)
+	}
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if err != nil {
+		f.silent(ctx, err)
+		return false, err
+	}
+	return answer.More || answer.Again, nil
+}
+
+// deliver verifies an answer and hands it on.
+func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error {
+	page := answer.QueuePage()
+	if err := f.verify(page); err != nil {
+		return err
+	}
+	changed := answer.Orders != f.orders || f.lastError != "" || f.Now().Sub(f.heardAt) > heardEvery
+	position, err := f.Replayer.Deliver(ctx, page, answer.Orders)
+	if err != nil {
+		return err
+	}
+	if answer.Orders.Trouble != f.orders.Trouble {
+		f.Log.Warn("the manager says how this node stands", "trouble", answer.Orders.Trouble, "detail", answer.Orders.Detail)
+	}
+	f.position, f.orders = position, answer.Orders
+	if f.Heard != nil {
+		f.Heard()
+	}
+	if !changed {
+		return nil
+	}
+	if f.lastError != "" {
+		f.Log.Info("the manager answers again")
+	}
+	f.heardAt, f.lastError = f.Now(), ""
+	return f.Contacts.SaveHeard(ctx, f.heardAt, answer.Head, answer.Orders)
+}
+
+// verify refuses a page that does not follow from what is here, or that the
+// cluster's log key has not signed.
+func (f *Fetcher) verify(page *queue.Page) error {
+	n := len(page.Records)
+	if n == 0 {
+		return nil
+	}
+	err := page.Verify(f.position)
+	if err == nil {
+		err = f.Verify(page.Records[n-1].Position(), page.Sig)
+	}
+	if err != nil {
+		return fault.Hint(fmt.Errorf("the manager sent a log that does not verify, and nothing of it was run: %w", err),
+			"see what the manager is: iwx-cluster-setup status there")
+	}
+	return nil
+}
+
+// silent notes and logs why the manager does not answer, when that changes.
+func (f *Fetcher) silent(ctx context.Context, err error) {
+	if err.Error() == f.lastError {
+		return
+	}
+	reason := ""
+	hint := fault.HintOf(err)
+	if refusal := (*cluster.Refusal)(nil); errors.As(err, &refusal) {
+		reason, hint = refusal.Reason, refusal.Hint
+	}
+	f.lastError = err.Error()
+	f.Log.Warn("the manager does not answer this node", "error", err)
+	if err := f.Contacts.SaveSilent(ctx, f.Now(), reason, f.lastError, hint); err != nil {
+		f.Log.Error("this node's standing could not be written down", "error", err)
+	}
+}

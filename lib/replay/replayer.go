@@ -1,0 +1,375 @@
+package replay
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"iwx/lib/attempt"
+	"iwx/lib/cluster"
+	"iwx/lib/queue"
+)
+
+// window is how many pending records are kept in memory.
+const window = 256
+
+// journalRetry is how long to wait before writing again to a journal that
+// refused, as it does on a full disk.
+const journalRetry = time.Second
+
+// Replayer runs a node's queue: it feeds what happens to State.Step and does
+// what comes out. One goroutine, that of Run, owns the state; the others talk
+// to it.
+type Replayer struct {
+	Journal  Journal
+	Runner   attempt.Runner
+	Spec     func(queue.OpID, int, *queue.Command) (attempt.Spec, error) // resolves user and environment on this node
+	Node     string                                                      // this node's id
+	Start    uint64                                                      // its first own entry
+	Boot     string                                                      // boot id
+	Version  string
+	Interval func() time.Duration // between attempts; read for each failure
+	Now      func() time.Time
+	Log      *slog.Logger
+
+	state    State
+	position queue.Position // of the last received record
+	blocked  *cluster.Blocked
+	open     *Open // the attempt under way
+	stuck    error // why the journal cannot be written
+	results  chan result
+	inbox    chan delivery
+	ready    chan struct{}
+	changed  chan struct{}
+	status   atomic.Pointer[cluster.Status]
+	reported atomic.Int64
+}
+
+// result is the end of an attempt.
+type result struct {
+	attempt.Result
+	found attempt.State // Finished, or what was found of one begun earlier
+}
+
+// delivery is an answer of the manager, on its way to the owner of the state.
+type delivery struct {
+	page   *queue.Page
+	orders cluster.Orders
+	taken  chan taken
+}
+
+type taken struct {
+	position queue.Position
+	err      error
+}
+
+// New makes the parts that the fields do not hold. It must be called before
+// any other method, once the fields are set.
+func (r *Replayer) New() *Replayer {
+	r.results = make(chan result, 1)
+	r.inbox = make(chan delivery)
+	r.ready = make(chan struct{})
+	r.changed = make(chan struct{}, 1)
+	r.status.Store(&cluster.Status{Version: r.Version})
+	return r
+}
+
+// Ready is closed when the journal has been read: from then on Position and
+// Status tell the truth.
+func (r *Replayer) Ready() <-chan struct{} { return r.ready }
+
+// Changed receives when the status has changed or there is an attempt to
+// report.
+func (r *Replayer) Changed() <-chan struct{} { return r.changed }
+
+// Status returns how the queue is doing.
+func (r *Replayer) Status() cluster.Status { return *r.status.Load() }
+
+// Reported tells that the manager has every attempt up to row id. It is
+// written down with the next commit; if it is lost, they are sent again.
+func (r *Replayer) Reported(id int64) { r.reported.Store(id) }
+
+// Deliver hands in an answer of the manager whose page has been verified, and
+// returns the position to go on from once everything is on the disk.
+func (r *Replayer) Deliver(ctx context.Context, page *queue.Page, orders cluster.Orders) (queue.Position, error) {
+	d := delivery{page: page, orders: orders, taken: make(chan taken, 1)}
+	select {
+	case r.inbox <- d:
+	case <-ctx.Done():
+		return queue.Position{}, ctx.Err()
+	}
+	select {
+	case t := <-d.taken:
+		return t.position, t.err
+	case <-ctx.Done():
+		return queue.Position{}, ctx.Err()
+	}
+}
+
+// Run replays until ctx is done. A command that is under way then goes on: the
+// next Run takes its result.
+func (r *Replayer) Run(ctx context.Context) error {
+	return r.run(ctx, func() bool { return false })
+}
+
+// RunDue replays what is due and returns when nothing more is: the manager has
+// been heard, and the queue is current, or halted, or held still. The error is
+// that of a journal which cannot be written.
+func (r *Replayer) RunDue(ctx context.Context) error {
+	err := r.run(ctx, func() bool { return r.stuck != nil || r.state.Phase != Running && !r.state.More })
+	return cmp.Or(err, r.stuck)
+}
+
+func (r *Replayer) run(ctx context.Context, enough func() bool) error {
+	if err := r.load(ctx); err != nil {
+		return err
+	}
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	var unsettled *result // its end could not be written yet
+	for !enough() {
+		r.arm(timer)
+		select {
+		case <-ctx.Done():
+			return nil
+		case d := <-r.inbox:
+			err := r.take(ctx, d)
+			d.taken <- taken{position: r.position, err: err}
+		case res := <-r.results:
+			unsettled = r.settled(ctx, &res)
+		case <-timer.C:
+			if unsettled != nil {
+				unsettled = r.settled(ctx, unsettled)
+				continue
+			}
+			_ = r.apply(ctx, Tick{}, Changes{}) // noted; the next tick tries again
+		}
+	}
+	return nil
+}
+
+// load takes up where the journal left off.
+func (r *Replayer) load(ctx context.Context) error {
+	saved, err := r.Journal.Load(ctx)
+	if err != nil {
+		return err
+	}
+	r.state, r.position, r.blocked, r.open = saved.State, saved.Position, saved.Blocked, saved.Open
+	r.reported.Store(saved.Reported)
+	now := r.Now()
+	if limit := now.Add(2 * r.Interval()); r.state.RetryAt.After(limit) {
+		r.state.RetryAt = limit // the clock was set back meanwhile
+	}
+	if err := r.sweep(); err != nil {
+		return err
+	}
+	if r.open != nil {
+		if err := r.findOpen(ctx); err != nil {
+			return err
+		}
+	}
+	ahead, err := r.Journal.Ahead(ctx, window)
+	if err != nil {
+		return err
+	}
+	// Nothing is begun before the manager has been heard: an operator may have
+	// skipped, since this node was last up, what it would begin with.
+	r.state.More = true
+	_ = r.apply(ctx, Filled{Head: r.state.Head, Ahead: ahead}, Changes{}) // noted
+	close(r.ready)
+	return nil
+}
+
+// sweep removes the files of attempts that were settled just before a crash.
+func (r *Replayer) sweep() error {
+	ids, err := r.Runner.List()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if r.open != nil && id == attemptID(&r.open.Attempt) {
+			continue
+		}
+		if err := r.Runner.Remove(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findOpen finds out what became of the attempt that was under way when the
+// daemon ended.
+func (r *Replayer) findOpen(ctx context.Context) error {
+	found, err := r.Runner.Find(ctx, attemptID(&r.open.Attempt))
+	if err != nil {
+		return err
+	}
+	if found.State == attempt.Alive {
+		r.Log.Info("adopted a command that was under way", "entry", r.open.Seq, "attempt", r.open.Attempt.Attempt)
+		r.wait(ctx, found.Running)
+		return nil
+	}
+	res := result{Result: found.Result, found: found.State}
+	// Files are not synced: after a power cut, that there is no trace of a
+	// start proves nothing. A whole result does prove itself.
+	if found.State == attempt.NeverStarted && r.open.Boot != r.Boot {
+		res.found = attempt.CutShort
+	}
+	r.results <- res
+	return nil
+}
+
+func attemptID(a *cluster.Attempt) attempt.ID {
+	return attempt.ID{Epoch: a.Epoch, Seq: a.Seq, Attempt: a.Attempt}
+}
+
+// wait hands in the end of a running command.
+func (r *Replayer) wait(ctx context.Context, running attempt.Running) {
+	go func() {
+		res, err := running.Wait(ctx)
+		if ctx.Err() != nil {
+			return // the daemon ends; the command goes on
+		}
+		if err != nil {
+			res = attempt.Result{Outcome: attempt.Unknown, Code: -1, Error: err.Error()}
+		}
+		r.results <- result{Result: res, found: attempt.Finished}
+	}()
+}
+
+// arm sets the timer for the next retry, or for writing again to a journal
+// that refused.
+func (r *Replayer) arm(timer *time.Timer) {
+	d := time.Hour
+	switch {
+	case r.stuck != nil:
+		d = journalRetry
+	case r.state.Phase == Waiting:
+		d = max(r.state.RetryAt.Sub(r.Now()), 0)
+	}
+	timer.Reset(d)
+}
+
+// take stores what the manager sent and goes on from there.
+func (r *Replayer) take(ctx context.Context, d delivery) error {
+	ev := Heard{
+		Orders: Orders{Paused: d.orders.Paused, Retry: d.orders.Retry, RetrySeq: d.orders.RetrySeq, Trouble: Trouble(d.orders.Trouble)},
+		Filled: Filled{Head: r.state.Head, Ahead: r.state.Ahead},
+		More:   d.page.More,
+	}
+	position := r.position
+	if n := len(d.page.Records); n > 0 {
+		position = d.page.Records[n-1].Position()
+		ev.Filled = r.extend(d.page.Records)
+	}
+	err := r.apply(ctx, ev, Changes{Records: d.page.Records, Sig: d.page.Sig})
+	if err == nil {
+		r.position = position
+	}
+	return err
+}
+
+// extend returns what is pending once the records are received.
+func (r *Replayer) extend(records []queue.Record) Filled {
+	whole := len(r.state.Ahead) == int(r.state.Head-r.state.Done)
+	ahead := append([]Pending(nil), r.state.Ahead...)
+	for i := range records {
+		rec := &records[i]
+		if whole && len(ahead) < window {
+			ahead = append(ahead, Describe(rec, r.Node, r.Start, ""))
+		} else {
+			whole = false
+		}
+		r.void(ahead, rec)
+	}
+	return Filled{Head: records[len(records)-1].Seq, Ahead: ahead}
+}
+
+// void marks the pending record that a void record names, if it is for this
+// node. Records outside the window are marked in the journal.
+func (r *Replayer) void(ahead []Pending, rec *queue.Record) {
+	if rec.Kind != queue.KindVoid || rec.Body == nil {
+		return
+	}
+	v, err := queue.DecodeVoid(rec.Body)
+	if err != nil {
+		return
+	}
+	targets, err := queue.DecodeTargets(rec.Targets)
+	if err != nil || !targets.Include(r.Node, r.Start, rec.Seq) {
+		return
+	}
+	for i := range ahead {
+		if ahead[i].Seq == v.Seq {
+			ahead[i].Void = v.Disposition
+		}
+	}
+}
+
+// settled takes in the end of the attempt under way. It returns res when that
+// could not be written, so that it is tried again.
+func (r *Replayer) settled(ctx context.Context, res *result) *result {
+	now := r.Now()
+	if res.found == attempt.NeverStarted {
+		if err := r.apply(ctx, Finished{Outcome: NeverBegan}, Changes{NotBegun: &r.open.Attempt}); err != nil {
+			return res
+		}
+		return nil
+	}
+	if res.found == attempt.CutShort {
+		res.Outcome = attempt.Unknown
+	}
+	ended, outcome := settleResult(r.open.Attempt, res.Result, now)
+	if c, err := r.Journal.Command(ctx, ended.Seq); err == nil && c.Sensitive {
+		blank(&ended)
+	}
+	id := attemptID(&ended)
+	before := r.blocked
+	after := r.Interval()
+	if outcome != Succeeded {
+		r.blocked = Block(before, &ended, now.Add(after))
+	}
+	err := r.apply(ctx, Finished{Outcome: outcome, RetryAfter: after}, Changes{Ended: &ended})
+	if err != nil {
+		r.blocked = before
+		return res
+	}
+	r.logEnd(before, &ended)
+	if err := r.Runner.Remove(id); err != nil {
+		r.Log.Warn("the files of an attempt could not be removed", "attempt", id.String(), "error", err)
+	}
+	return nil
+}
+
+// blank forgets what a sensitive command wrote; that it did is kept.
+func blank(a *cluster.Attempt) {
+	a.Stdout = cluster.Output{Size: a.Stdout.Size}
+	a.Stderr = cluster.Output{Size: a.Stderr.Size}
+}
+
+// logEnd logs the first failure of an entry, and changes after that.
+func (r *Replayer) logEnd(before *cluster.Blocked, a *cluster.Attempt) {
+	same := before != nil && before.Seq == a.Seq
+	switch {
+	case a.Outcome == cluster.OutcomeDone && same:
+		r.Log.Info("the queue goes on", "entry", a.Seq, "attempts", a.Attempt)
+	case a.Outcome != cluster.OutcomeDone && (!same || before.Error != FirstLine(a)):
+		r.Log.Warn("the queue is halted", "entry", a.Seq, "ending", Ending(a), "error", FirstLine(a))
+	}
+}
+
+// note keeps, logs and shows whether the journal can be written, when that
+// changes.
+func (r *Replayer) note(err error) {
+	before := r.stuck
+	r.stuck = err
+	switch {
+	case err != nil && before == nil:
+		r.Log.Error("the journal cannot be written; nothing is run until it can", "error", err)
+		r.publish()
+	case err == nil && before != nil:
+		r.Log.Info("the journal can be written again")
+	}
+}

@@ -1,0 +1,68 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+
+	"iwx/lib/cluster"
+)
+
+// reportAttempts bounds one report: even with the most output each, they stay
+// well below what the manager reads.
+const reportAttempts = 16
+
+// Reporter tells the manager what came of attempts, as soon as it is in the
+// journal. What could not be told is told later, in order.
+type Reporter struct {
+	Manager  Manager
+	Replayer *Replayer
+	Instance string
+	Log      *slog.Logger
+}
+
+// Run reports until ctx is done.
+func (p *Reporter) Run(ctx context.Context) error {
+	backoff := firstBackoff
+	for {
+		err := p.Once(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			// The fetcher, which meets the same manager, logs why.
+			wait := backoff
+			if refusal := (*cluster.Refusal)(nil); errors.As(err, &refusal) {
+				wait = refusedBackoff
+			}
+			backoff = min(2*backoff, longestBackoff)
+			sleep(ctx, wait/2+rand.N(wait/2))
+			continue
+		}
+		backoff = firstBackoff
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.Replayer.Changed():
+		}
+	}
+}
+
+// Once reports all that there is.
+func (p *Reporter) Once(ctx context.Context) error {
+	for {
+		status := p.Replayer.Status()
+		attempts, last, err := p.Replayer.Journal.Unreported(ctx, p.Replayer.reported.Load(), reportAttempts)
+		if err != nil {
+			return err
+		}
+		if err := p.Manager.Report(ctx, &cluster.Report{Instance: p.Instance, Status: status, Attempts: attempts}); err != nil {
+			return err
+		}
+		p.Replayer.Reported(last)
+		if len(attempts) < reportAttempts {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"time"
+
+	"iwx/lib/cluster"
+)
+
+// Attempt is an attempt with the node that made it.
+type Attempt struct {
+	cluster.Attempt
+	Node string // id
+}
+
+// AttemptFilter narrows a question for attempts. Zero fields do not.
+type AttemptFilter struct {
+	Node   string // id
+	Seq    uint64
+	Failed bool // only those that did not succeed
+	Since  time.Time
+	Limit  int
+}
+
+const attemptColumns = `node, epoch, seq, attempt, started, coalesce(ended, 0), duration, outcome, code, signal, error,
+	out_head, out_tail, out_size, err_head, err_tail, err_size`
+
+// scanAttempt reads attemptColumns, and whatever columns come after them.
+func scanAttempt(r *sql.Rows, more ...any) (Attempt, error) {
+	var a Attempt
+	err := r.Scan(append([]any{&a.Node, &a.Epoch, &a.Seq, &a.Attempt.Attempt, &a.Started, &a.Ended, &a.Duration, &a.Outcome, &a.Code, &a.Signal, &a.Error,
+		&a.Stdout.Head, &a.Stdout.Tail, &a.Stdout.Size, &a.Stderr.Head, &a.Stderr.Tail, &a.Stderr.Size}, more...)...)
+	return a, err
+}
+
+// Attempts returns attempts, the newest first.
+func (s *Store) Attempts(ctx context.Context, f AttemptFilter) ([]Attempt, error) {
+	where, args := f.where()
+	var list []Attempt
+	err := s.view(ctx, func(t *tx) error {
+		return t.each(`SELECT `+attemptColumns+` FROM attempt`+where+` ORDER BY id DESC LIMIT ?`, args, func(r *sql.Rows) error {
+			a, err := scanAttempt(r)
+			list = append(list, a)
+			return err
+		})
+	})
+	return list, err
+}
+
+func (f *AttemptFilter) where() (string, []any) {
+	var terms []string
+	var args []any
+	add := func(term string, arg any) {
+		terms = append(terms, term)
+		args = append(args, arg)
+	}
+	if f.Node != "" {
+		add("node = ?", f.Node)
+	}
+	if f.Seq != 0 {
+		add("seq = ?", f.Seq)
+	}
+	if f.Failed {
+		add("outcome NOT IN ('', ?)", cluster.OutcomeDone)
+	}
+	if !f.Since.IsZero() {
+		add("started >= ?", millis(f.Since))
+	}
+	limit := f.Limit
+	if limit == 0 {
+		limit = -1
+	}
+	args = append(args, limit)
+	if len(terms) == 0 {
+		return "", args
+	}
+	return " WHERE " + strings.Join(terms, " AND "), args
+}
+
+// SaveReport stores a node's report: how it is doing and what came of
+// attempts. Storing one twice changes nothing. What is sensitive and done with
+// on every node is erased.
+func (s *Store) SaveReport(ctx context.Context, node string, seen time.Time, status cluster.Status, attempts []cluster.Attempt) error {
+	return s.update(ctx, func(t *tx) error {
+		if err := t.saveContact(node, seen, status); err != nil {
+			return err
+		}
+		for i := range attempts {
+			if err := t.saveAttempt(node, "", &attempts[i]); err != nil {
+				return err
+			}
+		}
+		return t.eraseSettled()
+	})
+}
+
+// saveAttempt stores an attempt, over what was known of it.
+func (t *tx) saveAttempt(node, boot string, a *cluster.Attempt) error {
+	var ended any
+	if a.Ended != 0 {
+		ended = a.Ended
+	}
+	_, err := t.exec(`INSERT INTO attempt (node, epoch, seq, attempt, boot, started, ended, duration, outcome, code, signal, error,
+			out_head, out_tail, out_size, err_head, err_tail, err_size)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (node, epoch, seq, attempt) DO UPDATE SET boot = excluded.boot, started = excluded.started, ended = excluded.ended,
+			duration = excluded.duration, outcome = excluded.outcome, code = excluded.code, signal = excluded.signal, error = excluded.error,
+			out_head = excluded.out_head, out_tail = excluded.out_tail, out_size = excluded.out_size,
+			err_head = excluded.err_head, err_tail = excluded.err_tail, err_size = excluded.err_size`,
+		node, a.Epoch, a.Seq, a.Attempt, boot, a.Started, ended, a.Duration, a.Outcome, a.Code, a.Signal, a.Error,
+		a.Stdout.Head, a.Stdout.Tail, a.Stdout.Size, a.Stderr.Head, a.Stderr.Tail, a.Stderr.Size)
+	return err
+}
+
+// eraseSettled erases sensitive bodies that every member is done with.
+func (t *tx) eraseSettled() error {
+	var oldest sql.NullInt64
+	if err := t.row(`SELECT min(seq) FROM log WHERE sensitive = 1 AND erased = 0`, nil, []any{&oldest}); err != nil || !oldest.Valid {
+		return err
+	}
+	var settled sql.NullInt64
+	err := t.row(`SELECT min(coalesce(json_extract(status, '$.done'), 0)) FROM node WHERE membership = 'member'`, nil, []any{&settled})
+	if err != nil || !settled.Valid || settled.Int64 < oldest.Int64 {
+		return err
+	}
+	_, err = t.eraseSensitive(uint64(settled.Int64))
+	return err
+}
+
+// Prune deletes attempts that ended before the given time, and of every node
+// all but the newest keep ones. What belongs to an entry that a node has not
+// settled stays.
+func (s *Store) Prune(ctx context.Context, before time.Time, keep int) (pruned int64, err error) {
+	err = s.update(ctx, func(t *tx) error {
+		pruned, err = t.prune(`ended < ?`, millis(before))
+		if err != nil {
+			return err
+		}
+		nodes, err := t.texts(`SELECT DISTINCT node FROM attempt`)
+		if err != nil {
+			return err
+		}
+		for _, node := range nodes {
+			n, err := t.prune(`node = ?1 AND id <= (SELECT id FROM attempt WHERE node = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)`, node, keep)
+			if err != nil {
+				return err
+			}
+			pruned += n
+		}
+		return nil
+	})
+	return pruned, err
+}
+
+// prune deletes the ended attempts that where names. The newest row stays, so
+// that row ids are never given twice: reports go by them.
+func (t *tx) prune(where string, args ...any) (int64, error) {
+	res, err := t.exec(`DELETE FROM attempt WHERE ended IS NOT NULL AND id <> (SELECT max(id) FROM attempt)
+		AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = attempt.node AND json_extract(node.status, '$.blocked.seq') = attempt.seq)
+		AND NOT EXISTS (SELECT 1 FROM journal WHERE attempt.seq > journal.done OR attempt.id > journal.reported)
+		AND `+where, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// texts returns the one column of a query.
+func (t *tx) texts(query string, args ...any) ([]string, error) {
+	var list []string
+	err := t.each(query, args, func(r *sql.Rows) error {
+		var s string
+		err := r.Scan(&s)
+		list = append(list, s)
+		return err
+	})
+	return list, err
+}

@@ -1,0 +1,246 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"iwx/lib/cluster"
+	"iwx/lib/queue"
+	"iwx/lib/replay"
+)
+
+// Journal is a node's side of the state: what it received, how far it is, and
+// what it is running. It implements replay.Journal.
+type Journal struct {
+	store *Store
+	node  string
+	start uint64
+}
+
+var _ replay.Journal = (*Journal)(nil)
+
+// Journal returns the journal of the node that this server is.
+func (s *Store) Journal(id *cluster.Identity) *Journal {
+	return &Journal{store: s, node: id.NodeID, start: id.Start}
+}
+
+// Load returns what the journal holds.
+func (j *Journal) Load(ctx context.Context) (*replay.Saved, error) {
+	var saved *replay.Saved
+	err := j.store.view(ctx, func(t *tx) (err error) {
+		saved, err = t.load(j.node)
+		return err
+	})
+	return saved, err
+}
+
+func (t *tx) load(node string) (*replay.Saved, error) {
+	saved := &replay.Saved{}
+	var retryAt int64
+	var orders string
+	st := &saved.State
+	err := t.row(`SELECT done, retry_at, retry_seen, reported, orders FROM journal, contact`, nil,
+		[]any{&st.Done, &retryAt, &st.RetrySeen, &saved.Reported, &orders})
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(orders), &saved.Orders); err != nil {
+		return nil, err
+	}
+	st.RetryAt = instant(retryAt)
+	st.Paused, st.Trouble = saved.Orders.Paused, replay.Trouble(saved.Orders.Trouble)
+	if saved.Position, err = t.head(); err != nil {
+		return nil, err
+	}
+	st.Head = saved.Position.Seq
+	return saved, t.loadTried(node, saved)
+}
+
+// loadTried fills in what was tried of the entry that is not settled.
+func (t *tx) loadTried(node string, saved *replay.Saved) error {
+	var tried []Attempt
+	var boot string
+	err := t.each(`SELECT `+attemptColumns+`, boot FROM attempt WHERE node = ? AND seq > ? ORDER BY id`, []any{node, saved.State.Done}, func(r *sql.Rows) error {
+		a, err := scanAttempt(r, &boot)
+		tried = append(tried, a)
+		return err
+	})
+	if err != nil || len(tried) == 0 {
+		return err
+	}
+	last := &tried[len(tried)-1]
+	st := &saved.State
+	st.Attempt = last.Attempt.Attempt
+	switch {
+	case last.Ended == 0:
+		st.Phase = replay.Running
+		saved.Open = &replay.Open{Attempt: last.Attempt, Boot: boot}
+	case last.Outcome == cluster.OutcomeUnknown:
+		st.Phase = replay.Cut
+	default:
+		st.Phase = replay.Waiting
+	}
+	for i := range tried {
+		if tried[i].Ended != 0 {
+			saved.Blocked = replay.Block(saved.Blocked, &tried[i].Attempt, st.RetryAt)
+		}
+	}
+	return nil
+}
+
+// Ahead returns the records that are not settled, in order, up to limit.
+func (j *Journal) Ahead(ctx context.Context, limit int) ([]replay.Pending, error) {
+	var list []replay.Pending
+	err := j.store.view(ctx, func(t *tx) error {
+		return t.each(`SELECT log.seq, epoch, kind, targets, digest, hash, body, erased, coalesce(max(void.disposition), '')
+			FROM log LEFT JOIN void ON void.seq = log.seq AND void.node IN ('', ?)
+			WHERE log.seq > (SELECT done FROM journal) GROUP BY log.seq ORDER BY log.seq LIMIT ?`, []any{j.node, limit}, func(r *sql.Rows) error {
+			var rec queue.Record
+			var digest, hash []byte
+			var void queue.Disposition
+			err := r.Scan(&rec.Seq, &rec.Epoch, &rec.Kind, &rec.Targets, &digest, &hash, &rec.Body, &rec.Erased, &void)
+			list = append(list, replay.Describe(&rec, j.node, j.start, void))
+			return err
+		})
+	})
+	return list, err
+}
+
+// Command returns the text of an entry.
+func (j *Journal) Command(ctx context.Context, seq uint64) (*queue.Command, error) {
+	r, err := j.store.Record(ctx, seq)
+	if err != nil {
+		return nil, err
+	}
+	return queue.DecodeCommand(r.Body)
+}
+
+// Commit writes the changes of one step in one transaction.
+func (j *Journal) Commit(ctx context.Context, c *replay.Changes) error {
+	return j.store.update(ctx, func(t *tx) error {
+		if err := t.receive(c); err != nil {
+			return err
+		}
+		if err := t.attempts(j.node, c); err != nil {
+			return err
+		}
+		if c.Settled != 0 {
+			if _, err := t.eraseSensitive(c.Settled); err != nil {
+				return err
+			}
+		}
+		return t.move(c)
+	})
+}
+
+// receive stores the records of a page, and its signature with the last.
+func (t *tx) receive(c *replay.Changes) error {
+	for i := range c.Records {
+		r := &c.Records[i]
+		var sig []byte
+		if i == len(c.Records)-1 {
+			sig = c.Sig
+		}
+		if err := t.insertRecord(r, isSensitive(r), sig); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isSensitive(r *queue.Record) bool {
+	if r.Kind != queue.KindCommand || r.Body == nil {
+		return false
+	}
+	c, err := queue.DecodeCommand(r.Body)
+	return err == nil && c.Sensitive
+}
+
+func (t *tx) attempts(node string, c *replay.Changes) error {
+	if c.Ended != nil {
+		if err := t.saveAttempt(node, "", c.Ended); err != nil {
+			return err
+		}
+	}
+	if a := c.NotBegun; a != nil {
+		if _, err := t.exec(`DELETE FROM attempt WHERE node = ? AND epoch = ? AND seq = ? AND attempt = ?`, node, a.Epoch, a.Seq, a.Attempt); err != nil {
+			return err
+		}
+	}
+	if c.Begun == nil {
+		return nil
+	}
+	return t.saveAttempt(node, c.Begun.Boot, &c.Begun.Attempt)
+}
+
+// move updates the node's place in the log.
+func (t *tx) move(c *replay.Changes) error {
+	if c.Settled == 0 && c.Heeded == 0 && c.Reported == 0 && c.Ended == nil && c.Begun == nil {
+		return nil
+	}
+	_, err := t.exec(`UPDATE journal SET done = max(done, ?), retry_seen = max(retry_seen, ?), reported = max(reported, ?), retry_at = ?`,
+		c.Settled, c.Heeded, c.Reported, millis(c.RetryAt))
+	return err
+}
+
+// Unreported returns up to limit attempts that ended after row number after,
+// and the number of the last.
+func (j *Journal) Unreported(ctx context.Context, after int64, limit int) (list []cluster.Attempt, last int64, err error) {
+	last = after
+	err = j.store.view(ctx, func(t *tx) error {
+		return t.each(`SELECT `+attemptColumns+`, id FROM attempt WHERE id > ? AND ended IS NOT NULL AND node = ? ORDER BY id LIMIT ?`, []any{after, j.node, limit}, func(r *sql.Rows) error {
+			a, err := scanAttempt(r, &last)
+			list = append(list, a.Attempt)
+			return err
+		})
+	})
+	return list, last, err
+}
+
+// Contact is how a node stands with its manager.
+type Contact struct {
+	HeardAt  time.Time // the last answer; zero: never
+	SilentAt time.Time // when the requests began to fail; zero: they do not
+	Reason   string    // cluster.Refused…, or "" when the manager was not reached
+	Error    string
+	Hint     string
+	Head     uint64 // of the manager's log
+	Orders   cluster.Orders
+}
+
+// Contact returns how this node stands with its manager.
+func (s *Store) Contact(ctx context.Context) (*Contact, error) {
+	c := &Contact{}
+	var heard, silent int64
+	var orders string
+	err := s.view(ctx, func(t *tx) error {
+		return t.row(`SELECT heard_at, silent_at, reason, error, hint, head, orders FROM contact`, nil,
+			[]any{&heard, &silent, &c.Reason, &c.Error, &c.Hint, &c.Head, &orders})
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, nil
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(orders), &c.Orders)
+	}
+	c.HeardAt, c.SilentAt = instant(heard), instant(silent)
+	return c, err
+}
+
+// SaveHeard records an answer of the manager.
+func (s *Store) SaveHeard(ctx context.Context, at time.Time, head uint64, orders cluster.Orders) error {
+	text, err := json.Marshal(orders)
+	if err != nil {
+		return err
+	}
+	return s.set(ctx, `UPDATE contact SET heard_at = ?, silent_at = 0, reason = '', error = '', hint = '', head = ?, orders = ?`, millis(at), head, string(text))
+}
+
+// SaveSilent records that a request failed or was refused. The time is kept
+// when they failed before.
+func (s *Store) SaveSilent(ctx context.Context, at time.Time, reason, text, hint string) error {
+	return s.set(ctx, `UPDATE contact SET silent_at = CASE silent_at WHEN 0 THEN ? ELSE silent_at END, reason = ?, error = ?, hint = ?`, millis(at), reason, text, hint)
+}

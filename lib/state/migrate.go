@@ -1,0 +1,58 @@
+package state
+
+import (
+	"context"
+	"embed"
+	"fmt"
+
+	"iwx/lib/fault"
+)
+
+// Migrations are numbered files, applied in order, each in one transaction.
+// PRAGMA user_version counts those that have been.
+//
+//go:embed migration/*.sql
+var migrations embed.FS
+
+// schemaVersion is the number of the last migration.
+const schemaVersion = 1
+
+// migrate brings the schema up to date. It reads alone when there is nothing
+// to do, which is nearly always.
+func (s *Store) migrate(ctx context.Context) error {
+	version := 0
+	err := s.view(ctx, func(t *tx) error { return t.row("PRAGMA user_version", nil, []any{&version}) })
+	if err != nil {
+		return err
+	}
+	if version > schemaVersion {
+		return fault.Hint(
+			fault.New(fault.Failed, "%s was written by a newer iwx (schema %d; this version knows %d)", s.path, version, schemaVersion),
+			"upgrade iwx on this server")
+	}
+	for version < schemaVersion {
+		if version, err = s.step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step applies the next migration, unless another process was faster, and
+// returns the version that the file has now.
+func (s *Store) step(ctx context.Context) (version int, err error) {
+	err = s.update(ctx, func(t *tx) error {
+		if err := t.row("PRAGMA user_version", nil, []any{&version}); err != nil || version >= schemaVersion {
+			return err
+		}
+		version++
+		script, err := migrations.ReadFile(fmt.Sprintf("migration/%03d.sql", version))
+		if err != nil {
+			return err
+		}
+		// A script is many statements, which cannot be prepared as one.
+		_, err = t.conn.raw.ExecContext(t.ctx, fmt.Sprintf("%s;\nPRAGMA user_version = %d", script, version))
+		return err
+	})
+	return version, err
+}

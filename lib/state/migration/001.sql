@@ -1,0 +1,171 @@
+-- What setup made of this server. One row.
+CREATE TABLE identity (
+    id           INTEGER PRIMARY KEY CHECK (id = 1),
+    role         TEXT    NOT NULL CHECK (role IN ('manager', 'node')),
+    cluster_id   TEXT    NOT NULL,
+    cluster_name TEXT    NOT NULL,
+    node_id      TEXT    NOT NULL,
+    name         TEXT    NOT NULL,
+    machine_id   TEXT    NOT NULL,
+    manager      TEXT    NOT NULL, -- quorum IP and port
+    address      TEXT    NOT NULL, -- of this server
+    log_key      BLOB    NOT NULL, -- Ed25519 public key
+    start        INTEGER NOT NULL,
+    recovery     TEXT    NOT NULL, -- age recipient
+    setup_at     INTEGER NOT NULL
+) STRICT;
+
+-- What setup did to this server outside its state, for reset to undo, written
+-- before it is done.
+CREATE TABLE undo (
+    id     INTEGER PRIMARY KEY,
+    kind   TEXT    NOT NULL,
+    target TEXT    NOT NULL,
+    at     INTEGER NOT NULL,
+    UNIQUE (kind, target)
+) STRICT;
+
+-- The command queue. On a node, what it has received; body is NULL where the
+-- entry is another node's, or where it was erased.
+CREATE TABLE log (
+    seq       INTEGER PRIMARY KEY,
+    epoch     INTEGER NOT NULL,
+    kind      INTEGER NOT NULL,
+    targets   BLOB    NOT NULL,
+    digest    BLOB    NOT NULL,
+    hash      BLOB    NOT NULL,
+    body      BLOB,
+    erased    INTEGER NOT NULL DEFAULT 0,
+    sensitive INTEGER NOT NULL DEFAULT 0, -- erase the body when it is settled
+    sig       BLOB                        -- node: the page's signature, on its last record
+) STRICT;
+CREATE INDEX log_sensitive ON log (seq) WHERE sensitive = 1 AND erased = 0;
+
+-- Entries that are not to be replayed, from the log's void records. node is
+-- '' when every node is meant.
+CREATE TABLE void (
+    seq         INTEGER NOT NULL,
+    node        TEXT    NOT NULL,
+    disposition TEXT    NOT NULL,
+    who         TEXT    NOT NULL,
+    reason      TEXT    NOT NULL,
+    at          INTEGER NOT NULL,
+    record      INTEGER NOT NULL, -- the void record's own number
+    PRIMARY KEY (seq, node)
+) STRICT, WITHOUT ROWID;
+
+-- Commands of iwx-queue run that are still running, or whose run was cut short:
+-- they have no number yet.
+CREATE TABLE held (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    targets BLOB    NOT NULL,
+    body    BLOB    NOT NULL,
+    pid     INTEGER NOT NULL,
+    boot    TEXT    NOT NULL,
+    at      INTEGER NOT NULL
+) STRICT;
+
+-- Every attempt on every node; on a node its own. ended is NULL while it runs.
+CREATE TABLE attempt (
+    id       INTEGER PRIMARY KEY,
+    node     TEXT    NOT NULL,
+    epoch    INTEGER NOT NULL,
+    seq      INTEGER NOT NULL,
+    attempt  INTEGER NOT NULL,
+    boot     TEXT    NOT NULL,
+    started  INTEGER NOT NULL,
+    ended    INTEGER,
+    duration INTEGER NOT NULL DEFAULT 0, -- microseconds
+    outcome  TEXT    NOT NULL DEFAULT '',
+    code     INTEGER NOT NULL DEFAULT 0,
+    signal   TEXT    NOT NULL DEFAULT '',
+    error    TEXT    NOT NULL DEFAULT '',
+    out_head BLOB,
+    out_tail BLOB,
+    out_size INTEGER NOT NULL DEFAULT 0,
+    err_head BLOB,
+    err_tail BLOB,
+    err_size INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (node, epoch, seq, attempt)
+) STRICT;
+CREATE INDEX attempt_seq ON attempt (seq, node);
+CREATE INDEX attempt_ended ON attempt (ended);
+CREATE INDEX attempt_node ON attempt (node);
+
+-- A node's place in the log. One row on a node.
+CREATE TABLE journal (
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
+    done       INTEGER NOT NULL DEFAULT 0,
+    retry_at   INTEGER NOT NULL DEFAULT 0,
+    retry_seen INTEGER NOT NULL DEFAULT 0,
+    reported   INTEGER NOT NULL DEFAULT 0 -- the last attempt.id the manager has
+) STRICT;
+
+-- How a node stands with its manager, for its own status. One row on a node.
+CREATE TABLE contact (
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
+    heard_at   INTEGER NOT NULL DEFAULT 0, -- the last answer
+    silent_at  INTEGER NOT NULL DEFAULT 0, -- 0: the last request was answered
+    reason     TEXT    NOT NULL DEFAULT '',
+    error      TEXT    NOT NULL DEFAULT '',
+    hint       TEXT    NOT NULL DEFAULT '',
+    head       INTEGER NOT NULL DEFAULT 0,   -- of the manager's log
+    orders     TEXT    NOT NULL DEFAULT '{}' -- cluster.Orders
+) STRICT;
+
+-- Manager: the nodes.
+CREATE TABLE node (
+    id           TEXT    PRIMARY KEY,
+    name         TEXT    NOT NULL,
+    membership   TEXT    NOT NULL,
+    address      TEXT    NOT NULL,
+    machine_id   TEXT    NOT NULL,
+    facts        TEXT    NOT NULL,
+    cert_serial  TEXT    NOT NULL,
+    cert_expires INTEGER NOT NULL,
+    start        INTEGER NOT NULL,
+    joined_at    INTEGER NOT NULL,
+    ended_at     INTEGER NOT NULL DEFAULT 0,
+    ended_by     TEXT    NOT NULL DEFAULT '',
+    last_seen    INTEGER NOT NULL DEFAULT 0,
+    silent_since INTEGER NOT NULL DEFAULT 0,
+    refused      TEXT    NOT NULL DEFAULT '',
+    status       TEXT    NOT NULL DEFAULT '{}',
+    paused       INTEGER NOT NULL DEFAULT 0,
+    retry        INTEGER NOT NULL DEFAULT 0,
+    retry_seq    INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX node_name ON node (name) WHERE membership = 'member';
+CREATE UNIQUE INDEX node_machine ON node (machine_id) WHERE membership = 'member';
+
+-- Manager: invitations to join.
+CREATE TABLE token (
+    id         TEXT    PRIMARY KEY,
+    name       TEXT    NOT NULL,
+    hash       BLOB    NOT NULL,
+    address    TEXT    NOT NULL DEFAULT '',
+    start_from TEXT    NOT NULL,
+    rejoin     TEXT    NOT NULL DEFAULT '',
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    revoked_at INTEGER NOT NULL DEFAULT 0,
+    used_at    INTEGER NOT NULL DEFAULT 0,
+    used_by    TEXT    NOT NULL DEFAULT '',
+    key_hash   BLOB,
+    node       TEXT    NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+
+-- Manager: the epochs of the log, raised by a restore. The last is in force.
+CREATE TABLE epoch (
+    epoch INTEGER PRIMARY KEY,
+    since INTEGER NOT NULL -- the first sequence number written in it
+) STRICT;
+
+-- What our own tools have done under an op id, so that doing it again is
+-- nothing.
+CREATE TABLE op (
+    op     TEXT    NOT NULL, -- EPOCH:SEQ
+    digest BLOB    NOT NULL, -- SHA-256 of argv and standard input
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (op, digest)
+) STRICT, WITHOUT ROWID;

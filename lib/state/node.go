@@ -1,0 +1,177 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"net/netip"
+	"time"
+
+	"iwx/lib/cluster"
+	"iwx/lib/fault"
+)
+
+const nodeColumns = `id, name, membership, address, machine_id, facts, cert_serial, cert_expires, start,
+	joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq`
+
+func scanNode(r *sql.Rows) (cluster.Node, error) {
+	var n cluster.Node
+	var address, facts, status string
+	var expires, joined, ended, seen, silent int64
+	err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.MachineID, &facts, &n.CertSerial, &expires, &n.Start,
+		&joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq)
+	if err != nil {
+		return n, err
+	}
+	n.Address, _ = netip.ParseAddr(address)
+	n.CertExpires, n.JoinedAt, n.EndedAt = instant(expires), instant(joined), instant(ended)
+	n.LastSeen, n.SilentSince = instant(seen), instant(silent)
+	if err := json.Unmarshal([]byte(facts), &n.Facts); err != nil {
+		return n, err
+	}
+	return n, json.Unmarshal([]byte(status), &n.Status)
+}
+
+func (t *tx) nodes(where string, args ...any) ([]cluster.Node, error) {
+	var list []cluster.Node
+	err := t.each(`SELECT `+nodeColumns+` FROM node `+where, args, func(r *sql.Rows) error {
+		n, err := scanNode(r)
+		list = append(list, n)
+		return err
+	})
+	return list, err
+}
+
+// Members returns the nodes that belong to the cluster, by name.
+func (s *Store) Members(ctx context.Context) (list []cluster.Node, err error) {
+	err = s.view(ctx, func(t *tx) error {
+		list, err = t.members()
+		return err
+	})
+	return list, err
+}
+
+func (t *tx) members() ([]cluster.Node, error) {
+	return t.nodes(`WHERE membership = 'member' ORDER BY name`)
+}
+
+// Nodes returns every node there ever was, members first, by name.
+func (s *Store) Nodes(ctx context.Context) (list []cluster.Node, err error) {
+	err = s.view(ctx, func(t *tx) error {
+		list, err = t.nodes(`ORDER BY membership <> 'member', name, joined_at DESC`)
+		return err
+	})
+	return list, err
+}
+
+// NodeNamed returns the member of that name.
+func (s *Store) NodeNamed(ctx context.Context, name string) (n *cluster.Node, err error) {
+	err = s.view(ctx, func(t *tx) error {
+		n, err = t.nodeNamed(name)
+		return err
+	})
+	return n, err
+}
+
+func (t *tx) nodeNamed(name string) (*cluster.Node, error) {
+	list, err := t.nodes(`WHERE membership = 'member' AND name = ?`, name)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, fault.Hint(fault.New(fault.Failed, "no node is called %q", name), "iwx-node list")
+	}
+	return &list[0], nil
+}
+
+// Rosters returns what the daemon needs to know of every node there ever was,
+// without statuses and facts: it asks often.
+func (s *Store) Rosters(ctx context.Context) ([]cluster.Roster, error) {
+	var list []cluster.Roster
+	err := s.view(ctx, func(t *tx) error {
+		return t.each(`SELECT id, name, membership, start, ended_at, ended_by, paused, retry, retry_seq FROM node`, nil, func(r *sql.Rows) error {
+			var n cluster.Roster
+			var ended int64
+			err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &ended, &n.EndedBy, &n.Orders.Paused, &n.Orders.Retry, &n.Orders.RetrySeq)
+			n.EndedAt = instant(ended)
+			list = append(list, n)
+			return err
+		})
+	})
+	return list, err
+}
+
+// SaveContact records that a node was heard: when, and how it is doing.
+func (s *Store) SaveContact(ctx context.Context, id string, seen time.Time, status cluster.Status) error {
+	return s.update(ctx, func(t *tx) error { return t.saveContact(id, seen, status) })
+}
+
+func (t *tx) saveContact(id string, seen time.Time, status cluster.Status) error {
+	text, err := json.Marshal(status)
+	if err == nil {
+		_, err = t.exec(`UPDATE node SET last_seen = ?, silent_since = 0, status = ? WHERE id = ?`, millis(seen), string(text), id)
+	}
+	return err
+}
+
+// SaveSilence records that nothing has been heard of the nodes since the times
+// given. Nodes that are known to be silent already keep the earlier time.
+func (s *Store) SaveSilence(ctx context.Context, since map[string]time.Time) error {
+	return s.update(ctx, func(t *tx) error {
+		for id, at := range since {
+			if _, err := t.exec(`UPDATE node SET silent_since = ? WHERE id = ? AND silent_since = 0`, millis(at), id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// SaveRefused records that another server was refused the node's place; ""
+// forgets it.
+func (s *Store) SaveRefused(ctx context.Context, id, text string) error {
+	return s.set(ctx, `UPDATE node SET refused = ? WHERE id = ?`, text, id)
+}
+
+// SaveCertificate records the certificate that a node holds.
+func (s *Store) SaveCertificate(ctx context.Context, id, serial string, expires time.Time) error {
+	return s.set(ctx, `UPDATE node SET cert_serial = ?, cert_expires = ? WHERE id = ?`, serial, millis(expires), id)
+}
+
+func (s *Store) set(ctx context.Context, query string, args ...any) error {
+	return s.update(ctx, func(t *tx) error {
+		_, err := t.exec(query, args...)
+		return err
+	})
+}
+
+// EndMembership takes a member out: it left, or was deleted. A node that is
+// out already stays as it is.
+func (s *Store) EndMembership(ctx context.Context, id string, how cluster.Membership, by string, at time.Time) error {
+	return s.set(ctx, `UPDATE node SET membership = ?, ended_by = ?, ended_at = ? WHERE id = ? AND membership = 'member'`, string(how), by, millis(at), id)
+}
+
+// Pause holds the nodes' queues still, or lets them go on.
+func (s *Store) Pause(ctx context.Context, ids []string, paused bool) error {
+	return s.update(ctx, func(t *tx) error {
+		for _, id := range ids {
+			if _, err := t.exec(`UPDATE node SET paused = ? WHERE id = ?`, paused, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Retry asks the nodes to try again, now, the entries that they halt at: node
+// id to sequence number.
+func (s *Store) Retry(ctx context.Context, halted map[string]uint64) error {
+	return s.update(ctx, func(t *tx) error {
+		for id, seq := range halted {
+			if _, err := t.exec(`UPDATE node SET retry = retry + 1, retry_seq = ? WHERE id = ?`, seq, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,309 @@
+// Package state is the one SQLite file of a server: who it is, the command
+// queue, and what it knows of the others. It is the only importer of the
+// database driver.
+//
+// Exported methods open a transaction of their own; unexported helpers work
+// within one. Times are stored as integers, unix milliseconds, 0 for never.
+// Any number of processes may have the file open: readers never wait (WAL),
+// and writers take turns (see turnstile). A commit is on the disk when the
+// method returns (synchronous=FULL).
+package state
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"iwx/lib/fault"
+)
+
+// maxReaders bounds the connections that read at the same time.
+const maxReaders = 4
+
+// Store is an open state file. It is safe for use by many goroutines.
+type Store struct {
+	path string
+	pool *sql.DB
+	turn *turnstile
+
+	readers chan *conn // idle; a nil stands for one that may be opened
+
+	mu      sync.Mutex
+	pending []*write // writers that wait for the next commit
+	leading bool     // one of them is committing for the others
+	writer  *conn    // used by the leader alone
+}
+
+// Open opens the state file at path, which setup made, and brings its schema
+// up to this version's.
+//
+// Errors say what is wrong with which file and what to do: there is none (this
+// server is not set up), it may not be read, it is damaged, or a newer iwx
+// wrote it.
+func Open(ctx context.Context, path string) (*Store, error) {
+	if err := readable(path); err != nil {
+		return nil, err
+	}
+	return open(ctx, path)
+}
+
+// Create makes the state file at path, 0600 before there is anything in it,
+// in a directory that exists. A file that is there already is opened.
+func Create(ctx context.Context, path string) (*Store, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	return open(ctx, path)
+}
+
+func readable(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	switch {
+	case err == nil:
+		return f.Close()
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.Hint(fault.New(fault.Failed, "this server is not part of a cluster: there is no %s", path),
+			"make it the manager: iwx-cluster-setup manager --quorum-ip IP\nor a node, with a token from the manager: iwx-cluster-setup node")
+	case errors.Is(err, fs.ErrPermission):
+		return fault.Hint(fault.New(fault.Failed, "no permission to open %s", path), "run it as root")
+	}
+	return fmt.Errorf("state: %w", err)
+}
+
+func open(ctx context.Context, path string) (*Store, error) {
+	turn, err := openTurnstile(path)
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	pool, err := sql.Open("sqlite", dsn(path))
+	if err != nil {
+		turn.close()
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	s := &Store{path: path, pool: pool, turn: turn, readers: make(chan *conn, maxReaders)}
+	for range maxReaders {
+		s.readers <- nil
+	}
+	if err := s.migrate(ctx); err != nil {
+		s.Close()
+		return nil, s.explain(err)
+	}
+	return s, nil
+}
+
+// dsn holds the pragmas, so that every connection of the pool has them.
+func dsn(path string) string {
+	q := url.Values{}
+	for _, pragma := range []string{
+		"busy_timeout(10000)", // beside the turnstile only a checkpoint can make us wait
+		"journal_mode(WAL)",
+		"synchronous(FULL)",
+		"foreign_keys(1)",
+		"cache_size(-512)", // KiB a connection: an idle node is to stay small
+		"temp_store(MEMORY)",
+	} {
+		q.Add("_pragma", pragma)
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+}
+
+// Path returns the state file's path.
+func (s *Store) Path() string { return s.path }
+
+// Close closes the file. No other method may be under way.
+func (s *Store) Close() error {
+	err := s.pool.Close()
+	s.turn.close()
+	return err
+}
+
+// conn is one connection with the statements that were prepared on it.
+type conn struct {
+	raw   *sql.Conn
+	stmts map[string]*sql.Stmt
+}
+
+func (s *Store) connect(ctx context.Context) (*conn, error) {
+	raw, err := s.pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{raw: raw, stmts: map[string]*sql.Stmt{}}, nil
+}
+
+// tx is an open transaction.
+type tx struct {
+	ctx  context.Context
+	conn *conn
+}
+
+func (t *tx) stmt(query string) (*sql.Stmt, error) {
+	if st := t.conn.stmts[query]; st != nil {
+		return st, nil
+	}
+	st, err := t.conn.raw.PrepareContext(t.ctx, query)
+	if err == nil {
+		t.conn.stmts[query] = st
+	}
+	return st, err
+}
+
+func (t *tx) exec(query string, args ...any) (sql.Result, error) {
+	st, err := t.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	return st.ExecContext(t.ctx, args...)
+}
+
+// row scans the one row of a query into dest; sql.ErrNoRows when there is
+// none.
+func (t *tx) row(query string, args, dest []any) error {
+	st, err := t.stmt(query)
+	if err != nil {
+		return err
+	}
+	return st.QueryRowContext(t.ctx, args...).Scan(dest...)
+}
+
+// each calls scan for every row of a query.
+func (t *tx) each(query string, args []any, scan func(*sql.Rows) error) error {
+	st, err := t.stmt(query)
+	if err != nil {
+		return err
+	}
+	rows, err := st.QueryContext(t.ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// view runs fn in a transaction that sees one moment of the file.
+func (s *Store) view(ctx context.Context, fn func(*tx) error) error {
+	var c *conn
+	select {
+	case c = <-s.readers:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { s.readers <- c }()
+	if c == nil {
+		fresh, err := s.connect(context.WithoutCancel(ctx))
+		if err != nil {
+			return s.explain(err)
+		}
+		c = fresh
+	}
+	t := &tx{ctx: ctx, conn: c}
+	end := &tx{ctx: context.WithoutCancel(ctx), conn: c}
+	if _, err := t.exec("BEGIN"); err != nil {
+		return s.explain(err)
+	}
+	err := fn(t)
+	if _, endErr := end.exec("ROLLBACK"); err == nil {
+		err = endErr
+	}
+	return s.explain(err)
+}
+
+// DataVersion returns a number that changes whenever another connection has
+// committed to the file. It costs microseconds: it is for those who wait.
+type DataVersion struct {
+	store *Store
+	conn  *conn
+}
+
+// Watch returns a DataVersion. The caller must Close it.
+func (s *Store) Watch(ctx context.Context) (*DataVersion, error) {
+	c, err := s.connect(ctx)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	return &DataVersion{store: s, conn: c}, nil
+}
+
+// Read returns the number.
+func (d *DataVersion) Read(ctx context.Context) (n int64, err error) {
+	t := &tx{ctx: ctx, conn: d.conn}
+	err = t.row("PRAGMA data_version", nil, []any{&n})
+	return n, d.store.explain(err)
+}
+
+// Close gives the connection back.
+func (d *DataVersion) Close() error { return d.conn.raw.Close() }
+
+// SQLite result codes (sqlite.org/rescode.html); the low byte is the class.
+const (
+	sqliteBusy     = 5
+	sqliteReadOnly = 8
+	sqliteIOErr    = 10
+	sqliteCorrupt  = 11
+	sqliteFull     = 13
+	sqliteNotADB   = 26
+	sqliteUnique   = 2067
+	sqlitePrimary  = 1555
+)
+
+// explain turns the driver's errors into ones that say what to do.
+func (s *Store) explain(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() & 0xff {
+	case sqliteFull:
+		return fault.Hint(fault.New(fault.Failed, "the disk that holds %s is full; nothing was written", s.path),
+			"make room: df %s", filepath.Dir(s.path))
+	case sqliteCorrupt, sqliteNotADB:
+		return fault.Hint(fault.New(fault.Failed, "%s is damaged: %w", s.path, err),
+			"bring back a backup: iwx-cluster-setup restore FILE")
+	case sqliteBusy:
+		return fault.New(fault.Busy, "%s is busy: %w", s.path, err)
+	case sqliteReadOnly:
+		return fault.Hint(fault.New(fault.Failed, "%s cannot be written: %w", s.path, err), "run it as root, on a file system that is mounted writable")
+	}
+	return fmt.Errorf("%s: %w", s.path, err)
+}
+
+// isConflict reports whether a unique constraint refused a row.
+func isConflict(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code() == sqliteUnique || e.Code() == sqlitePrimary)
+}
+
+// millis is t as it is stored; the zero time is 0.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// instant is the time that millis stored.
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
