@@ -1,0 +1,150 @@
+package preflight
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// daemonProgram holds the port after an earlier setup, and is no obstacle to
+// running it again.
+const daemonProgram = "iwx-queued"
+
+// ports binds the API's port, as the daemon will, and lets it go again.
+func (s Server) ports(ctx context.Context) Result {
+	addr := netip.AddrPortFrom(s.QuorumIP, s.Port)
+	err := tryBind(ctx, addr)
+	switch {
+	case err == nil:
+		return ok("port %d is free on %s", s.Port, s.QuorumIP)
+	case errors.Is(err, unix.EADDRINUSE):
+		return s.portTaken(addr)
+	}
+	return fail("", "cannot listen on %s: %v", addr, err)
+}
+
+func (s Server) portTaken(addr netip.AddrPort) Result {
+	p, found := listenerOn(s.Sys, addr)
+	switch {
+	case !found:
+		return fail(fmt.Sprintf("ss -ltnp 'sport = :%d'", addr.Port()),
+			"port %d on %s is taken by another program", addr.Port(), addr.Addr())
+	case p.name == daemonProgram && s.Existing.Same:
+		return ok("%s is listening on %s", daemonProgram, addr)
+	}
+	return fail(fmt.Sprintf("stop it, or set [cluster] port in %s", s.Paths.Config),
+		"port %d on %s is taken by %s (pid %d)", addr.Port(), addr.Addr(), p.name, p.pid)
+}
+
+// tryBind listens on addr for an instant. IP_FREEBIND, ip(7), is set as the
+// daemon sets it, so that an address which is not up yet is not mistaken for a
+// port that is taken.
+func tryBind(ctx context.Context, addr netip.AddrPort) error {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var option error
+		err := c.Control(func(fd uintptr) {
+			if addr.Addr().Is4() {
+				option = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1)
+			} else {
+				option = unix.SetsockoptInt(int(fd), unix.SOL_IPV6, unix.IPV6_FREEBIND, 1)
+			}
+		})
+		return errors.Join(err, option)
+	}}
+	l, err := config.Listen(ctx, "tcp", addr.String())
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// program is a process that listens.
+type program struct {
+	pid  int
+	name string // comm, at most 15 bytes
+}
+
+// listenerOn finds who listens on addr or on all addresses, through proc(5).
+// Without root only one's own processes can be found.
+func listenerOn(sys string, addr netip.AddrPort) (program, bool) {
+	inodes := append(listening(filepath.Join(sys, "proc/self/net/tcp"), addr),
+		listening(filepath.Join(sys, "proc/self/net/tcp6"), addr)...)
+	if len(inodes) == 0 {
+		return program{}, false
+	}
+	fds, err := filepath.Glob(filepath.Join(sys, "proc/[0-9]*/fd/*"))
+	if err != nil {
+		return program{}, false
+	}
+	for _, fd := range fds {
+		target, err := os.Readlink(fd)
+		if err != nil || !slices.Contains(inodes, target) {
+			continue
+		}
+		dir := filepath.Dir(filepath.Dir(fd))
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		comm, err2 := os.ReadFile(filepath.Join(dir, "comm"))
+		if err == nil && err2 == nil {
+			return program{pid, strings.TrimSpace(string(comm))}, true
+		}
+	}
+	return program{}, false
+}
+
+// listening returns the sockets ("socket:[inode]", as /proc/PID/fd shows them)
+// of a /proc/net/tcp table that listen where addr would.
+func listening(table string, addr netip.AddrPort) []string {
+	const listen = "0A" // TCP_LISTEN of the kernel's tcp_states.h
+	f, err := os.Open(table)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	var inodes []string
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		field := strings.Fields(lines.Text())
+		if len(field) < 10 || field[3] != listen {
+			continue
+		}
+		local, err := parseSocketAddr(field[1])
+		if err != nil || local.Port() != addr.Port() {
+			continue
+		}
+		if a := local.Addr().Unmap(); a == addr.Addr() || a.IsUnspecified() {
+			inodes = append(inodes, "socket:["+field[9]+"]")
+		}
+	}
+	return inodes
+}
+
+// parseSocketAddr reads "0100007F:09B0". The kernel prints the address as
+// 32-bit words in the machine's byte order, the port as a number; all machines
+// that iwx is built for are little-endian.
+func parseSocketAddr(text string) (netip.AddrPort, error) {
+	addr, port, _ := strings.Cut(text, ":")
+	n, err := strconv.ParseUint(port, 16, 16)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	raw, err := hex.DecodeString(addr)
+	if err != nil || len(raw) != 4 && len(raw) != 16 {
+		return netip.AddrPort{}, fmt.Errorf("socket address %q", text)
+	}
+	for word := range slices.Chunk(raw, 4) {
+		slices.Reverse(word)
+	}
+	a, _ := netip.AddrFromSlice(raw)
+	return netip.AddrPortFrom(a, uint16(n)), nil
+}
