@@ -26,6 +26,7 @@ func (r *Replayer) apply(ctx context.Context, ev Event, c Changes) error {
 		r.state = next
 		if c.Ended != nil || c.NotBegun != nil {
 			r.open = nil
+			r.slow.Stop()
 		}
 		if r.blocked != nil && r.blocked.Seq <= r.state.Done {
 			r.blocked = nil
@@ -34,7 +35,11 @@ func (r *Replayer) apply(ctx context.Context, ev Event, c Changes) error {
 			r.open = begun
 		}
 		r.publish()
+		if begun == nil || c.Ended != nil {
+			r.signal()
+		}
 		if begun != nil {
+			r.slow.Reset(slowCommand)
 			r.start(ctx, begun)
 		}
 		if !refill {
@@ -93,7 +98,7 @@ func (r *Replayer) startCommand(ctx context.Context, open *Open) (attempt.Runnin
 	return r.Runner.Start(ctx, attemptID(&open.Attempt), spec)
 }
 
-// publish makes the state known to the reporter.
+// publish makes the state known, without waking the reporter.
 func (r *Replayer) publish() {
 	s := cluster.Status{
 		Word:    r.state.Word(),
@@ -113,6 +118,10 @@ func (r *Replayer) publish() {
 		s.Blocked = &cluster.Blocked{Seq: r.state.Done + 1, Error: r.stuck.Error(), FirstFailure: r.Now().UnixMilli()}
 	}
 	r.status.Store(&s)
+}
+
+// signal wakes the reporter.
+func (r *Replayer) signal() {
 	select {
 	case r.changed <- struct{}{}:
 	default:

@@ -19,6 +19,10 @@ const window = 256
 // refused, as it does on a full disk.
 const journalRetry = time.Second
 
+// slowCommand is how long a command runs before the manager is told that it
+// does: most are over sooner, and one report tells it all.
+const slowCommand = 250 * time.Millisecond
+
 // Replayer runs a node's queue: it feeds what happens to State.Step and does
 // what comes out. One goroutine, that of Run, owns the state; the others talk
 // to it.
@@ -43,6 +47,7 @@ type Replayer struct {
 	inbox    chan delivery
 	ready    chan struct{}
 	changed  chan struct{}
+	slow     *time.Timer // signals that a command takes long
 	status   atomic.Pointer[cluster.Status]
 	reported atomic.Int64
 }
@@ -72,6 +77,8 @@ func (r *Replayer) New() *Replayer {
 	r.inbox = make(chan delivery)
 	r.ready = make(chan struct{})
 	r.changed = make(chan struct{}, 1)
+	r.slow = time.AfterFunc(time.Hour, r.signal)
+	r.slow.Stop()
 	r.status.Store(&cluster.Status{Version: r.Version})
 	return r
 }
@@ -369,6 +376,7 @@ func (r *Replayer) note(err error) {
 	case err != nil && before == nil:
 		r.Log.Error("the journal cannot be written; nothing is run until it can", "error", err)
 		r.publish()
+		r.signal()
 	case err == nil && before != nil:
 		r.Log.Info("the journal can be written again")
 	}
