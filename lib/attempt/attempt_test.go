@@ -1,0 +1,298 @@
+package attempt_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"iwx/lib/attempt"
+)
+
+// shimPath is the program that the tests run, built once by TestMain.
+var shimPath string
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(daemonVariable); dir != "" {
+		os.Exit(daemon(dir))
+	}
+	os.Exit(buildAndRun(m))
+}
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "iwx-attempt")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	shimPath = filepath.Join(dir, "iwx-attempt")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", shimPath, "iwx/cmd/iwx-attempt")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s%v\n", out, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// path is the PATH that the tests' commands get.
+const path = "PATH=/usr/bin:/bin"
+
+// eachMode runs a test with control groups, where this machine lets us have
+// them, and without.
+func eachMode(t *testing.T, f func(t *testing.T, c *attempt.Child)) {
+	t.Run("group", func(t *testing.T) {
+		groups, err := attempt.OpenGroups()
+		if err != nil {
+			t.Skip("no control groups: ", err)
+		}
+		f(t, newChild(t, t.TempDir(), groups))
+	})
+	t.Run("session", func(t *testing.T) { f(t, newChild(t, t.TempDir(), nil)) })
+}
+
+func newChild(t testing.TB, dir string, groups *attempt.Groups) *attempt.Child {
+	t.Helper()
+	c, err := attempt.NewChild(dir, shimPath, groups)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func sh(script string) attempt.Spec {
+	return attempt.Spec{Argv: []string{"/bin/sh", "-c", script}, Env: []string{path}, Umask: 0o022}
+}
+
+var testID = attempt.ID{Epoch: 1, Seq: 42, Attempt: 3}
+
+// run runs spec to its end.
+func run(t testing.TB, c *attempt.Child, spec attempt.Spec) attempt.Result {
+	t.Helper()
+	running, err := c.Start(t.Context(), testID, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := wait(t, running)
+	if err := c.Remove(testID); err != nil {
+		t.Error(err)
+	}
+	return r
+}
+
+func wait(t testing.TB, running attempt.Running) attempt.Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r, err := running.Wait(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// eventually waits until ok holds.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatal("not in 30 s: ", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// alive reports whether a process exists and is no zombie.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(rest, "Z")
+}
+
+// pids reads the process ids that a command wrote to a file, one a line, and
+// fails unless there are n.
+func pids(t testing.TB, file string, n int) []int {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []int
+	for _, field := range strings.Fields(string(b)) {
+		pid, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, pid)
+	}
+	if len(list) != n {
+		t.Fatalf("%s holds %d process ids, want %d", file, len(list), n)
+	}
+	return list
+}
+
+func TestOutcomes(t *testing.T) {
+	dir := t.TempDir()
+	plain := filepath.Join(dir, "plain")
+	if err := os.WriteFile(plain, []byte("no program"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	orphan := filepath.Join(dir, "orphan")
+	if err := os.WriteFile(orphan, []byte("#!/nonexistent/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := func(argv ...string) attempt.Spec {
+		return attempt.Spec{Argv: argv, Env: []string{"PATH=/usr/bin:/bin:" + dir}}
+	}
+	in := func(dir string, s attempt.Spec) attempt.Spec { s.Dir = dir; return s }
+	tests := []struct {
+		name    string
+		spec    attempt.Spec
+		outcome attempt.Outcome
+		code    int
+		signal  int
+		error   string
+	}{
+		{"success", cmd("true"), attempt.Exited, 0, 0, ""},
+		{"failure", cmd("false"), attempt.Exited, 1, 0, ""},
+		{"code", sh("exit 77"), attempt.Exited, 77, 0, ""},
+		{"highest code", sh("exit 255"), attempt.Exited, 255, 0, ""},
+		{"term", sh("kill -TERM $$"), attempt.Signalled, -1, 15, ""},
+		{"kill of the group", sh("kill -KILL 0"), attempt.Signalled, -1, 9, ""},
+		{"not in PATH", cmd("nosuch"), attempt.NotStarted, 127, 0,
+			`exec: "nosuch": not found in PATH "/usr/bin:/bin:` + dir + `"`},
+		{"no PATH", attempt.Spec{Argv: []string{"true"}}, attempt.NotStarted, 127, 0,
+			`exec: "true": not found in PATH ""`},
+		{"no such file", cmd("/no/such"), attempt.NotStarted, 127, 0, `exec: "/no/such": no such file or directory`},
+		{"not executable", cmd(plain), attempt.NotStarted, 126, 0, `exec: "` + plain + `": permission denied`},
+		{"not executable in PATH", cmd("plain"), attempt.NotStarted, 126, 0,
+			`exec: "plain": ` + plain + `: permission denied`},
+		{"no interpreter", cmd("orphan"), attempt.NotStarted, 126, 0,
+			`exec: "orphan": no such file or directory (the interpreter that it names is missing)`},
+		{"a directory", cmd("/usr"), attempt.NotStarted, 126, 0, `exec: "/usr": permission denied`},
+		{"no working directory", in("/no/such", cmd("true")), attempt.NotStarted, 126, 0,
+			`working directory "/no/such": no such file or directory`},
+		{"relative PATH", in("/usr", attempt.Spec{Argv: []string{"true"}, Env: []string{"PATH=bin"}}), attempt.Exited, 0, 0, ""},
+		{"relative program", in("/usr/bin", cmd("./true")), attempt.Exited, 0, 0, ""},
+	}
+	c := newChild(t, filepath.Join(dir, "attempts"), nil)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := run(t, c, tt.spec)
+			if r.Outcome != tt.outcome || r.Code != tt.code || r.Signal != tt.signal || r.Error != tt.error {
+				t.Errorf("got %v, code %d, signal %d, error %q; want %v, %d, %d, %q",
+					r.Outcome, r.Code, r.Signal, r.Error, tt.outcome, tt.code, tt.signal, tt.error)
+			}
+			if stderr := string(r.Stderr.Head); tt.error != "" && stderr != "iwx-attempt: "+tt.error+"\n" {
+				t.Errorf("stderr is %q", stderr)
+			}
+			if r.Started.IsZero() != (tt.outcome == attempt.NotStarted) || r.Ended.IsZero() {
+				t.Errorf("started %v, ended %v", r.Started, r.Ended)
+			}
+		})
+	}
+}
+
+func TestResultTimes(t *testing.T) {
+	before := time.Now().Truncate(time.Millisecond)
+	r := run(t, newChild(t, t.TempDir(), nil), sh("sleep 0.2; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"))
+	if r.Started.Before(before) || r.Ended.Before(r.Started) || r.Ended.After(time.Now()) {
+		t.Errorf("started %v, ended %v, test began %v", r.Started, r.Ended, before)
+	}
+	if r.Duration < 200*time.Millisecond || r.Duration > time.Minute {
+		t.Errorf("duration %v", r.Duration)
+	}
+	if r.CPU <= 0 || r.CPU > r.Duration {
+		t.Errorf("cpu time %v of %v", r.CPU, r.Duration)
+	}
+	if r.MaxRSS < 100<<10 || r.MaxRSS > 1<<30 {
+		t.Errorf("maximal resident size %d", r.MaxRSS)
+	}
+}
+
+func TestStartRefuses(t *testing.T) {
+	c := newChild(t, t.TempDir(), nil)
+	env := func(v string) attempt.Spec { s := sh("true"); s.Env = []string{v}; return s }
+	for name, spec := range map[string]attempt.Spec{
+		"no argv":          {},
+		"empty program":    {Argv: []string{""}},
+		"NUL in argv":      {Argv: []string{"true", "a\x00b"}},
+		"NUL in env":       env("A=\x00"),
+		"NUL in dir":       {Argv: []string{"true"}, Dir: "/\x00"},
+		"negative timeout": {Argv: []string{"true"}, Timeout: -1},
+	} {
+		if _, err := c.Start(t.Context(), testID, spec); err == nil {
+			t.Errorf("%s: started", name)
+		}
+	}
+	if ids, err := c.List(); len(ids) != 0 || err != nil {
+		t.Errorf("refused attempts left %v, %v", ids, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Start(ctx, testID, sh("true")); !errors.Is(err, context.Canceled) {
+		t.Errorf("Start after cancel: %v", err)
+	}
+}
+
+func TestStartRefusesSecondStart(t *testing.T) {
+	c := newChild(t, t.TempDir(), nil)
+	running, err := c.Start(t.Context(), testID, sh("echo once"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Start(t.Context(), testID, sh("echo twice")); !errors.Is(err, os.ErrExist) {
+		t.Errorf("second start: %v", err)
+	}
+	if r := wait(t, running); string(r.Stdout.Head) != "once\n" {
+		t.Errorf("output of the first start is %q", r.Stdout.Head)
+	}
+}
+
+func TestNoShim(t *testing.T) {
+	if _, err := attempt.NewChild(t.TempDir(), "/no/such/shim", nil); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("NewChild: %v", err)
+	}
+	// One that vanishes later leaves nothing behind.
+	eachMode(t, func(t *testing.T, c *attempt.Child) {
+		copied := filepath.Join(t.TempDir(), "shim")
+		if err := os.Link(shimPath, copied); err != nil {
+			t.Skip(err)
+		}
+		broken, err := attempt.NewChild(t.TempDir(), copied, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer broken.Close()
+		os.Remove(copied)
+		if _, err := broken.Start(t.Context(), testID, sh("true")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("Start: %v", err)
+		}
+		if ids, _ := broken.List(); len(ids) != 0 {
+			t.Errorf("left %v", ids)
+		}
+	})
+}
+
+func TestParseID(t *testing.T) {
+	if id, err := attempt.ParseID("1-42-3"); id != testID || err != nil {
+		t.Errorf("ParseID: %v, %v", id, err)
+	}
+	for _, bad := range []string{"", "1-2", "1-2-3-4", "01-2-3", "1-2-3 ", "a-b-c", "1--2-3", "lost+found"} {
+		if id, err := attempt.ParseID(bad); err == nil {
+			t.Errorf("ParseID(%q) is %v", bad, id)
+		}
+	}
+}

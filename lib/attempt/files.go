@@ -1,0 +1,174 @@
+package attempt
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"iwx/lib/attempt/record"
+	"iwx/lib/attempt/shim"
+)
+
+// files is the directory of all attempts. What it knows holds for every runner,
+// whoever starts the shim.
+type files string
+
+func openFiles(dir string) (files, error) {
+	// The shim changes its working directory.
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return files(dir), os.MkdirAll(dir, 0o700)
+}
+
+func (f files) dir(id ID) string { return filepath.Join(string(f), id.String()) }
+
+func (f files) specPath(id ID) string { return filepath.Join(f.dir(id), shim.SpecFile) }
+
+// create makes the directory and the spec file of a new attempt and returns the
+// file, locked. A directory that exists is an error.
+func (f files) create(id ID, group string, spec *Spec) (*os.File, error) {
+	page, err := record.EncodePage(group)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(f.dir(id), 0o700); err != nil {
+		return nil, fmt.Errorf("attempt %s: %w", id, err)
+	}
+	file, err := f.write(id, page, spec.Encode())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("attempt %s: %w", id, err), f.remove(id))
+	}
+	return file, nil
+}
+
+func (f files) write(id ID, parts ...[]byte) (*os.File, error) {
+	file, err := os.OpenFile(f.specPath(id), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	// New and ours alone: the lock is free.
+	err = flock(file, unix.LOCK_EX|unix.LOCK_NB)
+	for _, part := range parts {
+		if err == nil {
+			_, err = file.Write(part)
+		}
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// remove deletes what an attempt has on disk.
+func (f files) remove(id ID) error { return os.RemoveAll(f.dir(id)) }
+
+// list returns the attempts that have a directory.
+func (f files) list() ([]ID, error) {
+	entries, err := os.ReadDir(string(f))
+	if err != nil {
+		return nil, err
+	}
+	var ids []ID
+	for _, e := range entries {
+		if id, err := ParseID(e.Name()); err == nil && e.IsDir() {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// locked reports whether the shim of an attempt lives. An attempt without files
+// has none.
+func (f files) locked(id ID) (bool, error) {
+	file, err := os.Open(f.specPath(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	err = flock(file, unix.LOCK_SH|unix.LOCK_NB)
+	if err == unix.EWOULDBLOCK {
+		return true, nil
+	}
+	return false, err
+}
+
+// settled tells what became of an attempt whose shim does not live, and reads
+// its outputs.
+func (f files) settled(id ID) (State, record.Page, Result, error) {
+	page, err := f.page(id)
+	if err != nil {
+		return 0, record.Page{}, Result{}, fmt.Errorf("attempt %s: %w", id, err)
+	}
+	var r Result
+	state := CutShort
+	switch {
+	case page.Result != nil:
+		state, r = Finished, fromRecord(page.Result)
+	case page.Mark != nil:
+		r = Result{Outcome: Unknown, Code: -1, Error: "the command was cut short: its shim ended without a result"}
+	default:
+		return NeverStarted, page, Result{}, nil
+	}
+	if r.Stdout, err = readOutput(filepath.Join(f.dir(id), shim.StdoutFile)); err != nil {
+		return 0, page, Result{}, err
+	}
+	r.Stderr, err = readOutput(filepath.Join(f.dir(id), shim.StderrFile))
+	return state, page, r, err
+}
+
+// page reads the first page of the spec file. An attempt without files, or whose
+// file is not even a page long, has an empty one.
+func (f files) page(id ID) (record.Page, error) {
+	file, err := os.Open(f.specPath(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return record.Page{}, nil
+	}
+	if err != nil {
+		return record.Page{}, err
+	}
+	defer file.Close()
+	page := make([]byte, record.PageSize)
+	n, err := io.ReadFull(file, page)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return record.Page{}, err
+	}
+	return record.DecodePage(page[:n])
+}
+
+func fromRecord(r *record.Result) Result {
+	return Result{
+		Outcome: r.Outcome, Code: r.Code, Signal: r.Signal, Error: r.Error,
+		Started: unixMilli(r.Started), Ended: unixMilli(r.Ended),
+		Duration: r.Duration, CPU: r.CPU, MaxRSS: r.MaxRSS,
+	}
+}
+
+// unixMilli returns the zero time for 0.
+func unixMilli(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+func flock(file *os.File, how int) error {
+	for {
+		err := unix.Flock(int(file.Fd()), how)
+		if err != syscall.EINTR {
+			return err
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package attempt
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"iwx/lib/attempt/shim"
+)
+
+// Keep is the most bytes that Head and Tail of an Output have each.
+const Keep = shim.Keep
+
+// Output is what a command wrote to one of its outputs, or the beginning and
+// the end of it. Up to twice Keep it is whole: Tail then continues Head.
+type Output struct {
+	Head []byte `json:"head,omitempty"` // the first Keep bytes, or all
+	Tail []byte `json:"tail,omitempty"` // what follows Head, or the last Keep bytes
+	Size int64  `json:"size"`           // bytes written, exact
+}
+
+// LeftOut returns the number of bytes between Head and Tail.
+func (o Output) LeftOut() int64 {
+	return o.Size - int64(len(o.Head)) - int64(len(o.Tail))
+}
+
+// String returns the output for a terminal: bytes that are not UTF-8 and
+// control characters other than newline and tab are written as \x1b, and a line
+// says how much was left out, if anything was.
+func (o Output) String() string {
+	var b strings.Builder
+	n := o.LeftOut()
+	if n <= 0 {
+		printable(&b, append(o.Head[:len(o.Head):len(o.Head)], o.Tail...))
+		return b.String()
+	}
+	printable(&b, o.Head)
+	fmt.Fprintf(&b, "\n… %d bytes left out …\n", n)
+	printable(&b, o.Tail)
+	return b.String()
+}
+
+func printable(b *strings.Builder, text []byte) {
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		switch {
+		case r == utf8.RuneError && n == 1, r < ' ' && r != '\n' && r != '\t', r == 0x7f:
+			fmt.Fprintf(b, `\x%02x`, text[0])
+		case r >= 0x80 && r < 0xa0: // C1 control characters, which terminals obey
+			fmt.Fprintf(b, `\u%04x`, r)
+		default:
+			b.Write(text[:n])
+		}
+		text = text[n:]
+	}
+}
+
+// readOutput reads the kept parts of an output file. A file that is not there
+// is empty: the shim creates it.
+func readOutput(path string) (Output, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Output{}, nil
+	}
+	if err != nil {
+		return Output{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return Output{}, err
+	}
+	o := Output{Size: info.Size()}
+	if o.Head, err = readAt(f, 0, min(o.Size, Keep)); err != nil {
+		return Output{}, err
+	}
+	rest := min(o.Size-int64(len(o.Head)), Keep)
+	o.Tail, err = readAt(f, o.Size-rest, rest)
+	return o, err
+}
+
+func readAt(f *os.File, off, n int64) ([]byte, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	b := make([]byte, n)
+	m, err := f.ReadAt(b, off)
+	if err == io.EOF {
+		err = nil // truncated since; what is there counts
+	}
+	return b[:m], err
+}

@@ -1,0 +1,162 @@
+package record
+
+import (
+	"errors"
+	"time"
+)
+
+// PageSize is the size in bytes of the page that the file begins with. The
+// spec follows it.
+const PageSize = 4096
+
+// Where in the file the mark and the result are written. The place is at 0.
+const (
+	MarkOffset   = 1024
+	ResultOffset = 2048
+)
+
+// maxText bounds the free text of a record, so that each fits its slot.
+const maxText = 900
+
+// Page is what the first page of an attempt's file tells.
+type Page struct {
+	Group  string  // directory of the attempt's control group, "" if it has none
+	Mark   *Mark   // nil: the command was never started
+	Result *Result // nil: no result was written, or not to its end
+}
+
+// Mark says that the shim was about to start the command: from here on the
+// command may have had effects.
+type Mark struct {
+	PID        int    // of the shim, and of the session it leads
+	StartTicks uint64 // start time of that process, /proc/PID/stat field 22
+}
+
+// Result is what came of a command.
+type Result struct {
+	Outcome  Outcome
+	Code     int           // exit code; 126 and 127 as in sh(1) if not started; else -1
+	Signal   int           // number of the signal that ended the command, or 0
+	Error    string        // why it could not be started or ended, or ""
+	Started  int64         // unix milliseconds, 0 if not started
+	Ended    int64         // unix milliseconds
+	Duration time.Duration // from the monotonic clock
+	CPU      time.Duration // user and system, the command and what it waited for
+	MaxRSS   int64         // bytes, of the largest process among them
+}
+
+// Outcome is how a command ended.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Unknown    Outcome = iota // cut short: it may have had any effect or none
+	Exited                    // ended by itself, Code tells how
+	Signalled                 // ended by a signal that was not the timeout's
+	TimedOut                  // ended because its time was up
+	NotStarted                // never ran; Error tells why
+)
+
+var outcomeNames = [...]string{"unknown", "exited", "signalled", "timed out", "not started"}
+
+// String returns the outcome in lower case words.
+func (o Outcome) String() string {
+	if int(o) >= len(outcomeNames) {
+		o = Unknown
+	}
+	return outcomeNames[o]
+}
+
+// EncodePage returns a page that holds the place of an attempt, its control
+// group, and neither mark nor result.
+func EncodePage(group string) ([]byte, error) {
+	if len(group) > maxText {
+		return nil, errors.New("control group path " + group + " is too long")
+	}
+	page := make([]byte, PageSize)
+	copy(page, frame(kindPlace, len(group)+4, func(b []byte) []byte {
+		return appendBytes(b, group)
+	}))
+	return page, nil
+}
+
+// DecodePage reads the page at the start of b, which may be short. Records that
+// are absent or torn are left out; ErrVersion is the only error.
+func DecodePage(b []byte) (Page, error) {
+	var p Page
+	place, err := unframe(kindPlace, slot(b, 0, MarkOffset))
+	if err == nil {
+		r := reader{rest: place}
+		p.Group = string(r.bytes())
+		err = r.done()
+	}
+	mark, merr := decodeMark(slot(b, MarkOffset, ResultOffset))
+	result, rerr := decodeResult(slot(b, ResultOffset, PageSize))
+	for _, e := range []error{err, merr, rerr} {
+		if e == ErrVersion {
+			return Page{}, ErrVersion
+		}
+	}
+	if err != nil {
+		p.Group = ""
+	}
+	if merr == nil {
+		p.Mark = mark
+	}
+	if rerr == nil {
+		p.Result = result
+	}
+	return p, nil
+}
+
+// slot returns b[from:to] as far as b reaches.
+func slot(b []byte, from, to int) []byte {
+	return b[min(from, len(b)):min(to, len(b))]
+}
+
+// Encode returns the record of the mark, to be written at MarkOffset.
+func (m *Mark) Encode() []byte {
+	return frame(kindMark, 16, func(b []byte) []byte {
+		return appendInt(appendInt(b, int64(m.PID)), int64(m.StartTicks))
+	})
+}
+
+func decodeMark(b []byte) (*Mark, error) {
+	payload, err := unframe(kindMark, b)
+	if err != nil {
+		return nil, err
+	}
+	r := reader{rest: payload}
+	m := &Mark{PID: int(r.int64()), StartTicks: uint64(r.int64())}
+	return m, r.done()
+}
+
+// Encode returns the record of the result, to be written at ResultOffset. Its
+// error text is cut to what fits.
+func (r *Result) Encode() []byte {
+	text := r.Error[:min(len(r.Error), maxText)]
+	return frame(kindResult, len(text)+64, func(b []byte) []byte {
+		b = append(b, byte(r.Outcome))
+		for _, v := range []int64{int64(r.Code), int64(r.Signal), r.Started, r.Ended,
+			int64(r.Duration), int64(r.CPU), r.MaxRSS} {
+			b = appendInt(b, v)
+		}
+		return appendBytes(b, text)
+	})
+}
+
+func decodeResult(b []byte) (*Result, error) {
+	payload, err := unframe(kindResult, b)
+	if err != nil {
+		return nil, err
+	}
+	r := reader{rest: payload}
+	v := &Result{Outcome: Outcome(r.byte())}
+	v.Code, v.Signal = int(r.int64()), int(r.int64())
+	v.Started, v.Ended = r.int64(), r.int64()
+	v.Duration, v.CPU = time.Duration(r.int64()), time.Duration(r.int64())
+	v.MaxRSS = r.int64()
+	v.Error = string(r.bytes())
+	r.bad = r.bad || int(v.Outcome) >= len(outcomeNames)
+	return v, r.done()
+}
