@@ -1,0 +1,108 @@
+// Package daemon is what a long-running tool of the suite needs of the system
+// around it: signals, readiness and watchdog of systemd, one instance per
+// server, the socket that wakes it, and its log.
+//
+// A daemon here stays in the foreground and logs to stderr. It is a group of
+// members that live and end together; Run holds them. Everything works without
+// systemd too, where the notifications go nowhere.
+//
+// The protocols are those of sd_notify(3), sd_watchdog_enabled(3) and
+// sd-daemon(3). The package is the only importer of go-systemd's daemon half.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+// Member is one of the activities that make up a daemon.
+type Member struct {
+	Name string // for errors: "api", "replay"
+
+	// Run works until ctx is done. An error that is not ctx's own ends the
+	// whole daemon; nil ends only this member.
+	Run func(ctx context.Context) error
+}
+
+// Run runs the members and waits for all of them. The first that fails cancels
+// the others. It returns the failures, each with its member's name, or nil when
+// the members ended by themselves or with ctx.
+func Run(ctx context.Context, members ...Member) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var (
+		all  sync.WaitGroup
+		mu   sync.Mutex
+		errs []error
+	)
+	for _, m := range members {
+		all.Go(func() {
+			err := m.Run(ctx)
+			if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+				return
+			}
+			mu.Lock()
+			errs = append(errs, fmt.Errorf("%s: %w", m.Name, err))
+			mu.Unlock()
+			cancel()
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// UntilSignal returns a context that the first SIGTERM or SIGINT cancels, so
+// that the daemon drains. A second one has its default effect and ends the
+// process at once, which loses nothing: everything is made to survive kill -9.
+// The caller calls stop at the end.
+func UntilSignal(parent context.Context, log *slog.Logger) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		select {
+		case s := <-signals:
+			signal.Stop(signals)
+			log.Info("stopping", "signal", s.String())
+			Stopping()
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel()
+	}
+}
+
+// Reloader returns a member that calls reload on each SIGHUP, one at a time. The
+// signal is caught from this call on, not only once the member runs, since its
+// default effect ends the process. An error of reload is logged: the daemon goes
+// on with the settings it has.
+func Reloader(log *slog.Logger, reload func(ctx context.Context) error) Member {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	return Member{Name: "reload", Run: func(ctx context.Context) error {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-signals:
+			}
+			Reloading()
+			if err := reload(ctx); err != nil {
+				log.Error("settings not reloaded, the old ones stay", "error", err)
+			} else {
+				log.Info("settings reloaded")
+			}
+			Ready()
+		}
+	}}
+}

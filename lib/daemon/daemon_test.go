@@ -1,0 +1,316 @@
+package daemon
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMain lets the tests run a small daemon as a process of its own.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("SAMPLE_DAEMON"); dir != "" {
+		os.Exit(sampleDaemon(dir))
+	}
+	os.Exit(m.Run())
+}
+
+// sampleDaemon has a lock, a wake socket, a reload that fails every second time
+// and a worker, which gets stuck when it is told to.
+func sampleDaemon(dir string) int {
+	log := NewLogger(os.Stderr, slog.LevelInfo, os.Getenv)
+	lock, err := Lock(filepath.Join(dir, "lock"))
+	if err != nil {
+		log.Error("not started", "error", err)
+		return 4
+	}
+	defer lock.Close()
+	ctx, stop := UntilSignal(context.Background(), log)
+	defer stop()
+	reloads := 0
+	reloader := Reloader(log, func(context.Context) error {
+		if reloads++; reloads%2 == 0 {
+			return errors.New("bad settings")
+		}
+		return nil
+	})
+	dog := NewWatchdog(log, time.Now)
+	err = Run(ctx, reloader, dog.Member(), Member{"work", func(ctx context.Context) error {
+		Status("at work\nREADY=0")
+		Ready()
+		<-ctx.Done()
+		if os.Getenv("SAMPLE_HANGS") != "" {
+			log.Info("draining")
+			select {}
+		}
+		return ctx.Err()
+	}})
+	if err != nil {
+		log.Error("failed", "error", err)
+		return 1
+	}
+	return 0
+}
+
+// process is a sample daemon, and the service manager it reports to.
+type process struct {
+	*exec.Cmd
+	notify *net.UnixConn
+	stderr *bufio.Reader
+}
+
+func startDaemon(t *testing.T, dir string, env ...string) *process {
+	t.Helper()
+	address := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), "SAMPLE_DAEMON="+dir, "NOTIFY_SOCKET="+address)
+	cmd.Env = append(cmd.Env, env...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return &process{cmd, conn, bufio.NewReader(stderr)}
+}
+
+// expect reads notifications until the wanted one, past those of the watchdog.
+func (p *process) expect(t *testing.T, want string) {
+	t.Helper()
+	p.notify.SetReadDeadline(time.Now().Add(10 * time.Second))
+	buf := make([]byte, 1024)
+	for {
+		n, err := p.notify.Read(buf)
+		if err != nil {
+			t.Fatalf("waiting for %s: %v", want, err)
+		}
+		got := string(buf[:n])
+		if got == want {
+			return
+		}
+		if got != "WATCHDOG=1" {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func (p *process) expectLog(t *testing.T, want string) {
+	t.Helper()
+	line, err := p.stderr.ReadString('\n')
+	if err != nil || !strings.Contains(line, want) {
+		t.Fatalf("log has %q, %v; want %q", line, err, want)
+	}
+}
+
+func TestLifeOfADaemon(t *testing.T) {
+	p := startDaemon(t, t.TempDir())
+	p.expect(t, "STATUS=at work READY=0")
+	p.expect(t, "READY=1")
+	p.Process.Signal(syscall.SIGHUP)
+	p.expect(t, "RELOADING=1")
+	p.expect(t, "READY=1")
+	p.expectLog(t, `msg="settings reloaded"`)
+	p.Process.Signal(syscall.SIGHUP)
+	p.expect(t, "RELOADING=1")
+	p.expect(t, "READY=1")
+	p.expectLog(t, `msg="settings not reloaded, the old ones stay" error="bad settings"`)
+	p.Process.Signal(syscall.SIGTERM)
+	p.expect(t, "STOPPING=1")
+	p.expectLog(t, "msg=stopping signal=terminated")
+	if err := p.Wait(); err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestSecondSignalEndsADaemonThatHangs(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		p := startDaemon(t, t.TempDir(), "SAMPLE_HANGS=1")
+		p.expect(t, "STATUS=at work READY=0")
+		p.expect(t, "READY=1")
+		p.Process.Signal(sig)
+		p.expect(t, "STOPPING=1")
+		p.expectLog(t, "msg=stopping")
+		p.expectLog(t, "msg=draining")
+		p.Process.Signal(sig)
+		var exit *exec.ExitError
+		if err := p.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != sig {
+			t.Errorf("%v: ended with %v", sig, err)
+		}
+	}
+}
+
+func TestSecondDaemonIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	first := startDaemon(t, dir)
+	first.expect(t, "STATUS=at work READY=0")
+	second := startDaemon(t, dir)
+	line, _ := second.stderr.ReadString('\n')
+	second.Wait()
+	if want := "is held by process " + itoa(first.Process.Pid); second.ProcessState.ExitCode() != 4 || !strings.Contains(line, want) {
+		t.Errorf("exit code %d: %s", second.ProcessState.ExitCode(), line)
+	}
+	first.Process.Kill()
+	first.Wait()
+	third := startDaemon(t, dir)
+	third.expect(t, "STATUS=at work READY=0")
+	third.Process.Signal(syscall.SIGTERM)
+	if err := third.Wait(); err != nil {
+		t.Errorf("after a kill: %v", err)
+	}
+}
+
+func TestWatchdogPings(t *testing.T) {
+	p := startDaemon(t, t.TempDir(), "WATCHDOG_USEC=20000", "WATCHDOG_PID=")
+	p.notify.SetReadDeadline(time.Now().Add(10 * time.Second))
+	buf := make([]byte, 1024)
+	for pings := 0; pings < 3; {
+		n, err := p.notify.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(buf[:n]) == "WATCHDOG=1" {
+			pings++
+		}
+	}
+	p.Process.Signal(syscall.SIGTERM)
+	p.Wait()
+}
+
+func TestStuckWorkerStopsThePings(t *testing.T) {
+	address := filepath.Join(t.TempDir(), "notify")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: address}); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("NOTIFY_SOCKET", address)
+	pings := func() (n int) {
+		buf := make([]byte, 64)
+		for {
+			if _, _, err := unix.Recvfrom(fd, buf, 0); err != nil {
+				return n
+			}
+			n++
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		dog := NewWatchdog(slog.New(slog.NewTextHandler(&log, nil)), time.Now)
+		worker := dog.Worker("replay", 12*time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go dog.run(ctx, 5*time.Second)
+		time.Sleep(11 * time.Second) // virtual time
+		synctest.Wait()
+		if n := pings(); n != 3 {
+			t.Errorf("%d pings in 11 s", n)
+		}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if n := pings(); n != 0 || strings.Count(log.String(), "workers=replay") != 1 {
+			t.Errorf("%d pings for a stuck worker; log %s", n, log.String())
+		}
+		worker.Alive()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if n := pings(); n != 1 {
+			t.Errorf("%d pings after it goes on", n)
+		}
+		worker.Done()
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if n := pings(); n != 4 {
+			t.Errorf("%d pings without workers", n)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+func TestFirstFailureEndsTheGroup(t *testing.T) {
+	broken := errors.New("port taken")
+	ended := false
+	err := Run(t.Context(),
+		Member{"api", func(context.Context) error { return broken }},
+		Member{"replay", func(ctx context.Context) error {
+			<-ctx.Done()
+			ended = true
+			return ctx.Err()
+		}},
+		Member{"journal", func(ctx context.Context) error {
+			<-ctx.Done()
+			return errors.New("disk full")
+		}},
+		Member{"brief", func(context.Context) error { return nil }},
+	)
+	if !ended || !errors.Is(err, broken) || err.Error() != "api: port taken\njournal: disk full" {
+		t.Errorf("ended %v, error %v", ended, err)
+	}
+}
+
+func TestGroupEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	wait := func(ctx context.Context) error {
+		cancel()
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if err := Run(ctx, Member{"a", wait}, Member{"b", wait}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLogForTheJournal(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, _ := w.Stat()
+	st := info.Sys().(*syscall.Stat_t)
+	var level slog.LevelVar
+	log := NewLogger(w, &level, func(string) string { return itoa(int(st.Dev)) + ":" + itoa(int(st.Ino)) })
+	log.Debug("unseen")
+	level.Set(slog.LevelDebug)
+	log.Debug("seen")
+	log.With("node", "web1").Info("replayed", "entry", 12)
+	log.WithGroup("g").Warn("two\nlines", "time", "kept")
+	log.Error("broken")
+	w.Close()
+	got, _ := io.ReadAll(r)
+	want := "<7>msg=seen\n<6>msg=replayed node=web1 entry=12\n<4>msg=\"two\\nlines\" g.time=kept\n<3>msg=broken\n"
+	if string(got) != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestLogElsewhere(t *testing.T) {
+	var b strings.Builder
+	NewLogger(&b, slog.LevelInfo, func(string) string { return "1:2" }).Info("up")
+	if !strings.HasPrefix(b.String(), "time=") || !strings.Contains(b.String(), "level=INFO msg=up") {
+		t.Error(b.String())
+	}
+	if level, err := ParseLevel("warn"); err != nil || level != slog.LevelWarn {
+		t.Error(level, err)
+	}
+}

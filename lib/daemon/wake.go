@@ -1,0 +1,151 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"iwx/lib/fault"
+)
+
+// wakeName is the datagram socket in the run directory.
+const wakeName = "wake"
+
+// maxSocketPath is what fits into sun_path with its closing zero, unix(7).
+const maxSocketPath = 107
+
+// Waker is the end of the wake socket that the daemon holds.
+type Waker struct {
+	// C has a value after one or more pokes; those that come before it is read
+	// are one.
+	C <-chan struct{}
+
+	conn *net.UnixConn
+	path string
+	end  sync.WaitGroup
+}
+
+// Listen opens the wake socket in dir (mode 0600; dir must exist and should be
+// 0700). The socket of a daemon that is gone is replaced; one that is alive
+// makes it fail with exit code 4.
+func Listen(dir string) (*Waker, error) {
+	address, release, err := wakeAddress(dir)
+	if err != nil {
+		return nil, fmt.Errorf("wake socket: %w", err)
+	}
+	defer release()
+	path := filepath.Join(dir, wakeName)
+	if send(address) == nil {
+		return nil, fault.New(fault.Busy, "wake socket %s: another daemon listens there", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("wake socket: %w", err)
+	}
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
+	if err != nil {
+		return nil, fmt.Errorf("wake socket %s: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("wake socket: %w", err)
+	}
+	c := make(chan struct{}, 1)
+	w := &Waker{C: c, conn: conn, path: path}
+	w.end.Go(func() { w.receive(c) })
+	return w, nil
+}
+
+// receive turns datagrams into values of C. Their content is of no account.
+func (w *Waker) receive(c chan<- struct{}) {
+	var buf [16]byte
+	for {
+		if _, _, err := w.conn.ReadFromUnix(buf[:]); err != nil {
+			return // closed; were it anything else, the daemon polls anyway
+		}
+		select {
+		case c <- struct{}{}:
+		default: // one is waiting, and says the same
+		}
+	}
+}
+
+// Close removes the socket.
+func (w *Waker) Close() error {
+	err := errors.Join(os.Remove(w.path), w.conn.Close())
+	w.end.Wait()
+	return err
+}
+
+// Poke wakes the daemon that listens in dir, after a commit. It never blocks and
+// has no error: without a daemon there is nobody to wake, and one that misses
+// the poke polls the state once a second.
+func Poke(dir string) {
+	address, release, err := wakeAddress(dir)
+	if err != nil {
+		return
+	}
+	defer release()
+	_ = send(address)
+}
+
+// send puts a datagram into the socket, if it is there and has room. A full
+// socket is one that will wake its reader anyway.
+func send(address string) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	err = unix.Sendto(fd, []byte{1}, unix.MSG_NOSIGNAL, &unix.SockaddrUnix{Name: address})
+	if errors.Is(err, unix.EAGAIN) {
+		return nil
+	}
+	return err
+}
+
+// wakeAddress is the name to bind and send to. A path that is too long for a
+// socket is reached by way of an open descriptor of its directory, proc(5).
+func wakeAddress(dir string) (address string, release func(), err error) {
+	path := filepath.Join(dir, wakeName)
+	if len(path) <= maxSocketPath {
+		return path, func() {}, nil
+	}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", nil, &fs.PathError{Op: "open", Path: dir, Err: err}
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, wakeName), func() { unix.Close(fd) }, nil
+}
+
+// Broadcast is a wake-up for any number of waiters. The zero Broadcast is ready.
+type Broadcast struct {
+	mu sync.Mutex
+	c  chan struct{} // nil while nobody waits
+}
+
+// C returns a channel that the next Wake closes. To miss nothing, take it before
+// looking at what the wake-up is about.
+func (b *Broadcast) C() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.c == nil {
+		b.c = make(chan struct{})
+	}
+	return b.c
+}
+
+// Wake wakes all that wait now.
+func (b *Broadcast) Wake() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.c != nil {
+		close(b.c)
+		b.c = nil
+	}
+}
