@@ -7,8 +7,6 @@
 package cluster
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"net/netip"
 	"regexp"
 	"time"
@@ -52,13 +50,6 @@ const (
 	PathRenew  = "/v1/renew"
 	PathLeave  = "/v1/leave"
 )
-
-// NewID returns a random id of 16 hexadecimal digits, for clusters and nodes.
-func NewID() string {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand.Read
-	return hex.EncodeToString(b[:])
-}
 
 // namePattern is a host name label (RFC 1123 §2.1) or several with dots
 // between, in lower case.
@@ -132,7 +123,6 @@ type Token struct {
 	Name      string // of the node to be
 	Hash      []byte // of the secret, which is not stored
 	Address   netip.Addr
-	Baseline  bool
 	From      From
 	Rejoin    string // the id of the member whose place is taken again
 	CreatedAt time.Time
@@ -174,5 +164,6 @@ type Roster struct {
 	Start      uint64
 	EndedAt    time.Time
 	EndedBy    string
+	LastSeen   time.Time
 	Orders     Orders // Paused and Retry only
 }

@@ -2,8 +2,6 @@ package cluster
 
 import (
 	"fmt"
-	"time"
-
 	"iwx/lib/attempt"
 	"iwx/lib/host"
 	"iwx/lib/preflight"
@@ -112,8 +110,9 @@ type Orders struct {
 
 // PollAnswer is what a poll gets.
 type PollAnswer struct {
-	Time   int64    `json:"time"` // the manager's clock
-	Head   uint64   `json:"head"` // of the manager's log
+	Time   int64    `json:"time"`  // the manager's clock
+	Epoch  uint64   `json:"epoch"` // in force on the manager
+	Head   uint64   `json:"head"`  // of the manager's log
 	Orders Orders   `json:"orders"`
 	Page   []Record `json:"page,omitempty"`
 	Sig    []byte   `json:"sig,omitempty"`
@@ -180,7 +179,8 @@ type CAAnswer struct {
 type JoinRequest struct {
 	TokenID string     `json:"token_id"`
 	Secret  []byte     `json:"secret"`
-	CSR     string     `json:"csr"` // PEM; the same key asking again gets the same place
+	CSR     string     `json:"csr"`               // PEM; the same key asking again gets the same place
+	NodeID  string     `json:"node_id,omitempty"` // the place that its state holds, when it joins again
 	Facts   host.Facts `json:"facts"`
 	Version string     `json:"version"`
 	Time    int64      `json:"time"`             // the node's clock
@@ -250,10 +250,3 @@ const (
 	RefusedMalformed = "malformed" // the request cannot be read
 	RefusedFailed    = "failed"    // the manager could not do it
 )
-
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}

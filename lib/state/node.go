@@ -89,11 +89,11 @@ func (t *tx) nodeNamed(name string) (*cluster.Node, error) {
 func (s *Store) Rosters(ctx context.Context) ([]cluster.Roster, error) {
 	var list []cluster.Roster
 	err := s.view(ctx, func(t *tx) error {
-		return t.each(`SELECT id, name, membership, start, ended_at, ended_by, paused, retry, retry_seq FROM node`, nil, func(r *sql.Rows) error {
+		return t.each(`SELECT id, name, membership, start, ended_at, ended_by, last_seen, paused, retry, retry_seq FROM node`, nil, func(r *sql.Rows) error {
 			var n cluster.Roster
-			var ended int64
-			err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &ended, &n.EndedBy, &n.Orders.Paused, &n.Orders.Retry, &n.Orders.RetrySeq)
-			n.EndedAt = instant(ended)
+			var ended, seen int64
+			err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &ended, &n.EndedBy, &seen, &n.Orders.Paused, &n.Orders.Retry, &n.Orders.RetrySeq)
+			n.EndedAt, n.LastSeen = instant(ended), instant(seen)
 			list = append(list, n)
 			return err
 		})

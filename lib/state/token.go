@@ -73,13 +73,9 @@ func (s *Store) RevokeToken(ctx context.Context, id string, at time.Time) (*clus
 }
 
 // Admit lets decide turn a token into a member, in one transaction with the
-// reading of both. token is nil when there is none of that id. decide returns
-// the node to store, or nil to leave everything as it is, or an error; it sets
-// the token's Used fields. It is called with the writers' turn held: it must
-// not wait for anything.
-func (s *Store) Admit(ctx context.Context, tokenID string,
-	decide func(token *cluster.Token, nodes []cluster.Node, head uint64) (*cluster.Node, error),
-) error {
+// reading of both. token is nil when there is none of that id. decide is called
+// with the writers' turn held: it must not wait for anything.
+func (s *Store) Admit(ctx context.Context, tokenID string, decide cluster.Decide) error {
 	return s.update(ctx, func(t *tx) error {
 		tokens, err := t.tokens(`WHERE id = ?`, tokenID)
 		if err != nil {
@@ -97,12 +93,14 @@ func (s *Store) Admit(ctx context.Context, tokenID string,
 		if len(tokens) > 0 {
 			token = &tokens[0]
 		}
-		node, err := decide(token, nodes, head.Seq)
-		if err != nil || node == nil {
+		saved, err := decide(token, nodes, head.Seq)
+		if err != nil || len(saved) == 0 {
 			return err
 		}
-		if err := t.saveNode(node); err != nil {
-			return err
+		for i := range saved {
+			if err := t.saveNode(&saved[i]); err != nil {
+				return err
+			}
 		}
 		_, err = t.exec(`UPDATE token SET used_at = ?, used_by = ?, key_hash = ?, node = ? WHERE id = ?`,
 			millis(token.UsedAt), token.UsedBy, token.KeyHash, token.NodeID, token.ID)
@@ -119,7 +117,10 @@ func (t *tx) saveNode(n *cluster.Node) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`INSERT OR REPLACE INTO node (`+nodeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	if _, err := t.exec(`DELETE FROM node WHERE id = ?`, n.ID); err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO node (`+nodeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		n.ID, n.Name, string(n.Membership), addr(n.Address), n.MachineID, string(facts), n.CertSerial, millis(n.CertExpires), n.Start,
 		millis(n.JoinedAt), millis(n.EndedAt), n.EndedBy, millis(n.LastSeen), millis(n.SilentSince), n.Refused, string(status),
 		n.Paused, n.Retry, n.RetrySeq)

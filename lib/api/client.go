@@ -1,0 +1,194 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"iwx/lib/cluster"
+	"iwx/lib/fault"
+	"iwx/lib/pki"
+)
+
+// Times of a client. A poll may take its own wait on top.
+const (
+	dialWait  = 5 * time.Second
+	callWait  = 20 * time.Second
+	pollGrace = 15 * time.Second
+)
+
+// maxAnswer bounds what a client reads: a page with one entry of the largest
+// size, in base64.
+const maxAnswer = 16 << 20
+
+// Client asks the manager. Its methods may be called by many goroutines.
+type Client struct {
+	manager netip.AddrPort
+	http    *http.Client
+}
+
+// NewClient returns a client of the manager at the address, believed only when
+// config (pki.ClientConfig) says so. Connections come from the local address,
+// if it is valid.
+func NewClient(manager netip.AddrPort, local netip.Addr, config *tls.Config) *Client {
+	dialer := &net.Dialer{
+		Timeout: dialWait,
+		// A manager that vanished from the network is noticed within half a
+		// minute, also while a poll is held open.
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
+	}
+	if local.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
+	}
+	return &Client{manager: manager, http: &http.Client{Transport: &http.Transport{
+		DialContext:         dialer.DialContext,
+		TLSClientConfig:     config,
+		TLSHandshakeTimeout: dialWait,
+		MaxIdleConnsPerHost: 2,
+		DisableCompression:  true,
+	}}}
+}
+
+// Manager returns the address that is asked.
+func (c *Client) Manager() netip.AddrPort { return c.manager }
+
+// Close ends idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Poll asks for what follows the request's position; see cluster.Manager.Poll.
+func (c *Client) Poll(ctx context.Context, req *cluster.PollRequest) (*cluster.PollAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(req.Wait)*time.Millisecond+pollGrace)
+	defer cancel()
+	answer := &cluster.PollAnswer{}
+	return answer, c.call(ctx, http.MethodPost, cluster.PathPoll, req, answer)
+}
+
+// Report tells the manager what came of attempts.
+func (c *Client) Report(ctx context.Context, report *cluster.Report) error {
+	return c.brief(ctx, http.MethodPost, cluster.PathReport, report, nil)
+}
+
+// Hello asks how this node stands.
+func (c *Client) Hello(ctx context.Context) (*cluster.Hello, error) {
+	hello := &cluster.Hello{}
+	return hello, c.brief(ctx, http.MethodGet, cluster.PathHello, nil, hello)
+}
+
+// Join presents a token.
+func (c *Client) Join(ctx context.Context, req *cluster.JoinRequest) (*cluster.JoinAnswer, error) {
+	answer := &cluster.JoinAnswer{}
+	return answer, c.brief(ctx, http.MethodPost, cluster.PathJoin, req, answer)
+}
+
+// Leave tells the manager that this node leaves the cluster.
+func (c *Client) Leave(ctx context.Context) error {
+	return c.brief(ctx, http.MethodPost, cluster.PathLeave, struct{}{}, nil)
+}
+
+// Renew has a new certificate signed for the key that signed the request (DER).
+func (c *Client) Renew(ctx context.Context, csr []byte) (*x509.Certificate, error) {
+	req := &cluster.RenewRequest{CSR: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}))}
+	answer := &cluster.RenewAnswer{}
+	if err := c.brief(ctx, http.MethodPost, cluster.PathRenew, req, answer); err != nil {
+		return nil, err
+	}
+	return ParseCertificate(answer.Certificate)
+}
+
+// ParseCertificate reads the one certificate of a PEM text.
+func ParseCertificate(text string) (*x509.Certificate, error) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, errors.New("the manager's answer holds no certificate")
+	}
+	return x509.ParseCertificate(block.Bytes)
+}
+
+// FetchCA fetches the cluster's CA certificate from the manager at the address,
+// whoever that is: the caller holds it against a pin. ahead is how far the
+// manager's clock is ahead of this one.
+func FetchCA(ctx context.Context, manager netip.AddrPort, local netip.Addr, now func() time.Time) (ca *x509.Certificate, ahead time.Duration, err error) {
+	c := NewClient(manager, local, pki.FetchConfig())
+	defer c.Close()
+	answer := &cluster.CAAnswer{}
+	if err := c.brief(ctx, http.MethodGet, cluster.PathCA, nil, answer); err != nil {
+		return nil, 0, err
+	}
+	ca, err = ParseCertificate(answer.CA)
+	return ca, time.UnixMilli(answer.Time).Sub(now()), err
+}
+
+func (c *Client) brief(ctx context.Context, method, path string, req, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	return c.call(ctx, method, path, req, answer)
+}
+
+// call sends a request and reads the answer: into answer, or as the
+// *cluster.Refusal that it returns.
+func (c *Client) call(ctx context.Context, method, path string, req, answer any) error {
+	var body bytes.Buffer
+	if req != nil {
+		if err := json.NewEncoder(&body).Encode(req); err != nil {
+			return err
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "https://"+c.manager.String()+path, &body)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := c.http.Do(request)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	defer response.Body.Close()
+	limited := io.LimitReader(response.Body, maxAnswer)
+	if response.StatusCode != http.StatusOK {
+		return c.refusal(limited, response.Status)
+	}
+	if answer == nil {
+		_, err = io.Copy(io.Discard, limited)
+	} else {
+		err = json.NewDecoder(limited).Decode(answer)
+	}
+	if err != nil {
+		return c.unreachable(ctx, fmt.Errorf("its answer: %w", err))
+	}
+	return nil
+}
+
+func (c *Client) refusal(body io.Reader, status string) error {
+	refusal := &cluster.Refusal{}
+	if err := json.NewDecoder(body).Decode(refusal); err != nil || refusal.Reason == "" {
+		return fault.New(fault.Busy, "%s answered %s, which is not what a manager of iwx says", c.manager, status)
+	}
+	return fault.Hint(refusal, "%s", refusal.Hint)
+}
+
+// unreachable says in a few words why the manager could not be asked.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
+		return ctx.Err()
+	}
+	if pin := pki.ExplainManager(err); pin != nil {
+		return pin
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return fault.Hint(
+		fault.New(fault.Busy, "the manager at %s cannot be reached: %w", c.manager, err),
+		"on the manager: systemctl status iwx-queued; from here: ping %s", c.manager.Addr())
+}

@@ -1,0 +1,238 @@
+package cluster
+
+import (
+	"context"
+	"crypto/x509"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"iwx/lib/host"
+	"iwx/lib/queue"
+)
+
+// Store is what the manager's rules need of the state.
+type Store interface {
+	Head(ctx context.Context) (queue.Position, error)
+	Epoch(ctx context.Context) (uint64, error)
+	Records(ctx context.Context, after uint64, limit, sizeBytes int) ([]queue.Record, error)
+	PositionAt(ctx context.Context, seq uint64) (queue.Position, error)
+	Rosters(ctx context.Context) ([]Roster, error)
+	SaveContact(ctx context.Context, id string, seen time.Time, status Status) error
+	SaveReport(ctx context.Context, id string, seen time.Time, status Status, attempts []Attempt) error
+	SaveSilence(ctx context.Context, since map[string]time.Time) error
+	SaveRefused(ctx context.Context, id, text string) error
+	SaveCertificate(ctx context.Context, id, serial string, expires time.Time) error
+	EndMembership(ctx context.Context, id string, how Membership, by string, at time.Time) error
+	Admit(ctx context.Context, tokenID string, decide Decide) error
+}
+
+// Decide turns a token (nil: there is none) into the nodes to store, the new
+// one last; none leaves everything as it is. It sets the token's Used fields.
+type Decide func(token *Token, nodes []Node, head uint64) ([]Node, error)
+
+// Signer holds the cluster's keys. It is an interface so that they can live in
+// a process of their own, away from the one that reads what strangers send.
+type Signer interface {
+	// SignNode signs a node's request for a certificate (PKCS #10, DER).
+	SignNode(csr []byte, nodeID string) (*x509.Certificate, error)
+	// SignHead signs a position of the log.
+	SignHead(p queue.Position) ([]byte, error)
+}
+
+// Times that the manager goes by.
+const (
+	longestPoll  = 2 * time.Minute
+	contactEvery = 5 * time.Second  // how often an unchanged status is written down
+	silentAfter  = 10 * time.Second // without a poll, a node is unreachable
+	cloneWait    = 2 * time.Second  // for the incumbent to show that it lives
+)
+
+// Bounds of a page, beside queue.MaxPage.
+const (
+	tailRecords = 256  // kept in memory for the nodes that are nearly current
+	pageRecords = 2000 // at most, in one answer
+)
+
+// Manager answers the nodes. Its methods may be called by many goroutines.
+type Manager struct {
+	Store    Store
+	Signer   Signer
+	Identity *Identity
+	Facts    host.Facts // of the manager, to compare joining nodes with
+	CA       string     // PEM
+	Version  string
+	Now      func() time.Time
+	Log      *slog.Logger
+
+	view      atomic.Pointer[view]
+	refresh   sync.Mutex
+	mu        sync.Mutex
+	presences map[string]*presence
+	joins     limiter
+}
+
+// view is what the polls look at: the log's end and the nodes, as of one
+// moment. It is replaced, never changed.
+type view struct {
+	epoch   uint64
+	head    queue.Position
+	sig     []byte         // over head; nil for an empty log
+	tail    []queue.Record // the last records, in order
+	nodes   map[string]Roster
+	changed chan struct{} // closed when there is a newer view
+}
+
+// Refresh reads what has changed in the state and lets the polls look at it.
+// It is called at the start, whenever a tool has written, and now and then.
+func (m *Manager) Refresh(ctx context.Context) error {
+	m.refresh.Lock()
+	defer m.refresh.Unlock()
+	old := m.view.Load()
+	if old == nil {
+		old = &view{changed: make(chan struct{})}
+	}
+	next, err := m.read(ctx, old)
+	if err != nil {
+		return err
+	}
+	m.view.Store(next)
+	close(old.changed)
+	return nil
+}
+
+func (m *Manager) read(ctx context.Context, old *view) (*view, error) {
+	next := &view{changed: make(chan struct{}), nodes: map[string]Roster{}}
+	rosters, err := m.Store.Rosters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range rosters {
+		next.nodes[n.ID] = n
+	}
+	if next.epoch, err = m.Store.Epoch(ctx); err != nil {
+		return nil, err
+	}
+	if next.head, err = m.Store.Head(ctx); err != nil {
+		return nil, err
+	}
+	if next.head == old.head {
+		next.tail, next.sig = old.tail, old.sig
+		return next, nil
+	}
+	return next, m.readTail(ctx, old, next)
+}
+
+// readTail fills in the records since the old view, and the head's signature.
+func (m *Manager) readTail(ctx context.Context, old, next *view) error {
+	after := old.head.Seq
+	next.tail = old.tail
+	if next.head.Seq < after || next.head.Seq-after > tailRecords {
+		after, next.tail = next.head.Seq-min(next.head.Seq, tailRecords), nil
+	}
+	for after < next.head.Seq {
+		records, err := m.Store.Records(ctx, after, tailRecords, queue.MaxPage)
+		if err != nil {
+			return err
+		}
+		if len(records) == 0 {
+			break
+		}
+		after = records[len(records)-1].Seq
+		next.tail = append(next.tail[:len(next.tail):len(next.tail)], records...)
+	}
+	next.tail = trim(next.tail)
+	if n := len(next.tail); n > 0 {
+		next.head = next.tail[n-1].Position() // what came in the meantime, too
+	}
+	var err error
+	next.sig, err = m.Signer.SignHead(next.head)
+	return err
+}
+
+// trim keeps of the records what fits into memory and one page.
+func trim(records []queue.Record) []queue.Record {
+	size, i := 0, len(records)
+	for i > 0 && len(records)-i < tailRecords {
+		size += len(records[i-1].Body)
+		if size > queue.MaxPage && i < len(records) {
+			break
+		}
+		i--
+	}
+	return records[i:]
+}
+
+// member returns the node's entry in the view, or why it is refused.
+func (v *view) member(id string) (Roster, error) {
+	n, found := v.nodes[id]
+	if !found {
+		return n, Refuse(RefusedDeleted, "leave this cluster: iwx-cluster-setup reset",
+			"the manager knows no node with the id %s", id)
+	}
+	switch n.Membership {
+	case Member:
+		return n, nil
+	case Left:
+		return n, Refuse(RefusedDeleted, "leave this cluster: iwx-cluster-setup reset",
+			"node %s left the cluster at %s", n.Name, stamp(n.EndedAt))
+	}
+	return n, Refuse(RefusedDeleted, "make this an independent server again: iwx-cluster-setup reset",
+		"node %s was deleted from the cluster at %s by %s", n.Name, stamp(n.EndedAt), n.EndedBy)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// Hello tells a node where it stands.
+func (m *Manager) Hello(_ context.Context, id string) (*Hello, error) {
+	v := m.view.Load()
+	n, err := v.member(id)
+	if err != nil {
+		return nil, err
+	}
+	return &Hello{Cluster: m.Identity.ClusterName, Name: n.Name, Head: v.head.Seq, Orders: n.Orders, Time: m.Now().UnixMilli()}, nil
+}
+
+// Report takes in what a node has done.
+func (m *Manager) Report(ctx context.Context, id string, remote netip.Addr, r *Report) error {
+	if _, err := m.view.Load().member(id); err != nil {
+		return err
+	}
+	p, err := m.claim(ctx, id, r.Instance, remote)
+	if err != nil {
+		return err
+	}
+	now := m.Now()
+	if err := m.Store.SaveReport(ctx, id, now, r.Status, r.Attempts); err != nil {
+		return err
+	}
+	p.saved(now)
+	return nil
+}
+
+// Renew signs a new certificate for a member.
+func (m *Manager) Renew(ctx context.Context, id string, csr []byte) (*x509.Certificate, error) {
+	if _, err := m.view.Load().member(id); err != nil {
+		return nil, err
+	}
+	cert, err := m.Signer.SignNode(csr, id)
+	if err != nil {
+		return nil, err
+	}
+	return cert, m.Store.SaveCertificate(ctx, id, cert.SerialNumber.Text(16), cert.NotAfter)
+}
+
+// Leave takes a node out at its own wish.
+func (m *Manager) Leave(ctx context.Context, id string) error {
+	n, err := m.view.Load().member(id)
+	if err != nil {
+		return err
+	}
+	if err := m.Store.EndMembership(ctx, id, Left, "its own reset", m.Now()); err != nil {
+		return err
+	}
+	m.Log.Info("a node has left", "node", n.Name)
+	return m.Refresh(ctx)
+}

@@ -1,0 +1,284 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"iwx/lib/queue"
+)
+
+// presence is what the manager knows of a node's connection. It lives as long
+// as the daemon.
+type presence struct {
+	mu        sync.Mutex
+	instance  string // the daemon that holds the place
+	remote    netip.Addr
+	seen      time.Time
+	parked    int           // polls that are held open
+	challenge chan struct{} // closed to make a parked poll answer "again"
+	active    chan struct{} // closed and replaced whenever the incumbent asks
+	savedAt   time.Time
+	silent    bool
+}
+
+func (m *Manager) presence(id string) *presence {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.presences == nil {
+		m.presences = map[string]*presence{}
+	}
+	p := m.presences[id]
+	if p == nil {
+		p = &presence{challenge: make(chan struct{}), active: make(chan struct{})}
+		m.presences[id] = p
+	}
+	return p
+}
+
+// saved notes that it has been written down that the node was heard.
+func (p *presence) saved(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.savedAt, p.silent = at, false
+}
+
+// stale reports whether it is time to write down that the node was heard.
+// What has changed on it comes in a report.
+func (p *presence) stale(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.silent || now.Sub(p.savedAt) > contactEvery
+}
+
+// claim lets one daemon at a time speak for a node. Another one, on a clone of
+// the server, say, gets the place only when the incumbent does not answer.
+func (m *Manager) claim(ctx context.Context, id, instance string, remote netip.Addr) (*presence, error) {
+	p := m.presence(id)
+	p.mu.Lock()
+	incumbent := p.remote
+	if p.instance == instance || p.parked == 0 {
+		p.take(instance, remote, m.Now())
+		p.mu.Unlock()
+		return p, nil
+	}
+	close(p.challenge)
+	p.challenge = make(chan struct{})
+	active := p.active
+	p.mu.Unlock()
+
+	timer := time.NewTimer(cloneWait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-timer.C:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.take(instance, remote, m.Now())
+		return p, nil
+	case <-active:
+		return nil, m.refuseClone(ctx, id, remote, incumbent)
+	}
+}
+
+// take gives the place to a daemon. p.mu is held.
+func (p *presence) take(instance string, remote netip.Addr, now time.Time) {
+	p.instance, p.remote, p.seen = instance, remote, now
+	close(p.active)
+	p.active = make(chan struct{})
+}
+
+func (m *Manager) refuseClone(ctx context.Context, id string, remote, incumbent netip.Addr) error {
+	text := fmt.Sprintf("at %s a second server, at %s, used the certificate of this node and was refused", stamp(m.Now()), remote)
+	m.Log.Warn("a second server uses a node's certificate", "node", m.view.Load().nodes[id].Name, "remote", remote, "incumbent", incumbent)
+	if err := m.Store.SaveRefused(ctx, id, text); err != nil {
+		return err
+	}
+	return Refuse(RefusedClone, "on a copy of a server, forget what it copied: iwx-cluster-setup reset --local; then join it with a token of its own",
+		"another server, at %s, is using this node's certificate", incumbent)
+}
+
+// Poll answers a node: at once if there is something that it does not know,
+// else when there is, or when the wait that it asked for is over.
+func (m *Manager) Poll(ctx context.Context, id string, remote netip.Addr, req *PollRequest) (*PollAnswer, error) {
+	if _, err := m.view.Load().member(id); err != nil {
+		return nil, err
+	}
+	p, err := m.claim(ctx, id, req.Instance, remote)
+	if err != nil {
+		return nil, err
+	}
+	if now := m.Now(); p.stale(now) {
+		if err := m.Store.SaveContact(ctx, id, now, req.Status); err != nil {
+			return nil, err
+		}
+		p.saved(now)
+	}
+	wait := min(time.Duration(req.Wait)*time.Millisecond, longestPoll)
+	timer := time.NewTimer(max(wait, 0))
+	defer timer.Stop()
+	challenge := p.park()
+	defer p.leave(m.Now)
+	for last := wait <= 0; ; {
+		v := m.view.Load()
+		answer, err := m.answer(ctx, v, id, req)
+		if err != nil || last || len(answer.Page) > 0 || answer.Orders != req.Orders {
+			return answer, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-timer.C:
+			last = true
+		case <-challenge:
+			answer.Again = true
+			return answer, nil
+		case <-v.changed:
+		}
+	}
+}
+
+// park counts a poll that is held open, and returns what makes it answer.
+func (p *presence) park() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parked++
+	return p.challenge
+}
+
+func (p *presence) leave(now func() time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parked--
+	p.seen = now()
+}
+
+// answer builds what the node is to know by the view.
+func (m *Manager) answer(ctx context.Context, v *view, id string, req *PollRequest) (*PollAnswer, error) {
+	n, err := v.member(id)
+	if err != nil {
+		return nil, err
+	}
+	a := &PollAnswer{Time: m.Now().UnixMilli(), Epoch: v.epoch, Head: v.head.Seq, Orders: n.Orders}
+	from := req.Position.Queue()
+	if from == v.head {
+		return a, nil
+	}
+	if a.Orders.Trouble, a.Orders.Detail, err = m.standing(ctx, v, from); err != nil || a.Orders.Trouble != "" {
+		return a, err
+	}
+	return a, m.page(ctx, v, &n, from.Seq, a)
+}
+
+// standing tells whether the node's place is one from which the log goes on.
+// The words are those of package replay.
+func (m *Manager) standing(ctx context.Context, v *view, from queue.Position) (trouble, detail string, err error) {
+	if from.Seq == 0 {
+		return "", "", nil
+	}
+	if from.Seq <= v.head.Seq {
+		here, err := m.positionAt(ctx, v, from.Seq)
+		if err != nil || here == from {
+			return "", "", err
+		}
+		if here.Seq == 0 {
+			return "needs resync", fmt.Sprintf("entry %d, which this node received last, is no longer in the manager's log", from.Seq), nil
+		}
+		return "diverged", fmt.Sprintf("entry %d of this node (epoch %d, %s) is not the manager's (epoch %d, %s): the manager was restored from an older backup",
+			from.Seq, from.Epoch, from.Hash.Short(), here.Epoch, here.Hash.Short()), nil
+	}
+	if from.Epoch < v.epoch {
+		return "diverged", fmt.Sprintf("this node has entries up to %d of epoch %d; the manager was restored and begins epoch %d at entry %d",
+			from.Seq, from.Epoch, v.epoch, v.head.Seq), nil
+	}
+	return "rewound", fmt.Sprintf("this node has acknowledged entry %d, and the manager's log ends at %d", from.Seq, v.head.Seq), nil
+}
+
+func (m *Manager) positionAt(ctx context.Context, v *view, seq uint64) (queue.Position, error) {
+	if len(v.tail) > 0 && seq >= v.tail[0].Seq {
+		return v.tail[seq-v.tail[0].Seq].Position(), nil
+	}
+	return m.Store.PositionAt(ctx, seq)
+}
+
+// page adds the records after seq to the answer, up to a page of them, each
+// with its text if it is for the node.
+func (m *Manager) page(ctx context.Context, v *view, n *Roster, after uint64, a *PollAnswer) error {
+	records, err := m.records(ctx, v, after)
+	if err != nil {
+		return err
+	}
+	if len(records) == 0 || records[0].Seq != after+1 {
+		a.Orders.Trouble = "needs resync"
+		a.Orders.Detail = fmt.Sprintf("what follows entry %d is no longer in the manager's log", after)
+		return nil
+	}
+	own := make([]queue.Record, len(records))
+	for i, r := range records {
+		if !isFor(&r, n) {
+			r.Body = nil
+		}
+		own[i] = r
+	}
+	last := own[len(own)-1].Position()
+	a.Page, a.More, a.Sig = WirePage(own), last.Seq < v.head.Seq, v.sig
+	if last != v.head {
+		a.Sig, err = m.Signer.SignHead(last)
+	}
+	return err
+}
+
+func (m *Manager) records(ctx context.Context, v *view, after uint64) ([]queue.Record, error) {
+	if len(v.tail) > 0 && after+1 >= v.tail[0].Seq {
+		return v.tail[after+1-v.tail[0].Seq:], nil
+	}
+	return m.Store.Records(ctx, after, pageRecords, queue.MaxPage)
+}
+
+// isFor reports whether the node may read the record's text.
+func isFor(r *queue.Record, n *Roster) bool {
+	if r.Kind == queue.KindEpoch {
+		return true
+	}
+	targets, err := queue.DecodeTargets(r.Targets)
+	return err == nil && targets.Include(n.ID, n.Start, r.Seq)
+}
+
+// Sweep finds the nodes that have gone silent. It is called every few seconds.
+func (m *Manager) Sweep(ctx context.Context) error {
+	now := m.Now()
+	silent := map[string]time.Time{}
+	for id, n := range m.view.Load().nodes {
+		if n.Membership != Member {
+			continue
+		}
+		if since, gone := m.presence(id).silence(now, n.LastSeen); gone {
+			m.Log.Warn("a node is unreachable", "node", n.Name, "since", since)
+			silent[id] = since
+		}
+	}
+	if len(silent) == 0 {
+		return nil
+	}
+	return m.Store.SaveSilence(ctx, silent)
+}
+
+// silence reports, once, that nothing is heard of a node and since when.
+func (p *presence) silence(now, lastSeen time.Time) (time.Time, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.seen.IsZero() {
+		p.seen = now // the daemon has just begun: give the node its time
+	}
+	if p.silent || p.parked > 0 || now.Sub(p.seen) < silentAfter {
+		return time.Time{}, false
+	}
+	p.silent = true
+	if p.instance == "" && !lastSeen.IsZero() {
+		return lastSeen, true
+	}
+	return p.seen, true
+}
