@@ -1,4 +1,4 @@
-package attempt_test
+package attempt
 
 import (
 	"context"
@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"iwx/lib/attempt"
 )
 
 // shimPath is the program that the tests run, built once by TestMain.
@@ -47,9 +45,9 @@ const path = "PATH=/usr/bin:/bin"
 
 // eachMode runs a test with control groups, where this machine lets us have
 // them, and without.
-func eachMode(t *testing.T, f func(t *testing.T, c *attempt.Child)) {
+func eachMode(t *testing.T, f func(t *testing.T, c *Child)) {
 	t.Run("group", func(t *testing.T) {
-		groups, err := attempt.OpenGroups()
+		groups, err := OpenGroups()
 		if err != nil {
 			t.Skip("no control groups: ", err)
 		}
@@ -58,9 +56,9 @@ func eachMode(t *testing.T, f func(t *testing.T, c *attempt.Child)) {
 	t.Run("session", func(t *testing.T) { f(t, newChild(t, t.TempDir(), nil)) })
 }
 
-func newChild(t testing.TB, dir string, groups *attempt.Groups) *attempt.Child {
+func newChild(t testing.TB, dir string, groups *Groups) *Child {
 	t.Helper()
-	c, err := attempt.NewChild(dir, shimPath, groups)
+	c, err := NewChild(dir, shimPath, groups)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,14 +66,14 @@ func newChild(t testing.TB, dir string, groups *attempt.Groups) *attempt.Child {
 	return c
 }
 
-func sh(script string) attempt.Spec {
-	return attempt.Spec{Argv: []string{"/bin/sh", "-c", script}, Env: []string{path}, Umask: 0o022}
+func sh(script string) Spec {
+	return Spec{Argv: []string{"/bin/sh", "-c", script}, Env: []string{path}, Umask: 0o022}
 }
 
-var testID = attempt.ID{Epoch: 1, Seq: 42, Attempt: 3}
+var testID = ID{Epoch: 1, Seq: 42, Attempt: 3}
 
 // run runs spec to its end.
-func run(t testing.TB, c *attempt.Child, spec attempt.Spec) attempt.Result {
+func run(t testing.TB, c *Child, spec Spec) Result {
 	t.Helper()
 	running, err := c.Start(t.Context(), testID, spec)
 	if err != nil {
@@ -88,7 +86,7 @@ func run(t testing.TB, c *attempt.Child, spec attempt.Spec) attempt.Result {
 	return r
 }
 
-func wait(t testing.TB, running attempt.Running) attempt.Result {
+func wait(t testing.TB, running Running) Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -153,39 +151,39 @@ func TestOutcomes(t *testing.T) {
 	if err := os.WriteFile(orphan, []byte("#!/nonexistent/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := func(argv ...string) attempt.Spec {
-		return attempt.Spec{Argv: argv, Env: []string{"PATH=/usr/bin:/bin:" + dir}}
+	cmd := func(argv ...string) Spec {
+		return Spec{Argv: argv, Env: []string{"PATH=/usr/bin:/bin:" + dir}}
 	}
-	in := func(dir string, s attempt.Spec) attempt.Spec { s.Dir = dir; return s }
+	in := func(dir string, s Spec) Spec { s.Dir = dir; return s }
 	tests := []struct {
 		name    string
-		spec    attempt.Spec
-		outcome attempt.Outcome
+		spec    Spec
+		outcome Outcome
 		code    int
 		signal  int
 		error   string
 	}{
-		{"success", cmd("true"), attempt.Exited, 0, 0, ""},
-		{"failure", cmd("false"), attempt.Exited, 1, 0, ""},
-		{"code", sh("exit 77"), attempt.Exited, 77, 0, ""},
-		{"highest code", sh("exit 255"), attempt.Exited, 255, 0, ""},
-		{"term", sh("kill -TERM $$"), attempt.Signalled, -1, 15, ""},
-		{"kill of the group", sh("kill -KILL 0"), attempt.Signalled, -1, 9, ""},
-		{"not in PATH", cmd("nosuch"), attempt.NotStarted, 127, 0,
+		{"success", cmd("true"), Exited, 0, 0, ""},
+		{"failure", cmd("false"), Exited, 1, 0, ""},
+		{"code", sh("exit 77"), Exited, 77, 0, ""},
+		{"highest code", sh("exit 255"), Exited, 255, 0, ""},
+		{"term", sh("kill -TERM $$"), Signalled, -1, 15, ""},
+		{"kill of the group", sh("kill -KILL 0"), Signalled, -1, 9, ""},
+		{"not in PATH", cmd("nosuch"), NotStarted, 127, 0,
 			`exec: "nosuch": not found in PATH "/usr/bin:/bin:` + dir + `"`},
-		{"no PATH", attempt.Spec{Argv: []string{"true"}}, attempt.NotStarted, 127, 0,
+		{"no PATH", Spec{Argv: []string{"true"}}, NotStarted, 127, 0,
 			`exec: "true": not found in PATH ""`},
-		{"no such file", cmd("/no/such"), attempt.NotStarted, 127, 0, `exec: "/no/such": no such file or directory`},
-		{"not executable", cmd(plain), attempt.NotStarted, 126, 0, `exec: "` + plain + `": permission denied`},
-		{"not executable in PATH", cmd("plain"), attempt.NotStarted, 126, 0,
+		{"no such file", cmd("/no/such"), NotStarted, 127, 0, `exec: "/no/such": no such file or directory`},
+		{"not executable", cmd(plain), NotStarted, 126, 0, `exec: "` + plain + `": permission denied`},
+		{"not executable in PATH", cmd("plain"), NotStarted, 126, 0,
 			`exec: "plain": ` + plain + `: permission denied`},
-		{"no interpreter", cmd("orphan"), attempt.NotStarted, 126, 0,
+		{"no interpreter", cmd("orphan"), NotStarted, 126, 0,
 			`exec: "orphan": no such file or directory (the interpreter that it names is missing)`},
-		{"a directory", cmd("/usr"), attempt.NotStarted, 126, 0, `exec: "/usr": permission denied`},
-		{"no working directory", in("/no/such", cmd("true")), attempt.NotStarted, 126, 0,
+		{"a directory", cmd("/usr"), NotStarted, 126, 0, `exec: "/usr": permission denied`},
+		{"no working directory", in("/no/such", cmd("true")), NotStarted, 126, 0,
 			`working directory "/no/such": no such file or directory`},
-		{"relative PATH", in("/usr", attempt.Spec{Argv: []string{"true"}, Env: []string{"PATH=bin"}}), attempt.Exited, 0, 0, ""},
-		{"relative program", in("/usr/bin", cmd("./true")), attempt.Exited, 0, 0, ""},
+		{"relative PATH", in("/usr", Spec{Argv: []string{"true"}, Env: []string{"PATH=bin"}}), Exited, 0, 0, ""},
+		{"relative program", in("/usr/bin", cmd("./true")), Exited, 0, 0, ""},
 	}
 	c := newChild(t, filepath.Join(dir, "attempts"), nil)
 	for _, tt := range tests {
@@ -198,7 +196,7 @@ func TestOutcomes(t *testing.T) {
 			if stderr := string(r.Stderr.Head); tt.error != "" && stderr != "iwx-attempt: "+tt.error+"\n" {
 				t.Errorf("stderr is %q", stderr)
 			}
-			if r.Started.IsZero() != (tt.outcome == attempt.NotStarted) || r.Ended.IsZero() {
+			if r.Started.IsZero() != (tt.outcome == NotStarted) || r.Ended.IsZero() {
 				t.Errorf("started %v, ended %v", r.Started, r.Ended)
 			}
 		})
@@ -224,8 +222,8 @@ func TestResultTimes(t *testing.T) {
 
 func TestStartRefuses(t *testing.T) {
 	c := newChild(t, t.TempDir(), nil)
-	env := func(v string) attempt.Spec { s := sh("true"); s.Env = []string{v}; return s }
-	for name, spec := range map[string]attempt.Spec{
+	env := func(v string) Spec { s := sh("true"); s.Env = []string{v}; return s }
+	for name, spec := range map[string]Spec{
 		"no argv":          {},
 		"empty program":    {Argv: []string{""}},
 		"NUL in argv":      {Argv: []string{"true", "a\x00b"}},
@@ -262,16 +260,16 @@ func TestStartRefusesSecondStart(t *testing.T) {
 }
 
 func TestNoShim(t *testing.T) {
-	if _, err := attempt.NewChild(t.TempDir(), "/no/such/shim", nil); !errors.Is(err, os.ErrNotExist) {
+	if _, err := NewChild(t.TempDir(), "/no/such/shim", nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("NewChild: %v", err)
 	}
 	// One that vanishes later leaves nothing behind.
-	eachMode(t, func(t *testing.T, c *attempt.Child) {
+	eachMode(t, func(t *testing.T, c *Child) {
 		copied := filepath.Join(t.TempDir(), "shim")
 		if err := os.Link(shimPath, copied); err != nil {
 			t.Skip(err)
 		}
-		broken, err := attempt.NewChild(t.TempDir(), copied, nil)
+		broken, err := NewChild(t.TempDir(), copied, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -287,11 +285,11 @@ func TestNoShim(t *testing.T) {
 }
 
 func TestParseID(t *testing.T) {
-	if id, err := attempt.ParseID("1-42-3"); id != testID || err != nil {
+	if id, err := ParseID("1-42-3"); id != testID || err != nil {
 		t.Errorf("ParseID: %v, %v", id, err)
 	}
 	for _, bad := range []string{"", "1-2", "1-2-3-4", "01-2-3", "1-2-3 ", "a-b-c", "1--2-3", "lost+found"} {
-		if id, err := attempt.ParseID(bad); err == nil {
+		if id, err := ParseID(bad); err == nil {
 			t.Errorf("ParseID(%q) is %v", bad, id)
 		}
 	}

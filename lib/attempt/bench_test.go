@@ -1,10 +1,8 @@
-package attempt_test
+package attempt
 
 import (
 	"os/exec"
 	"testing"
-
-	"iwx/lib/attempt"
 )
 
 // BenchmarkTrue runs /bin/true from Start to Remove, beside a bare fork and exec.
@@ -16,7 +14,7 @@ func BenchmarkTrue(b *testing.B) {
 			}
 		}
 	})
-	spec := attempt.Spec{Argv: []string{"/bin/true"}}
+	spec := Spec{Argv: []string{"/bin/true"}}
 	b.Run("session", func(b *testing.B) {
 		c := newChild(b, b.TempDir(), nil)
 		for b.Loop() {
@@ -24,7 +22,7 @@ func BenchmarkTrue(b *testing.B) {
 		}
 	})
 	b.Run("group", func(b *testing.B) {
-		groups, err := attempt.OpenGroups()
+		groups, err := OpenGroups()
 		if err != nil {
 			b.Skip(err)
 		}

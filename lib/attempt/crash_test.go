@@ -1,4 +1,4 @@
-package attempt_test
+package attempt
 
 import (
 	"bufio"
@@ -7,12 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
-	"iwx/lib/attempt"
 	"iwx/lib/attempt/process"
 	"iwx/lib/attempt/record"
 )
@@ -26,11 +24,11 @@ const daemonVariable = "IWX_ATTEMPT_TEST_DAEMON"
 // daemon starts the command that its first argument is, says so, and waits to be
 // killed.
 func daemon(dir string) int {
-	groups, _ := attempt.OpenGroups()
+	groups, _ := OpenGroups()
 	if os.Args[3] == "session" {
 		groups = nil
 	}
-	c, err := attempt.NewChild(dir, os.Args[1], groups)
+	c, err := NewChild(dir, os.Args[1], groups)
 	if err != nil {
 		fmt.Println(err)
 		return 1
@@ -67,10 +65,10 @@ func startDaemon(t *testing.T, dir, mode, script string) *os.Process {
 }
 
 // eachModeDaemon is eachMode with the mode's name and directory.
-func eachModeDaemon(t *testing.T, f func(t *testing.T, mode, dir string, c *attempt.Child)) {
+func eachModeDaemon(t *testing.T, f func(t *testing.T, mode, dir string, c *Child)) {
 	for _, mode := range []string{"group", "session"} {
 		t.Run(mode, func(t *testing.T) {
-			groups, err := attempt.OpenGroups()
+			groups, err := OpenGroups()
 			if mode == "group" && err != nil {
 				t.Skip("no control groups: ", err)
 			}
@@ -83,7 +81,7 @@ func eachModeDaemon(t *testing.T, f func(t *testing.T, mode, dir string, c *atte
 	}
 }
 
-func find(t *testing.T, c *attempt.Child) attempt.Found {
+func find(t *testing.T, c *Child) Found {
 	t.Helper()
 	found, err := c.Find(t.Context(), testID)
 	if err != nil {
@@ -93,7 +91,7 @@ func find(t *testing.T, c *attempt.Child) attempt.Found {
 }
 
 func TestDaemonKilledInMidCommand(t *testing.T) {
-	eachModeDaemon(t, func(t *testing.T, mode, dir string, c *attempt.Child) {
+	eachModeDaemon(t, func(t *testing.T, mode, dir string, c *Child) {
 		scratch := t.TempDir()
 		gate, count := filepath.Join(scratch, "gate"), filepath.Join(scratch, "count")
 		daemon := startDaemon(t, dir, mode, fmt.Sprintf(
@@ -102,18 +100,18 @@ func TestDaemonKilledInMidCommand(t *testing.T) {
 		daemon.Kill()
 		daemon.Wait()
 		found := find(t, c)
-		if found.State != attempt.Alive {
+		if found.State != Alive {
 			t.Fatalf("state is %v", found.State)
 		}
 		if err := os.WriteFile(gate, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		r := wait(t, found.Running)
-		if r.Outcome != attempt.Exited || r.Code != 4 || string(r.Stdout.Head) != "done\n" {
+		if r.Outcome != Exited || r.Code != 4 || string(r.Stdout.Head) != "done\n" {
 			t.Errorf("adopted: %v, code %d, output %q", r.Outcome, r.Code, r.Stdout.Head)
 		}
 		// Asking again changes nothing.
-		if found := find(t, c); found.State != attempt.Finished || found.Result.Code != 4 {
+		if found := find(t, c); found.State != Finished || found.Result.Code != 4 {
 			t.Errorf("found %v, code %d", found.State, found.Result.Code)
 		}
 		if b, _ := os.ReadFile(count); string(b) != "ran\n" {
@@ -124,12 +122,12 @@ func TestDaemonKilledInMidCommand(t *testing.T) {
 }
 
 func TestDaemonKilledResultFound(t *testing.T) {
-	eachModeDaemon(t, func(t *testing.T, mode, dir string, c *attempt.Child) {
+	eachModeDaemon(t, func(t *testing.T, mode, dir string, c *Child) {
 		daemon := startDaemon(t, dir, mode, "exit 7")
 		daemon.Kill()
 		daemon.Wait()
-		eventually(t, "the shim ends", func() bool { return find(t, c).State != attempt.Alive })
-		if found := find(t, c); found.State != attempt.Finished || found.Result.Code != 7 {
+		eventually(t, "the shim ends", func() bool { return find(t, c).State != Alive })
+		if found := find(t, c); found.State != Finished || found.Result.Code != 7 {
 			t.Errorf("found %v, code %d", found.State, found.Result.Code)
 		}
 		noGroupLeft(t)
@@ -155,7 +153,7 @@ func shims(t *testing.T, dir string) []int {
 }
 
 func TestShimKilled(t *testing.T) {
-	eachModeDaemon(t, func(t *testing.T, mode, dir string, c *attempt.Child) {
+	eachModeDaemon(t, func(t *testing.T, mode, dir string, c *Child) {
 		file := filepath.Join(t.TempDir(), "pids")
 		running, err := c.Start(t.Context(), testID, sh(fmt.Sprintf(`
 			echo before
@@ -173,13 +171,13 @@ func TestShimKilled(t *testing.T) {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 		r := wait(t, running)
-		if r.Outcome != attempt.Unknown || r.Code != -1 || r.Error == "" || string(r.Stdout.Head) != "before\n" {
+		if r.Outcome != Unknown || r.Code != -1 || r.Error == "" || string(r.Stdout.Head) != "before\n" {
 			t.Errorf("got %v, code %d, %q, output %q", r.Outcome, r.Code, r.Error, r.Stdout.Head)
 		}
 		for _, pid := range pids(t, file, 2) {
 			eventually(t, "the leftovers are gone", func() bool { return !alive(pid) })
 		}
-		if found := find(t, c); found.State != attempt.CutShort || found.Result.Outcome != attempt.Unknown {
+		if found := find(t, c); found.State != CutShort || found.Result.Outcome != Unknown {
 			t.Errorf("found %v, %v", found.State, found.Result.Outcome)
 		}
 		noGroupLeft(t)
@@ -211,14 +209,14 @@ func TestShimIsDeaf(t *testing.T) {
 	if err := os.WriteFile(gate, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := wait(t, running); r.Outcome != attempt.Exited || r.Code != 0 {
+	if r := wait(t, running); r.Outcome != Exited || r.Code != 0 {
 		t.Errorf("got %v, code %d, signal %d", r.Outcome, r.Code, r.Signal)
 	}
 }
 
 // damage writes over the spec file of a finished attempt at offset, and returns
 // what is then found.
-func damage(t *testing.T, offset int64, b []byte) attempt.Found {
+func damage(t *testing.T, offset int64, b []byte) Found {
 	t.Helper()
 	dir := t.TempDir()
 	c := newChild(t, dir, nil)
@@ -241,24 +239,67 @@ func damage(t *testing.T, offset int64, b []byte) attempt.Found {
 func TestTornResult(t *testing.T) {
 	for _, at := range []int64{0, 5, 10, 40} { // magic, kind, payload, further in
 		found := damage(t, record.ResultOffset+at, []byte("?"))
-		if found.State != attempt.CutShort || found.Result.Outcome != attempt.Unknown {
+		if found.State != CutShort || found.Result.Outcome != Unknown {
 			t.Errorf("byte %d: %v, %v", at, found.State, found.Result.Outcome)
 		}
 	}
-	if found := damage(t, record.ResultOffset+20, make([]byte, 200)); found.State != attempt.CutShort {
+	if found := damage(t, record.ResultOffset+20, make([]byte, 200)); found.State != CutShort {
 		t.Errorf("second half missing: %v", found.State)
 	}
 }
 
-// noGroupLeft fails if a control group of the test's entry exists.
+// noGroupLeft fails if the control group of the attempt exists.
 func noGroupLeft(t *testing.T) {
 	t.Helper()
-	left, err := filepath.Glob("/sys/fs/cgroup/*/iwx-replay-1-42")
+	groups, err := OpenGroups()
+	if err != nil {
+		return
+	}
+	if _, err := os.Stat(groups.path(testID)); err == nil {
+		t.Errorf("%s was left", groups.path(testID))
+	}
+}
+
+// A daemon that was killed between making the control group and forking leaves
+// it behind, and perhaps not even empty.
+func TestGroupInTheWay(t *testing.T) {
+	groups, err := OpenGroups()
+	if err != nil {
+		t.Skip("no control groups: ", err)
+	}
+	group, err := groups.create(testID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	more, _ := filepath.Glob("/sys/fs/cgroup/iwx-replay-1-42")
-	if left = slices.Concat(left, more); len(left) > 0 {
-		t.Errorf("left %v", left)
+	defer group.Close()
+	squatter := exec.Command("sleep", "1000")
+	squatter.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(group.Fd())}
+	if err := squatter.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- squatter.Wait() }()
+	c := newChild(t, t.TempDir(), groups)
+	r := run(t, c, sh("grep ^0:: /proc/self/cgroup"))
+	if want := groupPrefix + testID.String() + "\n"; !strings.HasSuffix(string(r.Stdout.Head), want) {
+		t.Errorf("the command ran in %q, want %q", r.Stdout.Head, want)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the squatter ended by itself")
+	}
+	if c.Mode() != "cgroup" {
+		t.Errorf("mode is now %q", c.Mode())
+	}
+	noGroupLeft(t)
+}
+
+// Where a process cannot be started in a control group, commands run without.
+func TestGroupsGivenUp(t *testing.T) {
+	c := newChild(t, t.TempDir(), &Groups{dir: t.TempDir()}) // no control groups there
+	if r := run(t, c, sh("echo ran")); string(r.Stdout.Head) != "ran\n" {
+		t.Errorf("got %v, output %q", r.Outcome, r.Stdout.Head)
+	}
+	if c.Mode() != "process group" {
+		t.Errorf("mode is %q", c.Mode())
 	}
 }

@@ -1,4 +1,4 @@
-package attempt_test
+package attempt
 
 import (
 	"bytes"
@@ -11,14 +11,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"iwx/lib/attempt"
 )
 
 // How commands end, and what is left of them: nothing.
 
 func TestTimeoutEndsEverything(t *testing.T) {
-	eachMode(t, func(t *testing.T, c *attempt.Child) {
+	eachMode(t, func(t *testing.T, c *Child) {
 		file := filepath.Join(t.TempDir(), "pids")
 		// Deaf to TERM, a grandchild in a session of its own, and one that was
 		// disowned by a double fork.
@@ -30,7 +28,7 @@ func TestTimeoutEndsEverything(t *testing.T) {
 			sh -c "$stay"`, file))
 		spec.Timeout, spec.KillAfter = 1500*time.Millisecond, 200*time.Millisecond
 		r := run(t, c, spec)
-		if r.Outcome != attempt.TimedOut || r.Signal != int(syscall.SIGKILL) || r.Code != -1 {
+		if r.Outcome != TimedOut || r.Signal != int(syscall.SIGKILL) || r.Code != -1 {
 			t.Errorf("got %v, code %d, signal %d", r.Outcome, r.Code, r.Signal)
 		}
 		if least := spec.Timeout + spec.KillAfter; r.Duration < least {
@@ -48,7 +46,7 @@ func TestTimeoutAsksFirst(t *testing.T) {
 	spec := sh(`trap 'echo asked; exit 5' TERM; while :; do sleep 0.05; done`)
 	spec.Timeout, spec.KillAfter = 500*time.Millisecond, time.Hour
 	r := run(t, newChild(t, t.TempDir(), nil), spec)
-	if r.Outcome != attempt.TimedOut || r.Code != 5 || string(r.Stdout.Head) != "asked\n" {
+	if r.Outcome != TimedOut || r.Code != 5 || string(r.Stdout.Head) != "asked\n" {
 		t.Errorf("got %v, code %d, output %q", r.Outcome, r.Code, r.Stdout.Head)
 	}
 }
@@ -56,13 +54,13 @@ func TestTimeoutAsksFirst(t *testing.T) {
 func TestTimeoutReachesStopped(t *testing.T) {
 	spec := sh(`trap 'exit 6' TERM; kill -STOP $$`)
 	spec.Timeout, spec.KillAfter = 500*time.Millisecond, time.Hour
-	if r := run(t, newChild(t, t.TempDir(), nil), spec); r.Outcome != attempt.TimedOut || r.Code != 6 {
+	if r := run(t, newChild(t, t.TempDir(), nil), spec); r.Outcome != TimedOut || r.Code != 6 {
 		t.Errorf("got %v, code %d, signal %d", r.Outcome, r.Code, r.Signal)
 	}
 }
 
 func TestLeftoversEnd(t *testing.T) {
-	eachMode(t, func(t *testing.T, c *attempt.Child) {
+	eachMode(t, func(t *testing.T, c *Child) {
 		file := filepath.Join(t.TempDir(), "pids")
 		spec := sh(fmt.Sprintf(`
 			stay='echo $$ >>%[1]s; exec sleep 1000'
@@ -76,7 +74,7 @@ func TestLeftoversEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := run(t, c, spec)
-		if r.Outcome != attempt.Exited || r.Code != 3 {
+		if r.Outcome != Exited || r.Code != 3 {
 			t.Errorf("got %v, code %d; the leftovers must not change it", r.Outcome, r.Code)
 		}
 		for _, pid := range pids(t, file, 3) {
@@ -89,7 +87,7 @@ func TestLeftoversEnd(t *testing.T) {
 
 func TestOutputOfTwoParts(t *testing.T) {
 	c := newChild(t, t.TempDir(), nil)
-	for _, size := range []int{0, 1, attempt.Keep, attempt.Keep + 1, 2 * attempt.Keep, 2*attempt.Keep + 1, 1 << 20} {
+	for _, size := range []int{0, 1, Keep, Keep + 1, 2 * Keep, 2*Keep + 1, 1 << 20} {
 		// Every byte differs from its neighbours, so that a shift shows.
 		want := new(bytes.Buffer)
 		for i := 0; want.Len() < size; i++ {
@@ -103,7 +101,7 @@ func TestOutputOfTwoParts(t *testing.T) {
 		if out.Size != int64(size) || !bytes.HasPrefix(want.Bytes(), out.Head) || !bytes.HasSuffix(want.Bytes(), out.Tail) {
 			t.Errorf("%d bytes: size %d, head or tail differ", size, out.Size)
 		}
-		if kept := min(size, 2*attempt.Keep); len(out.Head)+len(out.Tail) != kept {
+		if kept := min(size, 2*Keep); len(out.Head)+len(out.Tail) != kept {
 			t.Errorf("%d bytes: %d and %d kept, want %d", size, len(out.Head), len(out.Tail), kept)
 		}
 		if string(r.Stderr.Head) != "end\n" {
@@ -130,7 +128,7 @@ func TestOutputIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := wait(t, running)
-	if r.Outcome != attempt.Exited {
+	if r.Outcome != Exited {
 		t.Fatalf("got %v: the output was not given back while the command ran", r.Outcome)
 	}
 	if want := int64(300<<20 + len("first\nlast\n")); r.Stdout.Size != want {
@@ -162,7 +160,7 @@ func mount(t *testing.T, kind, options string) string {
 // ramfs cannot punch holes: the output is kept in full then.
 func TestOutputWithoutHoles(t *testing.T) {
 	r := run(t, newChild(t, mount(t, "ramfs", ""), nil), sh("echo first; head -c 5M /dev/zero; sleep 0.2; echo last"))
-	if r.Outcome != attempt.Exited || r.Stdout.Size != 5<<20+11 || !strings.HasSuffix(string(r.Stdout.Tail), "last\n") {
+	if r.Outcome != Exited || r.Stdout.Size != 5<<20+11 || !strings.HasSuffix(string(r.Stdout.Tail), "last\n") {
 		t.Errorf("got %v, size %d", r.Outcome, r.Stdout.Size)
 	}
 }
@@ -172,7 +170,7 @@ func TestDiskFull(t *testing.T) {
 	c := newChild(t, dir, nil)
 	// The result has its place from the start.
 	r := run(t, c, sh("cat /dev/zero >"+dir+"/fill 2>/dev/null; exit 9"))
-	if r.Outcome != attempt.Exited || r.Code != 9 {
+	if r.Outcome != Exited || r.Code != 9 {
 		t.Errorf("got %v, code %d", r.Outcome, r.Code)
 	}
 	fill(t, filepath.Join(dir, "fill"))
@@ -208,10 +206,10 @@ func TestWaitCanBeCalledOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, err := c.Find(t.Context(), testID)
-	if err != nil || found.State != attempt.Alive {
+	if err != nil || found.State != Alive {
 		t.Fatalf("Find: %v, %v", found.State, err)
 	}
-	for _, waiter := range []attempt.Running{running, found.Running} {
+	for _, waiter := range []Running{running, found.Running} {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 		if _, err := waiter.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Wait: %v", err)
@@ -221,7 +219,7 @@ func TestWaitCanBeCalledOff(t *testing.T) {
 	if err := os.WriteFile(gate, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, waiter := range []attempt.Running{running, found.Running} {
+	for _, waiter := range []Running{running, found.Running} {
 		if r := wait(t, waiter); string(r.Stdout.Head) != "through\n" {
 			t.Errorf("output %q", r.Stdout.Head)
 		}
@@ -231,14 +229,14 @@ func TestWaitCanBeCalledOff(t *testing.T) {
 func TestOutputString(t *testing.T) {
 	tests := []struct {
 		name string
-		out  attempt.Output
+		out  Output
 		want string
 	}{
-		{"empty", attempt.Output{}, ""},
-		{"text", attempt.Output{Head: []byte("a\tb\n"), Size: 4}, "a\tb\n"},
-		{"rune across the parts", attempt.Output{Head: []byte("\xc3"), Tail: []byte("\xbc"), Size: 2}, "ü"},
-		{"left out", attempt.Output{Head: []byte("a"), Tail: []byte("z"), Size: 1236}, "a\n… 1234 bytes left out …\nz"},
-		{"terminal", attempt.Output{Head: []byte("\x1b[2J\r\x7f\u009b\xff"), Size: 9}, `\x1b[2J\x0d\x7f\u009b\xff`},
+		{"empty", Output{}, ""},
+		{"text", Output{Head: []byte("a\tb\n"), Size: 4}, "a\tb\n"},
+		{"rune across the parts", Output{Head: []byte("\xc3"), Tail: []byte("\xbc"), Size: 2}, "ü"},
+		{"left out", Output{Head: []byte("a"), Tail: []byte("z"), Size: 1236}, "a\n… 1234 bytes left out …\nz"},
+		{"terminal", Output{Head: []byte("\x1b[2J\r\x7f\u009b\xff"), Size: 9}, `\x1b[2J\x0d\x7f\u009b\xff`},
 	}
 	for _, tt := range tests {
 		if got := tt.out.String(); got != tt.want {

@@ -1,4 +1,4 @@
-package attempt_test
+package attempt
 
 import (
 	"bytes"
@@ -10,15 +10,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"iwx/lib/attempt"
 )
 
 // What a command is given: exactly what its spec says.
 
 func TestArgvIsBytes(t *testing.T) {
 	args := []string{"a\nb", "\xff\xfe", "", " $HOME $$ %h ", "ü", strings.Repeat("x", 100_000)}
-	spec := attempt.Spec{Argv: append([]string{"/usr/bin/printf", `%s\0`}, args...)}
+	spec := Spec{Argv: append([]string{"/usr/bin/printf", `%s\0`}, args...)}
 	r := run(t, newChild(t, t.TempDir(), nil), spec)
 	got := string(r.Stdout.Head) + string(r.Stdout.Tail)
 	if want := strings.Join(args, "\x00") + "\x00"; got != want {
@@ -28,7 +26,7 @@ func TestArgvIsBytes(t *testing.T) {
 
 func TestEnvironmentIsWhole(t *testing.T) {
 	t.Setenv("IWX_LEAK", "from the daemon")
-	spec := attempt.Spec{Argv: []string{"/usr/bin/env", "-0"}, Env: []string{"A=1\n2", "B=\xff", path}}
+	spec := Spec{Argv: []string{"/usr/bin/env", "-0"}, Env: []string{"A=1\n2", "B=\xff", path}}
 	r := run(t, newChild(t, t.TempDir(), nil), spec)
 	if got, want := string(r.Stdout.Head), "A=1\n2\x00B=\xff\x00"+path+"\x00"; got != want {
 		t.Errorf("environment is %q, want %q", got, want)
@@ -95,7 +93,7 @@ func TestUserSwitch(t *testing.T) {
 	if os.Geteuid() != 0 {
 		r := run(t, c, spec)
 		want := fmt.Sprintf("cannot run as uid 12345: only root can, and this is uid %d", os.Geteuid())
-		if r.Outcome != attempt.NotStarted || r.Code != 126 || r.Error != want {
+		if r.Outcome != NotStarted || r.Code != 126 || r.Error != want {
 			t.Errorf("got %v, code %d, %q", r.Outcome, r.Code, r.Error)
 		}
 		return

@@ -1,20 +1,23 @@
 package attempt
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"iwx/lib/attempt/process"
 	"iwx/lib/attempt/record"
 	"iwx/lib/attempt/shim"
 )
 
-// What is on disk when a daemon is killed between two steps of Start.
-
-var id = ID{Epoch: 7, Seq: 8, Attempt: 9}
+// What is on disk when a daemon is killed between two steps of Start, and what a
+// shim makes of it that is started by somebody else.
 
 // created returns the files of one attempt whose daemon was killed before it
 // forked.
@@ -24,11 +27,11 @@ func created(t *testing.T, spec Spec) files {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := f.create(id, "", &spec)
+	file, err := f.create(testID, "", &spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if held, err := f.locked(id); !held || err != nil {
+	if held, err := f.locked(testID); !held || err != nil {
 		t.Fatalf("not locked before the fork: %v, %v", held, err)
 	}
 	file.Close() // as the kernel does
@@ -37,10 +40,10 @@ func created(t *testing.T, spec Spec) files {
 
 func state(t *testing.T, f files) (State, Result) {
 	t.Helper()
-	if held, err := f.locked(id); held || err != nil {
+	if held, err := f.locked(testID); held || err != nil {
 		t.Fatalf("locked: %v, %v", held, err)
 	}
-	s, _, r, err := f.settled(id)
+	s, _, r, err := f.settled(testID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,27 +55,27 @@ func TestKilledBeforeFork(t *testing.T) {
 	if s, _ := state(t, f); s != NeverStarted {
 		t.Errorf("state is %v", s)
 	}
-	info, err := os.Stat(f.specPath(id))
+	info, err := os.Stat(f.specPath(testID))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode of the spec file: %v, %v", info.Mode(), err)
 	}
 	// Killed in the middle of writing: whatever is there means the same.
 	for size := info.Size() - 1; size >= 0; size -= 97 {
-		if err := os.Truncate(f.specPath(id), size); err != nil {
+		if err := os.Truncate(f.specPath(testID), size); err != nil {
 			t.Fatal(err)
 		}
 		if s, _ := state(t, f); s != NeverStarted {
 			t.Errorf("%d bytes: state is %v", size, s)
 		}
 	}
-	if err := os.Remove(f.specPath(id)); err != nil {
+	if err := os.Remove(f.specPath(testID)); err != nil {
 		t.Fatal(err)
 	}
 	if s, _ := state(t, f); s != NeverStarted {
 		t.Errorf("directory alone: state is %v", s)
 	}
 	for range 2 {
-		if err := f.remove(id); err != nil {
+		if err := f.remove(testID); err != nil {
 			t.Error(err)
 		}
 	}
@@ -81,15 +84,13 @@ func TestKilledBeforeFork(t *testing.T) {
 	}
 }
 
-// runShim runs the shim as a service manager does: without a descriptor.
-func runShim(t *testing.T, f files) (code int, stderr string) {
+// runShim runs the shim as a service manager does: without a descriptor. The
+// wrapper is a command line to start it through, or nil.
+func runShim(t *testing.T, f files, wrapper ...string) (code int, stderr string) {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "iwx-attempt")
-	if out, err := exec.Command("go", "build", "-o", program, "iwx/cmd/iwx-attempt").CombinedOutput(); err != nil {
-		t.Fatalf("%s%v", out, err)
-	}
 	var text strings.Builder
-	cmd := exec.Command(program, f.dir(id))
+	argv := append(wrapper, shimPath, f.dir(testID))
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stderr = &text
 	cmd.Run()
 	return cmd.ProcessState.ExitCode(), text.String()
@@ -106,7 +107,7 @@ func TestShimLocksByItself(t *testing.T) {
 	}
 	// A second start of the same attempt does nothing.
 	code, stderr := runShim(t, f)
-	if want := "iwx-attempt: " + f.dir(id) + ": this attempt was started before\n"; code != 1 || stderr != want {
+	if want := "iwx-attempt: " + f.dir(testID) + ": this attempt was started before\n"; code != 1 || stderr != want {
 		t.Errorf("second start: exit code %d, %q", code, stderr)
 	}
 	if _, r := state(t, f); r.Stdout.Size != int64(len("here\n")) {
@@ -114,13 +115,105 @@ func TestShimLocksByItself(t *testing.T) {
 	}
 }
 
-func TestShimRefusesTornSpec(t *testing.T) {
-	f := created(t, Spec{Argv: []string{"/bin/sh", "-c", "echo here"}})
-	info, err := os.Stat(f.specPath(id))
+// Blocked and ignored signals are inherited, unless somebody sees to it.
+func TestShimShedsSignals(t *testing.T) {
+	f := created(t, sh("grep -E 'Sig(Ign|Blk)' /proc/self/status; env"))
+	code, stderr := runShim(t, f, "env", "--block-signal=USR1,TERM", "--ignore-signal=HUP,TTOU,RTMAX")
+	if code != 0 || stderr != "" {
+		t.Fatalf("shim: exit code %d, %q", code, stderr)
+	}
+	const clean = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"
+	if _, r := state(t, f); !strings.HasPrefix(string(r.Stdout.Head), clean) || strings.Contains(string(r.Stdout.Head), "IWX") {
+		t.Errorf("got %q", r.Stdout.Head)
+	}
+}
+
+// What the shim's user may not kill is told, and does not hang the queue.
+func TestUnkillable(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("making a set-user-id program takes root")
+	}
+	dir := t.TempDir()
+	open(t, dir)
+	sleep := copyProgram(t, dir, "sleep", 0o755)
+	// Like sudo: what it runs is root's altogether.
+	sudo := copyProgram(t, dir, "setpriv", 0o755|os.ModeSetuid)
+	f := created(t, Spec{
+		Argv:      []string{sudo, "--reuid=0", sleep, "1000"},
+		Timeout:   500 * time.Millisecond,
+		KillAfter: 10 * time.Millisecond,
+	})
+	for _, name := range []string{f.dir(testID), f.specPath(testID)} {
+		if err := os.Chown(name, 12345, 12345); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, string(f))
+	open(t, filepath.Dir(shimPath))
+	code, stderr := runShim(t, f, "setpriv", "--reuid=12345", "--regid=12345", "--clear-groups")
+	if code != 0 || stderr != "" {
+		t.Fatalf("shim: exit code %d, %q", code, stderr)
+	}
+	_, r := state(t, f)
+	const want = "some processes of the command could not be ended: operation not permitted"
+	if r.Outcome != TimedOut || r.Code != -1 || r.Error != want || r.Ended.IsZero() {
+		t.Errorf("got %v, code %d, %q", r.Outcome, r.Code, r.Error)
+	}
+	if n := killAll(t, sleep); n != 1 {
+		t.Errorf("%d processes were left, want the one", n)
+	}
+}
+
+// copyProgram copies a program of the system into dir, with the given mode.
+func copyProgram(t *testing.T, dir, name string, mode os.FileMode) string {
+	t.Helper()
+	program, err := os.ReadFile("/usr/bin/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(f.specPath(id), info.Size()-1); err != nil {
+	to := filepath.Join(dir, name)
+	// Writing to a file takes its set-user-id bit away.
+	if err := errors.Join(os.WriteFile(to, program, 0o755), os.Chmod(to, mode)); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// open lets everybody into a temporary directory and the one it is in.
+func open(t *testing.T, dir string) {
+	t.Helper()
+	for dir != filepath.Clean(os.TempDir()) && dir != "/" {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// killAll kills the processes that run the program and returns their number.
+func killAll(t *testing.T, program string) (n int) {
+	t.Helper()
+	table, err := process.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range table {
+		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.PID))
+		if err == nil && exe == program {
+			syscall.Kill(p.PID, syscall.SIGKILL)
+			n++
+		}
+	}
+	return n
+}
+
+func TestShimRefusesTornSpec(t *testing.T) {
+	f := created(t, Spec{Argv: []string{"/bin/sh", "-c", "echo here"}})
+	info, err := os.Stat(f.specPath(testID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(f.specPath(testID), info.Size()-1); err != nil {
 		t.Fatal(err)
 	}
 	if code, stderr := runShim(t, f); code != 1 || stderr != "iwx-attempt: attempt record is torn or damaged\n" {
@@ -133,7 +226,7 @@ func TestShimRefusesTornSpec(t *testing.T) {
 
 func TestNewerVersionIsAnError(t *testing.T) {
 	f := created(t, Spec{Argv: []string{"true"}})
-	file, err := os.OpenFile(f.specPath(id), os.O_WRONLY, 0)
+	file, err := os.OpenFile(f.specPath(testID), os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +236,7 @@ func TestNewerVersionIsAnError(t *testing.T) {
 	if _, err := file.WriteAt(mark, record.MarkOffset); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := f.settled(id); err == nil || !strings.Contains(err.Error(), "version") {
+	if _, _, _, err := f.settled(testID); err == nil || !strings.Contains(err.Error(), "version") {
 		t.Errorf("settled: %v", err)
 	}
 }

@@ -93,17 +93,16 @@ func unescape(path string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
 }
 
-// path returns the directory of an attempt's group, "" without groups. The name
-// has no attempt number: two attempts at one entry never run at the same time.
+// path returns the directory of an attempt's group, "" without groups.
 func (g *Groups) path(id ID) string {
 	if g == nil {
 		return ""
 	}
-	return filepath.Join(g.dir, fmt.Sprintf("%s%d-%d", groupPrefix, id.Epoch, id.Seq))
+	return filepath.Join(g.dir, groupPrefix+id.String())
 }
 
 // create makes the attempt's group and opens it; without groups it returns nil.
-// A group that an earlier attempt left is emptied first.
+// One that is there is left of a daemon that was killed before it forked.
 func (g *Groups) create(id ID) (*os.File, error) {
 	if g == nil {
 		return nil, nil

@@ -9,7 +9,7 @@
 //
 // A record is framed as
 //
-//	magic "iwxa" | version | kind | length uint32 | payload | CRC-32C
+//	magic "iwxa" | version | kind | length uint32 | payload | CRC-32
 //
 // in big-endian order, the checksum over everything before it. Zeros mean that
 // the record was not written; a wrong checksum means that writing was cut
@@ -52,8 +52,6 @@ var (
 	ErrVersion = errors.New("attempt record has a version other than " + strconv.Itoa(version))
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // frame wraps the payload that fill appends in a header and a checksum. The
 // capacity hint is the size of the payload in bytes.
 func frame(kind byte, hint int, fill func([]byte) []byte) []byte {
@@ -62,7 +60,7 @@ func frame(kind byte, hint int, fill func([]byte) []byte) []byte {
 	b[4], b[5] = version, kind
 	b = fill(b)
 	binary.BigEndian.PutUint32(b[6:], uint32(len(b)-headerSize))
-	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
 }
 
 // unframe returns the payload of the record at the start of b, which may be
@@ -81,7 +79,7 @@ func unframe(kind byte, b []byte) ([]byte, error) {
 	if end+sumSize > uint64(len(b)) {
 		return nil, ErrTorn
 	}
-	if crc32.Checksum(b[:end], castagnoli) != binary.BigEndian.Uint32(b[end:]) {
+	if crc32.ChecksumIEEE(b[:end]) != binary.BigEndian.Uint32(b[end:]) {
 		return nil, ErrTorn
 	}
 	return b[headerSize:end], nil

@@ -53,8 +53,8 @@ type attempt struct {
 // of the descriptor. It returns the exit code of the process, and blocks until
 // the command and all that it left behind have ended.
 func Main(now func() time.Time) int {
-	// The kernel ties the death signal of the command to the thread that
-	// started it: it must be the one thread that lasts as long as the process.
+	// The kernel ties the death signal of the command to the thread that starts
+	// it: that must be the first, which lasts as long as the process.
 	runtime.LockOSThread()
 	args, err := process.Args()
 	if err != nil {
@@ -164,11 +164,11 @@ func (a *attempt) run() error {
 		return err
 	}
 	started := a.now()
-	pid, err := a.start()
+	child, err := a.start()
 	if err != nil {
 		return a.write(record.ResultOffset, a.refused(err).Encode())
 	}
-	w := newWatch(a, pid, started)
+	w := newWatch(a, child, started)
 	w.run()
 	return a.write(record.ResultOffset, w.result.Encode())
 }

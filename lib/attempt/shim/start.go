@@ -35,18 +35,24 @@ func refusalCode(err error) int {
 	return codeNotRunnable
 }
 
-// start starts the command and returns its process id.
-func (a *attempt) start() (int, error) {
+// child is the command's process.
+type child struct {
+	pid   int
+	pidfd int // -1 before Linux 5.3
+}
+
+// start starts the command.
+func (a *attempt) start() (child, error) {
 	s := a.spec
 	if len(s.Argv) == 0 {
-		return 0, errors.New("the command is empty")
+		return child{}, errors.New("the command is empty")
 	}
 	if s.SetUser && unix.Geteuid() != 0 {
-		return 0, errors.New("cannot run as uid " + id(s.UID) + ": only root can, and this is uid " + id(uint32(unix.Geteuid())))
+		return child{}, errors.New("cannot run as uid " + id(s.UID) + ": only root can, and this is uid " + id(uint32(unix.Geteuid())))
 	}
 	stdin, err := openStdin(s.Stdin)
 	if err != nil {
-		return 0, err
+		return child{}, err
 	}
 	defer unix.Close(stdin)
 	var program string
@@ -57,7 +63,7 @@ func (a *attempt) start() (int, error) {
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return child{}, err
 	}
 	limit()
 	unix.Umask(int(s.Umask))
@@ -66,21 +72,22 @@ func (a *attempt) start() (int, error) {
 
 // fork starts the program in a process group of its own. The group is not a
 // session: a session leader would acquire any terminal that it opens.
-func (a *attempt) fork(program string, stdin int) (int, error) {
+func (a *attempt) fork(program string, stdin int) (child, error) {
 	s := a.spec
+	c := child{pidfd: -1}
 	attr := &syscall.ProcAttr{
 		Env:   s.Env,
 		Files: []uintptr{uintptr(stdin), uintptr(a.outputs[0].fd), uintptr(a.outputs[1].fd)},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL},
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL, PidFD: &c.pidfd},
 	}
 	if s.SetUser {
 		attr.Sys.Credential = &syscall.Credential{Uid: s.UID, Gid: s.GID, Groups: s.Groups}
 	}
-	pid, err := syscall.ForkExec(program, s.Argv, attr)
-	if err != nil {
-		return 0, execError(program, s.Argv[0], err)
+	var err error
+	if c.pid, err = syscall.ForkExec(program, s.Argv, attr); err != nil {
+		return child{}, execError(program, s.Argv[0], err)
 	}
-	return pid, nil
+	return c, nil
 }
 
 func execError(program, name string, err error) error {

@@ -16,7 +16,9 @@ const (
 	leftoverGrace  = 2 * time.Second       // for leftovers between SIGTERM and SIGKILL
 	killInterval   = 10 * time.Millisecond // between rounds of SIGKILL, growing
 	killIntervalUp = time.Second           // to this
-	vainRounds     = 10                    // of SIGKILL that reach nobody before giving up
+	lookInterval   = time.Millisecond      // between looks at leftovers, growing
+	lookIntervalUp = 20 * time.Millisecond // to this
+	vainRounds     = 5                     // of SIGKILL that reach nobody before giving up
 )
 
 // stage is how far the command is from its end.
@@ -29,81 +31,82 @@ const (
 	killing               // everything is being sent SIGKILL
 )
 
-// exit is a child that ended.
-type exit struct {
-	pid    int
-	status syscall.WaitStatus
-	usage  syscall.Rusage
-}
-
-// watch follows the command and all its descendants to their end.
+// watch follows the command and all its descendants to their end. It needs one
+// thread: the descriptor of the command tells at once when that ends, which is
+// what nearly always comes first, and the rest is looked for now and then.
 type watch struct {
 	*attempt
-	pid     int // of the command
+	child
 	started time.Time
+	alarm   time.Time // when to take the next step; zero is never
 	stage   stage
 	ended   bool // the command; its descendants may not have
-	vain    int
-	pause   time.Duration // until the next round of SIGKILL
+	look    time.Duration
+	round   time.Duration
+	vain    int // rounds of SIGKILL that reached nobody
 	result  record.Result
 }
 
-func newWatch(a *attempt, pid int, started time.Time) *watch {
-	return &watch{attempt: a, pid: pid, started: started, pause: killInterval,
+func newWatch(a *attempt, c child, started time.Time) *watch {
+	w := &watch{attempt: a, child: c, started: started, look: lookInterval, round: killInterval,
 		result: record.Result{Started: started.UnixMilli()}}
+	if a.spec.Timeout > 0 {
+		w.alarm = started.Add(a.spec.Timeout)
+	}
+	return w
 }
 
 // run blocks until no child is left, or until those left proved to be beyond
 // the reach of signals. The result is then complete.
 func (w *watch) run() {
-	exits := make(chan exit)
-	go reap(exits)
-	sizes := time.NewTicker(outputInterval)
-	alarm := time.NewTimer(w.spec.Timeout)
-	if w.spec.Timeout == 0 {
-		alarm.Stop()
+	for w.reap() {
+		if !w.alarm.IsZero() && !w.now().Before(w.alarm) {
+			w.alarm = w.now().Add(w.advance())
+		}
+		if w.vain >= vainRounds {
+			w.giveUp()
+			break
+		}
+		w.free(holeStep)
+		w.sleep()
 	}
+	w.free(1)
+}
+
+// reap takes the children that have ended, adopted ones included, and reports
+// whether any is left.
+func (w *watch) reap() bool {
 	for {
-		select {
-		case e, more := <-exits:
-			if !more {
-				w.finish()
-				return
-			}
-			if e.pid == w.pid {
-				w.note(e)
-				if w.stage == running {
-					w.stage = settling
-					alarm.Reset(settleTime)
-				}
-			}
-		case <-alarm.C:
-			alarm.Reset(w.advance())
-			if w.vain >= vainRounds {
-				w.giveUp()
-				return
-			}
-		case <-sizes.C:
-			w.free(holeStep)
+		var status syscall.WaitStatus
+		var usage syscall.Rusage
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, &usage)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return false
+		case pid == 0:
+			return true
+		case pid == w.pid:
+			w.note(status, usage)
 		}
 	}
 }
 
-// reap waits for children, adopted ones included, until there is none.
-func reap(exits chan<- exit) {
-	defer close(exits)
-	for {
-		var e exit
-		var err error
-		e.pid, err = syscall.Wait4(-1, &e.status, 0, &e.usage)
-		switch err {
-		case nil:
-			exits <- e
-		case unix.EINTR:
-		default:
-			return
-		}
+// sleep waits until the command ends or it is time to look again.
+func (w *watch) sleep() {
+	var fds []unix.PollFd
+	pause := outputInterval
+	if w.ended || w.pidfd < 0 {
+		pause = w.look
+		w.look = min(2*w.look, lookIntervalUp)
+	} else {
+		fds = []unix.PollFd{{Fd: int32(w.pidfd), Events: unix.POLLIN}}
 	}
+	if !w.alarm.IsZero() {
+		pause = max(0, min(pause, w.alarm.Sub(w.now())))
+	}
+	ts := unix.NsecToTimespec(int64(pause))
+	unix.Ppoll(fds, &ts, nil) // EINTR is as good as a timeout
 }
 
 // advance takes the next step towards the end, and returns the time to the one
@@ -127,8 +130,8 @@ func (w *watch) advance() time.Duration {
 		if signalAll(unix.SIGKILL) {
 			w.vain = 0
 		}
-		w.pause = min(w.pause*2, killIntervalUp)
-		return w.pause
+		w.round = min(2*w.round, killIntervalUp)
+		return w.round
 	}
 }
 
@@ -150,17 +153,14 @@ func signalAll(sig syscall.Signal) bool {
 	return reached
 }
 
-// note takes down how the command ended.
-func (w *watch) note(e exit) {
-	end := w.now()
-	w.ended = true
+// note takes down how the command ended, and sees to what it left.
+func (w *watch) note(status syscall.WaitStatus, usage syscall.Rusage) {
 	r := &w.result
-	r.Ended, r.Duration = end.UnixMilli(), end.Sub(w.started)
-	r.CPU = time.Duration(e.usage.Utime.Nano() + e.usage.Stime.Nano())
-	r.MaxRSS = int64(e.usage.Maxrss) << 10
-	r.Code = e.status.ExitStatus()
-	if e.status.Signaled() {
-		r.Signal = int(e.status.Signal())
+	r.CPU = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	r.MaxRSS = int64(usage.Maxrss) << 10
+	r.Code = status.ExitStatus()
+	if status.Signaled() {
+		r.Signal = int(status.Signal())
 	}
 	switch {
 	case r.Outcome == record.TimedOut:
@@ -169,21 +169,28 @@ func (w *watch) note(e exit) {
 	default:
 		r.Outcome = record.Exited
 	}
+	w.end()
+	if w.stage == running {
+		w.stage = settling
+		w.alarm = w.now().Add(settleTime)
+	}
 }
 
-// finish gives back the last of the disk.
-func (w *watch) finish() { w.free(1) }
+// end takes down when the command ended.
+func (w *watch) end() {
+	now := w.now()
+	w.ended = true
+	w.result.Ended, w.result.Duration = now.UnixMilli(), now.Sub(w.started)
+}
 
 // giveUp writes down that something is left which this user may not end: a
 // set-user-id program, started by a daemon that is not root.
 func (w *watch) giveUp() {
 	w.result.Error = "some processes of the command could not be ended: operation not permitted"
 	if !w.ended {
-		end := w.now()
 		w.result.Code = -1
-		w.result.Ended, w.result.Duration = end.UnixMilli(), end.Sub(w.started)
+		w.end()
 	}
-	w.finish()
 }
 
 func (w *watch) free(step int64) {
