@@ -18,12 +18,15 @@ func (r *Replayer) apply(ctx context.Context, ev Event, c Changes) error {
 		c.RetryAt, c.Reported = next.RetryAt, r.reported.Load()
 		if !c.empty() {
 			err := r.Journal.Commit(ctx, &c)
-			r.note(err)
+			r.note(ctx, err)
 			if err != nil {
 				return err
 			}
 		}
 		r.state = next
+		if n := len(c.Records); n > 0 {
+			r.position = c.Records[n-1].Position()
+		}
 		if c.Ended != nil || c.NotBegun != nil {
 			r.open = nil
 			r.slow.Stop()
@@ -46,8 +49,9 @@ func (r *Replayer) apply(ctx context.Context, ev Event, c Changes) error {
 			return nil
 		}
 		ahead, err := r.Journal.Ahead(ctx, window)
+		r.note(ctx, err)
 		if err != nil {
-			return err
+			return nil // the event itself is written; the next tick refills
 		}
 		ev, c = Filled{Head: r.state.Head, Ahead: ahead}, Changes{}
 	}
@@ -80,6 +84,9 @@ func (r *Replayer) start(ctx context.Context, open *Open) {
 	if err == nil {
 		r.wait(ctx, running)
 		return
+	}
+	if ctx.Err() != nil {
+		return // the daemon ends; the next one finds that it was never started
 	}
 	r.results <- result{found: attempt.Finished, Result: attempt.Result{
 		Outcome: attempt.NotStarted, Code: 126, Error: err.Error(), Ended: r.Now(),

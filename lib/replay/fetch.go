@@ -65,7 +65,7 @@ func (f *Fetcher) Begin(p queue.Position, orders cluster.Orders) {
 func (f *Fetcher) Run(ctx context.Context) error {
 	backoff := firstBackoff
 	for ctx.Err() == nil {
-		_, err := f.poll(ctx, f.PollWait())
+		_, err := f.poll(ctx, f.patience())
 		if err == nil {
 			backoff = firstBackoff
 			continue
@@ -80,6 +80,16 @@ func (f *Fetcher) Run(ctx context.Context) error {
 		sleep(ctx, wait/2+rand.N(wait/2))
 	}
 	return nil
+}
+
+// patience returns how long the manager may hold the next poll open. A node
+// that has not been answered since it started, or whose last request failed,
+// asks how it stands: nothing is begun before it knows.
+func (f *Fetcher) patience() time.Duration {
+	if f.heardAt.IsZero() || f.lastError != "" {
+		return 0
+	}
+	return f.PollWait()
 }
 
 // Once polls until everything the manager has is received.

@@ -72,7 +72,11 @@ func Describe(r *queue.Record, node string, start uint64, void queue.Disposition
 		p.Unreadable = true
 		return p
 	}
-	if r.Kind != queue.KindCommand || !targets.Include(node, start, r.Seq) {
+	if r.Kind != queue.KindCommand {
+		p.Unreadable = !readable(r)
+		return p
+	}
+	if !targets.Include(node, start, r.Seq) {
 		return p
 	}
 	p.Addressed = true
@@ -82,4 +86,20 @@ func Describe(r *queue.Record, node string, start uint64, void queue.Disposition
 		p.Rerun = err == nil && c.Rerun
 	}
 	return p
+}
+
+// readable reports whether this version knows what a record that is no command
+// says. A text that is not here was not for this node.
+func readable(r *queue.Record) bool {
+	if r.Body == nil {
+		return true
+	}
+	var err error
+	switch r.Kind {
+	case queue.KindVoid:
+		_, err = queue.DecodeVoid(r.Body)
+	case queue.KindEpoch:
+		_, err = queue.DecodeEpoch(r.Body)
+	}
+	return err == nil
 }

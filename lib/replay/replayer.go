@@ -254,7 +254,11 @@ func (r *Replayer) arm(timer *time.Timer) {
 	case r.stuck != nil:
 		d = journalRetry
 	case r.state.Phase == Waiting:
-		d = max(r.state.RetryAt.Sub(r.Now()), 0)
+		// What is due and was not begun is held back by something else, which
+		// no amount of ticking ends.
+		if left := r.state.RetryAt.Sub(r.Now()); left > 0 {
+			d = left
+		}
 	}
 	timer.Reset(d)
 }
@@ -266,16 +270,10 @@ func (r *Replayer) take(ctx context.Context, d delivery) error {
 		Filled: Filled{Head: r.state.Head, Ahead: r.state.Ahead},
 		More:   d.page.More,
 	}
-	position := r.position
-	if n := len(d.page.Records); n > 0 {
-		position = d.page.Records[n-1].Position()
+	if len(d.page.Records) > 0 {
 		ev.Filled = r.extend(d.page.Records)
 	}
-	err := r.apply(ctx, ev, Changes{Records: d.page.Records, Sig: d.page.Sig})
-	if err == nil {
-		r.position = position
-	}
-	return err
+	return r.apply(ctx, ev, Changes{Records: d.page.Records, Sig: d.page.Sig})
 }
 
 // extend returns what is pending once the records are received.
@@ -295,7 +293,8 @@ func (r *Replayer) extend(records []queue.Record) Filled {
 }
 
 // void marks the pending record that a void record names, if it is for this
-// node. Records outside the window are marked in the journal.
+// node: one that is not for listed nodes is for all, those that join later
+// too. Records outside the window are marked in the journal.
 func (r *Replayer) void(ahead []Pending, rec *queue.Record) {
 	if rec.Kind != queue.KindVoid || rec.Body == nil {
 		return
@@ -305,7 +304,7 @@ func (r *Replayer) void(ahead []Pending, rec *queue.Record) {
 		return
 	}
 	targets, err := queue.DecodeTargets(rec.Targets)
-	if err != nil || !targets.Include(r.Node, r.Start, rec.Seq) {
+	if err != nil || targets.Scope == queue.ScopeNodes && !targets.Include(r.Node, r.Start, rec.Seq) {
 		return
 	}
 	for i := range ahead {
@@ -320,6 +319,9 @@ func (r *Replayer) void(ahead []Pending, rec *queue.Record) {
 func (r *Replayer) settled(ctx context.Context, res *result) *result {
 	now := r.Now()
 	if res.found == attempt.NeverStarted {
+		// The same attempt is begun again, and a runner starts none that has
+		// files.
+		r.remove(attemptID(&r.open.Attempt))
 		if err := r.apply(ctx, Finished{Outcome: NeverBegan}, Changes{NotBegun: &r.open.Attempt}); err != nil {
 			return res
 		}
@@ -329,7 +331,7 @@ func (r *Replayer) settled(ctx context.Context, res *result) *result {
 		res.Outcome = attempt.Unknown
 	}
 	ended, outcome := settleResult(r.open.Attempt, res.Result, now)
-	if c, err := r.Journal.Command(ctx, ended.Seq); err == nil && c.Sensitive {
+	if c, err := r.Journal.Command(ctx, ended.Seq); err != nil || c.Sensitive {
 		blank(&ended)
 	}
 	id := attemptID(&ended)
@@ -344,10 +346,14 @@ func (r *Replayer) settled(ctx context.Context, res *result) *result {
 		return res
 	}
 	r.logEnd(before, &ended)
+	r.remove(id)
+	return nil
+}
+
+func (r *Replayer) remove(id attempt.ID) {
 	if err := r.Runner.Remove(id); err != nil {
 		r.Log.Warn("the files of an attempt could not be removed", "attempt", id.String(), "error", err)
 	}
-	return nil
 }
 
 // blank forgets what a sensitive command wrote; that it did is kept.
@@ -367,17 +373,20 @@ func (r *Replayer) logEnd(before *cluster.Blocked, a *cluster.Attempt) {
 	}
 }
 
-// note keeps, logs and shows whether the journal can be written, when that
-// changes.
-func (r *Replayer) note(err error) {
+// note keeps, logs and shows whether the journal can be used, when that
+// changes. At the daemon's end it is not the journal that gives up.
+func (r *Replayer) note(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
 	before := r.stuck
 	r.stuck = err
 	switch {
 	case err != nil && before == nil:
-		r.Log.Error("the journal cannot be written; nothing is run until it can", "error", err)
+		r.Log.Error("the journal cannot be used; nothing is run until it can", "error", err)
 		r.publish()
 		r.signal()
 	case err == nil && before != nil:
-		r.Log.Info("the journal can be written again")
+		r.Log.Info("the journal can be used again")
 	}
 }

@@ -180,9 +180,11 @@ func (s State) Step(ev Event, now time.Time) (State, []Action) {
 }
 
 // heed lets an operator's request to retry cut a wait short. A request for
-// another entry, or for one that is running, is spent without effect.
+// another entry, or for one that is running, is spent without effect. One that
+// cannot be followed yet is kept for later, when the manager tells it again: a
+// crash until then must not lose it.
 func (s *State) heed(order Orders) []Action {
-	if order.Retry <= s.RetrySeen {
+	if order.Retry <= s.RetrySeen || s.More || s.Paused || s.Draining || s.Trouble != NoTrouble {
 		return nil
 	}
 	s.RetrySeen = order.Retry
@@ -205,9 +207,6 @@ func (s *State) finish(ev Finished, now time.Time) []Action {
 		s.Attempt--
 	case Unknown:
 		s.Phase = Cut
-		if s.Ahead[0].Rerun {
-			s.Phase = Idle
-		}
 	case Failed:
 		s.Phase = Waiting
 		s.RetryAt = now.Add(ev.RetryAfter)
@@ -263,6 +262,8 @@ func (s *State) due(now time.Time) bool {
 		return true
 	case Waiting:
 		return !now.Before(s.RetryAt)
+	case Cut:
+		return s.Ahead[0].Rerun
 	}
 	return false
 }
