@@ -403,43 +403,30 @@ func TestOpensWithAgeAndTar(t *testing.T) {
 	}
 }
 
-func FuzzOpen(f *testing.F) {
-	identity, recipient := recoveryKey(f)
-	good := write(f, recipient, 100)
-	f.Add(good)
-	f.Add(good[:len(good)/2])
-	f.Add([]byte(magic))
-	f.Add([]byte(magic + "-> X25519 AAAA\nAAAA\n--- AAAA\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		parent := t.TempDir()
-		_, err := Open(bytes.NewReader(data), identity, parent)
-		if (err == nil) != bytes.Equal(data, good) {
-			t.Fatalf("%v for %d bytes", err, len(data))
-		}
-		if left, _ := os.ReadDir(parent); err != nil && len(left) != 0 {
-			t.Fatalf("left behind: %v", left)
-		}
-	})
+// golden is a backup as the first version wrote it, with its key.
+func golden(t testing.TB) (data []byte, identity string) {
+	t.Helper()
+	data, err1 := os.ReadFile("testdata/v1.backup")
+	key, err2 := os.ReadFile("testdata/recovery.key")
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	return data, string(key)
 }
 
-// FuzzManifest feeds what a forger could put first into the archive.
-func FuzzManifest(f *testing.F) {
-	f.Add([]byte(`{"format":1,"files":[{"name":"a/../b","size":1}],"epoch":"1","head_seq":"1"}`))
-	f.Add([]byte(`{"format":1,"files":[],"epoch":"1","head_seq":"1"}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var out bytes.Buffer
-		w := tar.NewWriter(&out)
-		if w.WriteHeader(header(manifestName, 0o600, int64(len(data)), time.Unix(0, 0))) != nil {
-			return
-		}
-		w.Write(data)
-		w.Close()
-		m, err := readManifest(tar.NewReader(&out))
-		if err == nil && (m.check() != nil || sealedSize(m) <= 0) {
-			t.Errorf("unchecked manifest %+v", m)
-		}
-		if err != nil && m.Format != 0 {
-			t.Errorf("a manifest beside %v", err)
-		}
-	})
+// Backups outlive the version that made them.
+func TestOldBackup(t *testing.T) {
+	data, identity := golden(t)
+	opened, err := Open(bytes.NewReader(data), identity, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := manifest()
+	want.Format, want.Files = 1, opened.Manifest.Files
+	if !reflect.DeepEqual(opened.Manifest, want) || len(want.Files) != 3 {
+		t.Errorf("manifest %+v, want %+v", opened.Manifest, want)
+	}
+	if state, err := os.ReadFile(opened.Path("state.db")); err != nil || !bytes.Equal(state, noise(100)) {
+		t.Errorf("state.db: %d bytes, %v", len(state), err)
+	}
 }
