@@ -181,8 +181,8 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
 		return ctx.Err()
 	}
-	if pin := pki.ExplainManager(err); pin != nil {
-		return pin
+	if cert := (*tls.CertificateVerificationError)(nil); errors.As(err, &cert) {
+		return pki.ExplainManager(err)
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {

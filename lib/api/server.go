@@ -171,6 +171,9 @@ func (c *call) read(into any) error {
 	if err != nil {
 		return cluster.Refuse(cluster.RefusedMalformed, "", "the request cannot be read: %v", err)
 	}
+	if _, err := io.Copy(io.Discard, c.Body); err != nil {
+		return cluster.Refuse(cluster.RefusedMalformed, "", "the request cannot be read: %v", err)
+	}
 	// From here on the server watches the connection, to see a peer that goes
 	// away while its poll is held open; that read must have no deadline.
 	return http.NewResponseController(c.limit).SetReadDeadline(time.Time{})

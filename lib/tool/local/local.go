@@ -1,0 +1,148 @@
+// Package local is the server that a tool is run on: its paths, settings, state
+// and identity, and what it may be asked to do. It is what every tool opens
+// first.
+package local
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/conf"
+	"iwx/lib/daemon"
+	"iwx/lib/fault"
+	"iwx/lib/host"
+	"iwx/lib/state"
+)
+
+// Server is this server, with its state open.
+type Server struct {
+	host.Paths
+	Config   conf.Config
+	Store    *state.Store
+	Identity *cluster.Identity
+}
+
+// Open opens the server below the context's root. The caller must Close it.
+func Open(c *cli.Context) (*Server, error) {
+	paths := host.At(c.Root)
+	config, err := conf.Load(paths.Config)
+	if err != nil {
+		return nil, err
+	}
+	store, err := state.Open(c, paths.State)
+	if err != nil {
+		return nil, err
+	}
+	id, err := store.Identity(c)
+	if err != nil {
+		store.Close()
+		return nil, err
+	}
+	return &Server{Paths: paths, Config: config, Store: store, Identity: id}, nil
+}
+
+// OpenManager is Open for what only the manager can do. On a node the error
+// says so and names the manager.
+func OpenManager(c *cli.Context, what string) (*Server, error) {
+	s, err := Open(c)
+	if err != nil {
+		return nil, err
+	}
+	if s.Identity.Role != cluster.RoleManager {
+		defer s.Close()
+		return nil, fault.Hint(
+			fault.New(fault.Failed, "this server is node %s of cluster %s; %s", s.Identity.Name, s.Identity.ClusterName, what),
+			"do it on the manager, at %s", s.Identity.Manager.Addr())
+	}
+	return s, nil
+}
+
+// Close closes the state.
+func (s *Server) Close() error { return s.Store.Close() }
+
+// IsManager reports whether this server is the cluster manager.
+func (s *Server) IsManager() bool { return s.Identity.Role == cluster.RoleManager }
+
+// Poke tells the daemon of this server that the state has changed. If none is
+// running, nothing is lost: it reads the state when it starts.
+func (s *Server) Poke() { daemon.Poke(s.Run) }
+
+// DaemonRuns reports whether iwx-queued runs on this server.
+func (s *Server) DaemonRuns() bool {
+	lock, err := daemon.Lock(s.DaemonLock)
+	if err == nil {
+		lock.Close()
+		return false
+	}
+	return fault.CodeOf(err) == fault.Busy
+}
+
+// DaemonHint is how to start the daemon here.
+func (s *Server) DaemonHint() string {
+	if s.Own() {
+		return fmt.Sprintf("start it: iwx-queued --root %s", s.Root)
+	}
+	return "start it: systemctl start iwx-queued"
+}
+
+// NodeNames returns the members' names by id, and with the nodes that are gone
+// as "NAME (deleted)".
+func (s *Server) NodeNames(c *cli.Context) (map[string]string, error) {
+	names := map[string]string{}
+	if !s.IsManager() {
+		names[s.Identity.NodeID] = s.Identity.Name
+		return names, nil
+	}
+	nodes, err := s.Store.Nodes(c)
+	for _, n := range nodes {
+		names[n.ID] = n.Name
+		if n.Membership != cluster.Member {
+			names[n.ID] += " (" + string(n.Membership) + ")"
+		}
+	}
+	return names, err
+}
+
+// Operator names who runs the tool, for the record: the user who logged in, and
+// who became root with sudo(8), if so.
+func Operator(c *cli.Context) string {
+	name := fmt.Sprint(os.Getuid())
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if by := c.Getenv("SUDO_USER"); by != "" && by != name {
+		return by + " as " + name
+	}
+	return name
+}
+
+// LibexecDir returns where the programs are that only iwx itself runs: beside
+// the tools' own directory as they were installed, or beside the tool itself
+// in a build directory.
+func LibexecDir() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Dir(self)
+	for _, candidate := range []string{filepath.Join(filepath.Dir(dir), "libexec", "iwx"), filepath.Join(filepath.Dir(dir), "lib", "iwx"), dir} {
+		if _, err := os.Stat(filepath.Join(candidate, "iwx-attempt")); err == nil {
+			return candidate, nil
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+	}
+	return "", fault.Hint(fault.New(fault.Failed, "iwx-attempt is neither in libexec nor beside %s", self), "install iwx again")
+}
+
+// Ago returns how long ago a moment was, for sentences: "3m ago".
+func Ago(c *cli.Context, t time.Time) string {
+	return strings.TrimSuffix(cli.Age(c.Now().Sub(t)), " ") + " ago"
+}
