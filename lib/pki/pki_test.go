@@ -280,3 +280,26 @@ func TestLogHead(t *testing.T) {
 		t.Error("an empty key or signature was accepted")
 	}
 }
+
+// BenchmarkVerifyClient is what every request of a node costs the manager.
+func BenchmarkVerifyClient(b *testing.B) {
+	ca, err1 := NewCA("c1", start)
+	key, err2 := NewKey()
+	if err1 != nil || err2 != nil {
+		b.Fatal(err1, err2)
+	}
+	csr, err := NewCSR(key)
+	if err != nil {
+		b.Fatal(err)
+	}
+	cert, err := ca.SignNode(csr, "n1", start)
+	if err != nil {
+		b.Fatal(err)
+	}
+	chain := []*x509.Certificate{cert}
+	for b.Loop() {
+		if _, err := VerifyClient(ca.Cert, chain, start); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

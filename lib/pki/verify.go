@@ -81,16 +81,6 @@ func VerifyClient(ca *x509.Certificate, chain []*x509.Certificate, now time.Time
 		return "", &Refused{Reason: NoCertificate}
 	}
 	leaf := chain[0]
-	if err := checkIssuer(ca, leaf); err != nil {
-		return "", err
-	}
-	// Validity before x509's own checks, which would not tell the two apart.
-	if now.After(leaf.NotAfter) {
-		return "", &Refused{Reason: Expired, At: leaf.NotAfter}
-	}
-	if now.Before(leaf.NotBefore) {
-		return "", &Refused{Reason: NotYetValid, At: leaf.NotBefore}
-	}
 	roots := x509.NewCertPool()
 	roots.AddCert(ca)
 	_, err = leaf.Verify(x509.VerifyOptions{
@@ -98,30 +88,32 @@ func VerifyClient(ca *x509.Certificate, chain []*x509.Certificate, now time.Time
 		CurrentTime: now,
 		KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
-	if invalid := (x509.CertificateInvalidError{}); errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage {
-		return "", &Refused{Reason: WrongUsage}
-	}
 	if err != nil {
-		return "", &Refused{Reason: Malformed, Detail: err.Error()}
+		return "", diagnose(ca, leaf, now, err)
 	}
 	nodeID, _, err = NodeID(leaf)
 	return nodeID, err
 }
 
-// checkIssuer tells a node of another iwx cluster, which is mostly a server that
-// was moved, from a certificate of unknown origin.
-func checkIssuer(ca, leaf *x509.Certificate) error {
-	own, err := ClusterID(ca)
-	if err != nil {
-		return &Refused{Reason: Malformed, Detail: err.Error()}
-	}
-	if _, cluster, err := NodeID(leaf); err == nil && cluster != own {
+// diagnose finds the reason for x509's err, which names only the first fault it
+// met. A node of another iwx cluster, mostly a server that was moved, is told
+// from a certificate of unknown origin.
+func diagnose(ca, leaf *x509.Certificate, now time.Time, err error) *Refused {
+	_, cluster, nameErr := NodeID(leaf)
+	invalid := x509.CertificateInvalidError{}
+	switch {
+	case nameErr == nil && cluster != ca.Subject.CommonName:
 		return &Refused{Reason: OtherCluster, Detail: cluster}
-	}
-	if leaf.CheckSignatureFrom(ca) != nil {
+	case leaf.CheckSignatureFrom(ca) != nil:
 		return &Refused{Reason: ForeignCA}
+	case now.After(leaf.NotAfter):
+		return &Refused{Reason: Expired, At: leaf.NotAfter}
+	case now.Before(leaf.NotBefore):
+		return &Refused{Reason: NotYetValid, At: leaf.NotBefore}
+	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
+		return &Refused{Reason: WrongUsage}
 	}
-	return nil
+	return &Refused{Reason: Malformed, Detail: err.Error()}
 }
 
 // ExplainManager adds to the error of a dial what to do, when the cause is the
