@@ -85,7 +85,7 @@ func (v *addVerb) Run(c *Context) error {
 }
 
 type failVerb struct {
-	How string `arg:"" enum:"hint,join,silent,panic,lines,wait,confirm,secret" help:"Which way."`
+	How string `arg:"" enum:"hint,join,silent,panic,lines,wait,confirm,secret,progress" help:"Which way."`
 	Yes
 }
 
@@ -105,6 +105,12 @@ func (v *failVerb) Run(c *Context) error {
 		return fmt.Errorf("poll: %w", c.Err())
 	case "confirm":
 		return c.Confirm(v.Yes.Yes, "delete node web2?")
+	case "progress":
+		p := c.Progress()
+		p.Show("web1  waiting", "web2  waiting")
+		p.Show("web1  \x1b[1m done", strings.Repeat("0123456789", 5), "3", "4", "5")
+		p.Clear()
+		return nil
 	case "secret":
 		_, err := c.Secret("token")
 		return err
