@@ -20,10 +20,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// noRaceSleep keeps a process built with the race detector from sleeping for a
+// second before it ends.
+const noRaceSleep = "GORACE=atexit_sleep_ms=0"
+
 func sampleProcess(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(os.Environ(), "SAMPLE_TOOL=1")
+	cmd.Env = append(os.Environ(), "SAMPLE_TOOL=1", noRaceSleep)
 	return cmd
 }
 

@@ -18,7 +18,7 @@ func shellDir(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wrapper := "#!/bin/sh\nSAMPLE_TOOL=1 exec '" + self + "' \"$@\"\n"
+	wrapper := "#!/bin/sh\nSAMPLE_TOOL=1 " + noRaceSleep + " exec '" + self + "' \"$@\"\n"
 	files := map[string]string{"sample": wrapper, "payload.txt": "x"}
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		files["script."+shell] = string(Completion(sampleTool(), shell))

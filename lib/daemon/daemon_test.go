@@ -80,7 +80,8 @@ func startDaemon(t *testing.T, dir string, env ...string) *process {
 	}
 	t.Cleanup(func() { conn.Close() })
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), "SAMPLE_DAEMON="+dir, "NOTIFY_SOCKET="+address)
+	// Built with the race detector, a process sleeps for a second at its end.
+	cmd.Env = append(os.Environ(), "SAMPLE_DAEMON="+dir, "NOTIFY_SOCKET="+address, "GORACE=atexit_sleep_ms=0")
 	cmd.Env = append(cmd.Env, env...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
