@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"iwx/lib/attempt/shim"
 )
 
 // shimPath is the program that the tests run, built once by TestMain.
@@ -20,7 +22,40 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(daemonVariable); dir != "" {
 		os.Exit(daemon(dir))
 	}
+	if os.Getenv(usageVariable) != "" {
+		os.Exit(shim.Main(time.Now))
+	}
 	os.Exit(buildAndRun(m))
+}
+
+// usageVariable makes this process a shim. Having it in the test's own binary
+// also tells the cache of go test when the shim has changed.
+const usageVariable = "IWX_ATTEMPT_TEST_USAGE"
+
+func TestShimUsage(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(t.TempDir(), "missing")
+	for _, tt := range []struct {
+		args []string
+		code int
+		text string
+	}{
+		{nil, 2, "usage: iwx-attempt DIRECTORY [LOCKED-DESCRIPTOR]"},
+		{[]string{"a", "3", "b"}, 2, "usage: iwx-attempt DIRECTORY [LOCKED-DESCRIPTOR]"},
+		{[]string{missing}, 1, "open " + missing + "/spec: no such file or directory"},
+		{[]string{missing, "x"}, 1, `descriptor "x" is not a number`},
+		{[]string{missing, "77"}, 1, "fstat descriptor 77: bad file descriptor"},
+	} {
+		cmd := exec.Command(self, tt.args...)
+		cmd.Env = []string{usageVariable + "=1"}
+		out, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != tt.code || string(out) != "iwx-attempt: "+tt.text+"\n" {
+			t.Errorf("%q: exit code %d, %q; want %d, %q", tt.args, code, out, tt.code, tt.text)
+		}
+	}
 }
 
 func buildAndRun(m *testing.M) int {

@@ -116,8 +116,10 @@ func open(args []string) (*attempt, error) {
 // running holds it for a moment.
 func (a *attempt) lock(inherited []string) (err error) {
 	if len(inherited) > 0 {
-		a.file, err = strconv.Atoi(inherited[0])
-		return err
+		if a.file, err = strconv.Atoi(inherited[0]); err != nil {
+			return errors.New("descriptor " + strconv.Quote(inherited[0]) + " is not a number")
+		}
+		return nil
 	}
 	path := a.dir + "/" + SpecFile
 	if a.file, err = unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
@@ -131,13 +133,13 @@ func (a *attempt) lock(inherited []string) (err error) {
 func (a *attempt) read() error {
 	var st unix.Stat_t
 	if err := unix.Fstat(a.file, &st); err != nil {
-		return err
+		return opError("fstat", "descriptor "+strconv.Itoa(a.file), err)
 	}
 	b := make([]byte, st.Size)
 	for n := 0; n < len(b); {
 		m, err := unix.Pread(a.file, b[n:], int64(n))
 		if err != nil {
-			return err
+			return opError("read", a.dir+"/"+SpecFile, err)
 		}
 		if m == 0 {
 			return record.ErrTorn
