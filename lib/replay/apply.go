@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"iwx/lib/attempt"
@@ -37,8 +38,7 @@ func (r *Replayer) apply(ctx context.Context, ev Event, c Changes) error {
 		if begun != nil {
 			r.open = begun
 		}
-		r.publish()
-		if begun == nil || c.Ended != nil {
+		if changed := r.publish(); c.Ended != nil || changed && begun == nil {
 			r.signal()
 		}
 		if begun != nil {
@@ -105,8 +105,9 @@ func (r *Replayer) startCommand(ctx context.Context, open *Open) (attempt.Runnin
 	return r.Runner.Start(ctx, attemptID(&open.Attempt), spec)
 }
 
-// publish makes the state known, without waking the reporter.
-func (r *Replayer) publish() {
+// publish makes the state known, without waking the reporter, and reports
+// whether it is another than before.
+func (r *Replayer) publish() (changed bool) {
 	s := cluster.Status{
 		Word:    r.state.Word(),
 		Epoch:   r.position.Epoch,
@@ -122,9 +123,9 @@ func (r *Replayer) publish() {
 	}
 	if r.stuck != nil {
 		s.Word = WordHalted
-		s.Blocked = &cluster.Blocked{Seq: r.state.Done + 1, Error: r.stuck.Error(), FirstFailure: r.Now().UnixMilli()}
+		s.Blocked = &cluster.Blocked{Seq: r.state.Done + 1, Error: r.stuck.Error(), FirstFailure: r.stuckAt.UnixMilli()}
 	}
-	r.status.Store(&s)
+	return !reflect.DeepEqual(r.status.Swap(&s), &s)
 }
 
 // signal wakes the reporter.

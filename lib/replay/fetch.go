@@ -55,14 +55,11 @@ type Fetcher struct {
 	lastError string
 }
 
-// Begin takes up where the replayer's journal left off. It must be called
-// before Run or Once, when the replayer is Ready.
-func (f *Fetcher) Begin(p queue.Position, orders cluster.Orders) {
-	f.position, f.orders = p, orders
-}
-
 // Run polls until ctx is done.
 func (f *Fetcher) Run(ctx context.Context) error {
+	if err := f.begin(ctx); err != nil {
+		return nil // the daemon ends
+	}
 	backoff := firstBackoff
 	for ctx.Err() == nil {
 		_, err := f.poll(ctx, f.patience())
@@ -94,12 +91,25 @@ func (f *Fetcher) patience() time.Duration {
 
 // Once polls until everything the manager has is received.
 func (f *Fetcher) Once(ctx context.Context) error {
+	if err := f.begin(ctx); err != nil {
+		return err
+	}
 	for {
 		more, err := f.poll(ctx, 0)
 		if err != nil || !more {
 			return err
 		}
 	}
+}
+
+// begin takes up where the replayer's journal left off. Until the first
+// delivery nobody writes what is read here.
+func (f *Fetcher) begin(ctx context.Context) error {
+	if err := f.Replayer.begun(ctx); err != nil {
+		return err
+	}
+	f.position, f.orders = f.Replayer.position, f.Replayer.orders
+	return nil
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -139,6 +149,11 @@ func (f *Fetcher) poll(ctx context.Context, wait time.Duration) (more bool, err 
 // deliver verifies an answer and hands it on.
 func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error {
 	page := answer.QueuePage()
+	if answer.Epoch < f.position.Epoch {
+		return fault.Hint(
+			fmt.Errorf("the manager is in epoch %d of the log, and this node has followed epoch %d: an old manager is back", answer.Epoch, f.position.Epoch),
+			"end the old manager; the restored one holds the cluster")
+	}
 	if err := f.verify(page); err != nil {
 		return err
 	}

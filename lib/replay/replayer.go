@@ -19,6 +19,9 @@ const window = 256
 // refused, as it does on a full disk.
 const journalRetry = time.Second
 
+// aliveEvery is how often an idle loop shows that it is alive.
+const aliveEvery = 10 * time.Second
+
 // slowCommand is how long a command runs before the manager is told that it
 // does: most are over sooner, and one report tells it all.
 const slowCommand = 250 * time.Millisecond
@@ -36,13 +39,16 @@ type Replayer struct {
 	Version  string
 	Interval func() time.Duration // between attempts; read for each failure
 	Now      func() time.Time
+	Alive    func() // called at every turn of the loop, at least every aliveEvery
 	Log      *slog.Logger
 
 	state    State
 	position queue.Position // of the last received record
+	orders   cluster.Orders // as the journal had them at the start
 	blocked  *cluster.Blocked
 	open     *Open // the attempt under way
-	stuck    error // why the journal cannot be written
+	stuck    error // why the journal cannot be used
+	stuckAt  time.Time
 	results  chan result
 	inbox    chan delivery
 	ready    chan struct{}
@@ -83,9 +89,15 @@ func (r *Replayer) New() *Replayer {
 	return r
 }
 
-// Ready is closed when the journal has been read: from then on Position and
-// Status tell the truth.
-func (r *Replayer) Ready() <-chan struct{} { return r.ready }
+// begun waits until the journal has been read.
+func (r *Replayer) begun(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.ready:
+		return nil
+	}
+}
 
 // Changed receives when the status has changed or there is an attempt to
 // report.
@@ -137,6 +149,7 @@ func (r *Replayer) run(ctx context.Context, enough func() bool) error {
 	defer timer.Stop()
 	var unsettled *result // its end could not be written yet
 	for !enough() {
+		r.Alive()
 		r.arm(timer)
 		select {
 		case <-ctx.Done():
@@ -163,7 +176,8 @@ func (r *Replayer) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.state, r.position, r.blocked, r.open = saved.State, saved.Position, saved.Blocked, saved.Open
+	r.state, r.position, r.orders = saved.State, saved.Position, saved.Orders
+	r.blocked, r.open = saved.Blocked, saved.Open
 	r.reported.Store(saved.Reported)
 	now := r.Now()
 	if limit := now.Add(2 * r.Interval()); r.state.RetryAt.After(limit) {
@@ -381,6 +395,9 @@ func (r *Replayer) note(ctx context.Context, err error) {
 	}
 	before := r.stuck
 	r.stuck = err
+	if before == nil {
+		r.stuckAt = r.Now()
+	}
 	switch {
 	case err != nil && before == nil:
 		r.Log.Error("the journal cannot be used; nothing is run until it can", "error", err)

@@ -24,6 +24,9 @@ type Reporter struct {
 
 // Run reports until ctx is done.
 func (p *Reporter) Run(ctx context.Context) error {
+	if err := p.Replayer.begun(ctx); err != nil {
+		return nil // the daemon ends
+	}
 	backoff := firstBackoff
 	for {
 		err := p.Once(ctx)

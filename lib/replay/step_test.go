@@ -394,8 +394,13 @@ func (w *walk) invariants(before State, ev Event, actions []Action) error {
 	s := w.state
 	begun := 0
 	for _, a := range actions {
-		if _, ok := a.(Begin); ok {
+		switch a := a.(type) {
+		case Begin:
 			begun++
+		case Heed:
+			if a.Retry <= before.RetrySeen || s.RetrySeen != a.Retry {
+				return fmt.Errorf("heeded retry %d after %d, and remembers %d", a.Retry, before.RetrySeen, s.RetrySeen)
+			}
 		}
 	}
 	_, finished := ev.(Finished)

@@ -1,0 +1,602 @@
+package replay_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"iwx/lib/attempt"
+	"iwx/lib/cluster"
+	"iwx/lib/queue"
+	"iwx/lib/replay"
+	"iwx/lib/state"
+)
+
+// errFull is what a journal on a full disk says.
+var errFull = errors.New("the disk that holds state.db is full; nothing was written")
+
+// journal is a real journal whose disk can be full, or die.
+type journal struct {
+	*state.Journal
+	store      *state.Store
+	full       atomic.Bool
+	unreadable atomic.Bool
+	commits    atomic.Int64
+}
+
+func (j *journal) Commit(ctx context.Context, c *replay.Changes) error {
+	if j.full.Load() {
+		return errFull
+	}
+	j.commits.Add(1)
+	return j.Journal.Commit(ctx, c)
+}
+
+func (j *journal) Ahead(ctx context.Context, limit int) ([]replay.Pending, error) {
+	if j.unreadable.Load() {
+		return nil, errors.New("input/output error")
+	}
+	return j.Journal.Ahead(ctx, limit)
+}
+
+// attempts returns what the journal holds, as "SEQ.ATTEMPT outcome" lines, the
+// oldest first.
+func (j *journal) attempts(t *testing.T) string {
+	t.Helper()
+	list, _, err := j.Unreported(t.Context(), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, a := range list {
+		fmt.Fprintf(&b, "%d.%d %s\n", a.Seq, a.Attempt, a.Outcome)
+	}
+	return b.String()
+}
+
+// onNode runs a test in virtual time with the journal of a fresh node on a real
+// state file.
+func onNode(t *testing.T, test func(t *testing.T, j *journal, m *machine)) {
+	t.Helper()
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	synctest.Test(t, func(t *testing.T) {
+		store, err := state.Create(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		id := &cluster.Identity{Role: cluster.RoleNode, NodeID: "n1", Name: "web1", Start: 1}
+		if err := store.SetIdentity(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		test(t, &journal{Journal: store.Journal(id), store: store}, newMachine())
+	})
+}
+
+func want(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+func TestReplaysInOrder(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		d := startDaemon(t, newReplayer(j, m, "boot", silent()))
+		defer d.stop()
+		log := &chain{}
+		for range 600 { // more than the window holds
+			log.add(queue.Command{})
+		}
+		d.deliver(cluster.Orders{}, log.page(0, 600)...)
+		time.Sleep(time.Minute) // virtual
+		synctest.Wait()
+		s := d.Status()
+		want(t, "status", []any{s.Word, s.Epoch, s.Done, s.Head}, []any{replay.WordCurrent, 1, 600, 600})
+		var expected []string
+		for seq := range 600 {
+			expected = append(expected, fmt.Sprintf("1-%d-1", seq+1))
+		}
+		want(t, "runs", m.ran(), strings.Join(expected, " "))
+		if ids, _ := m.List(); len(ids) != 0 {
+			t.Errorf("files of %d attempts are left", len(ids))
+		}
+	})
+}
+
+func TestHaltsAndTriesAgain(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		var broken atomic.Bool
+		broken.Store(true)
+		m.command = func(id attempt.ID, _ attempt.Spec) (attempt.Result, time.Duration) {
+			if id.Seq == 1 && broken.Load() {
+				r := exit(3)
+				r.Stderr = attempt.Output{Head: []byte("no such vhost\n"), Size: 14}
+				return r, time.Second
+			}
+			return exit(0), time.Second
+		}
+		d := startDaemon(t, newReplayer(j, m, "boot", silent()))
+		defer d.stop()
+		log := &chain{}
+		log.add(queue.Command{})
+		log.add(queue.Command{})
+		d.deliver(cluster.Orders{}, log.records...)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		s := d.Status()
+		want(t, "word", s.Word, replay.WordHalted)
+		want(t, "blocked", []any{s.Blocked.Seq, s.Blocked.Attempts, s.Blocked.Code, s.Blocked.Error}, []any{1, 1, 3, "no such vhost"})
+		want(t, "next retry", time.UnixMilli(s.Blocked.RetryAt).Sub(time.Now()).Round(time.Second), 5*time.Minute-time.Second)
+
+		time.Sleep(5*time.Minute + time.Second)
+		broken.Store(false)
+		time.Sleep(5*time.Minute + 2*time.Second)
+		synctest.Wait()
+		want(t, "runs", m.ran(), "1-1-1 1-1-2 1-1-3 1-2-1")
+		want(t, "word", d.Status().Word, replay.WordCurrent)
+		want(t, "blocked", d.Status().Blocked, (*cluster.Blocked)(nil))
+	})
+}
+
+// TestHeldBackRetryRests: a retry that is due while the node is held still must
+// not keep the processor busy, nor wake the reporter.
+func TestHeldBackRetryRests(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		m.command = func(attempt.ID, attempt.Spec) (attempt.Result, time.Duration) { return exit(1), 0 }
+		d := startDaemon(t, newReplayer(j, m, "boot", silent()))
+		defer d.stop()
+		log := &chain{}
+		log.add(queue.Command{})
+		d.deliver(cluster.Orders{}, log.records...)
+		synctest.Wait()
+		d.deliver(cluster.Orders{Paused: true})
+		synctest.Wait()
+		drain(d.Changed())
+		time.Sleep(time.Hour - time.Minute)
+		synctest.Wait() // in a spin, the bubble is never at rest
+		if drain(d.Changed()) {
+			t.Error("the reporter was woken although nothing happened")
+		}
+		want(t, "runs while paused", m.ran(), "1-1-1")
+		d.deliver(cluster.Orders{})
+		synctest.Wait()
+		want(t, "runs after resume", m.ran(), "1-1-1 1-1-2")
+	})
+}
+
+// drain empties a channel and reports whether there was something in it.
+func drain(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestDiskFullRunsNothing(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		var logged bytes.Buffer
+		d := startDaemon(t, newReplayer(j, m, "boot", slog.New(slog.NewTextHandler(&logged, nil))))
+		defer d.stop()
+		log := &chain{}
+		log.add(queue.Command{})
+		j.full.Store(true)
+		if _, err := d.Deliver(t.Context(), &queue.Page{Records: log.records}, cluster.Orders{}); !errors.Is(err, errFull) {
+			t.Errorf("deliver on a full disk: %v", err)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		want(t, "runs on a full disk", m.ran(), "")
+		s := d.Status()
+		want(t, "word", s.Word, replay.WordHalted)
+		if s.Blocked == nil || s.Blocked.Error != errFull.Error() {
+			t.Errorf("the status does not say that the disk is full: %+v", s.Blocked)
+		}
+		j.full.Store(false)
+		d.deliver(cluster.Orders{}, log.records...)
+		synctest.Wait()
+		want(t, "runs when there is room again", m.ran(), "1-1-1")
+		want(t, "word", d.Status().Word, replay.WordCurrent)
+		d.stop()
+		for _, line := range []string{"cannot be used", "can be used again"} {
+			if strings.Count(logged.String(), line) != 1 {
+				t.Errorf("the log says %q %d times:\n%s", line, strings.Count(logged.String(), line), logged.String())
+			}
+		}
+	})
+}
+
+// TestResultOnFullDisk: the disk fills up while a command runs. Its result is
+// taken once there is room, it is not run again, and nothing is run meanwhile.
+func TestResultOnFullDisk(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		m.command = func(attempt.ID, attempt.Spec) (attempt.Result, time.Duration) { return exit(0), 10 * time.Second }
+		d := startDaemon(t, newReplayer(j, m, "boot", silent()))
+		defer d.stop()
+		log := &chain{}
+		log.add(queue.Command{})
+		log.add(queue.Command{})
+		d.deliver(cluster.Orders{}, log.records...)
+		synctest.Wait()
+		j.full.Store(true)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		want(t, "runs on a full disk", m.ran(), "1-1-1")
+		want(t, "word", d.Status().Word, replay.WordHalted)
+		j.full.Store(false)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		want(t, "runs", m.ran(), "1-1-1 1-2-1")
+		want(t, "attempts", j.attempts(t), "1.1 done\n2.1 done\n")
+		want(t, "word", d.Status().Word, replay.WordCurrent)
+	})
+}
+
+// TestReadingAheadFails: the disk fails while the next part of the log is read,
+// just after the last result was written.
+func TestReadingAheadFails(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		d := startDaemon(t, newReplayer(j, m, "boot", silent()))
+		defer d.stop()
+		log := &chain{}
+		for range 300 {
+			log.add(queue.Command{})
+		}
+		j.unreadable.Store(true)
+		d.deliver(cluster.Orders{}, log.records...)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		want(t, "done", d.Status().Done, 256)
+		want(t, "word", d.Status().Word, replay.WordHalted)
+		j.unreadable.Store(false)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		want(t, "done", d.Status().Done, 300)
+		want(t, "word", d.Status().Word, replay.WordCurrent)
+		want(t, "runs", len(strings.Fields(m.ran())), 300)
+	})
+}
+
+func TestAdoptsWhatRuns(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		m.command = func(attempt.ID, attempt.Spec) (attempt.Result, time.Duration) { return exit(0), time.Minute }
+		log := &chain{}
+		log.add(queue.Command{})
+		first := startDaemon(t, newReplayer(j, m, "boot", silent()))
+		first.deliver(cluster.Orders{}, log.records...)
+		synctest.Wait()
+		first.stop()
+
+		second := startDaemon(t, newReplayer(j, m, "boot", silent()))
+		defer second.stop()
+		synctest.Wait()
+		want(t, "running", second.Status().Running, 1)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		want(t, "runs", m.ran(), "1-1-1")
+		want(t, "attempts", j.attempts(t), "1.1 done\n")
+	})
+}
+
+// TestTakesResultAfterRestart: the command ended while no daemon was there.
+func TestTakesResultAfterRestart(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		m.command = func(attempt.ID, attempt.Spec) (attempt.Result, time.Duration) { return exit(0), time.Minute }
+		log := &chain{}
+		log.add(queue.Command{})
+		first := startDaemon(t, newReplayer(j, m, "boot", silent()))
+		first.deliver(cluster.Orders{}, log.records...)
+		synctest.Wait()
+		first.stop()
+		time.Sleep(2 * time.Minute)
+
+		second := startDaemon(t, newReplayer(j, m, "other boot", silent()))
+		defer second.stop()
+		synctest.Wait()
+		want(t, "done", second.Status().Done, 1)
+		want(t, "runs", m.ran(), "1-1-1")
+	})
+}
+
+// begunBy leaves a journal in which attempt 1 of entry 1 was begun under the
+// boot id, by a daemon that was killed before it started the command.
+func begunBy(t *testing.T, j *journal, boot string, cmd queue.Command) {
+	t.Helper()
+	log := &chain{}
+	log.add(cmd)
+	log.add(queue.Command{})
+	err := j.Commit(t.Context(), &replay.Changes{
+		Records: log.records,
+		Begun:   &replay.Open{Boot: boot, Attempt: cluster.Attempt{Epoch: 1, Seq: 1, Attempt: 1, Started: time.Now().UnixMilli()}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestKilledBeforeStart(t *testing.T) {
+	for _, files := range []string{"no files", "files without a mark"} {
+		t.Run(files, func(t *testing.T) {
+			onNode(t, func(t *testing.T, j *journal, m *machine) {
+				begunBy(t, j, "boot", queue.Command{})
+				if files != "no files" {
+					m.leaveFiles(attempt.ID{Epoch: 1, Seq: 1, Attempt: 1}, attempt.NeverStarted, attempt.Result{})
+				}
+				d := startDaemon(t, newReplayer(j, m, "boot", silent()))
+				defer d.stop()
+				d.deliver(cluster.Orders{})
+				synctest.Wait()
+				want(t, "runs", m.ran(), "1-1-1 1-2-1")
+				want(t, "attempts", j.attempts(t), "1.1 done\n2.1 done\n")
+			})
+		})
+	}
+}
+
+// TestPowerCut: after a power cut, that there is no trace of a start proves
+// nothing.
+func TestPowerCut(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		begunBy(t, j, "boot", queue.Command{})
+		d := startDaemon(t, newReplayer(j, m, "other boot", silent()))
+		d.deliver(cluster.Orders{})
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		want(t, "runs", m.ran(), "")
+		want(t, "word", d.Status().Word, replay.WordUnknown)
+		want(t, "error", d.Status().Blocked.Error, "cut short, outcome unknown")
+		d.stop()
+
+		again := startDaemon(t, newReplayer(j, m, "other boot", silent()))
+		defer again.stop()
+		again.deliver(cluster.Orders{})
+		synctest.Wait()
+		want(t, "word after a restart", again.Status().Word, replay.WordUnknown)
+		again.deliver(cluster.Orders{Retry: 1, RetrySeq: 1})
+		synctest.Wait()
+		want(t, "runs after retry", m.ran(), "1-1-2 1-2-1")
+	})
+}
+
+// TestPowerCutRerun: what may run again does, even when the daemon was ended
+// once more before it heard the manager.
+func TestPowerCutRerun(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		begunBy(t, j, "boot", queue.Command{Rerun: true})
+		d := startDaemon(t, newReplayer(j, m, "other boot", silent()))
+		synctest.Wait()
+		want(t, "attempts", j.attempts(t), "1.1 unknown\n")
+		d.stop()
+		d = startDaemon(t, newReplayer(j, m, "other boot", silent()))
+		defer d.stop()
+		d.deliver(cluster.Orders{})
+		synctest.Wait()
+		want(t, "runs", m.ran(), "1-1-2 1-2-1")
+	})
+}
+
+// TestRestartAnywhere ends the daemon after every commit of a short history in
+// turn, at each once before and once after the commit took effect.
+func TestRestartAnywhere(t *testing.T) {
+	for point := range 12 {
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprintf("commit %d, after %t", point, after), func(t *testing.T) {
+				onNode(t, func(t *testing.T, j *journal, m *machine) { restartAt(t, j, m, point, after) })
+			})
+		}
+	}
+}
+
+func restartAt(t *testing.T, j *journal, m *machine, point int, after bool) {
+	failed := false
+	m.command = func(id attempt.ID, _ attempt.Spec) (attempt.Result, time.Duration) {
+		if id.Seq == 2 && !failed {
+			failed = true
+			return exit(1), time.Second
+		}
+		return exit(0), time.Second
+	}
+	log := &chain{}
+	for range 3 {
+		log.add(queue.Command{})
+	}
+	log.void(3, queue.Members())
+	log.add(queue.Command{})
+
+	killer := &dying{journal: j, left: point, after: after}
+	ctx, cancel := context.WithCancel(t.Context())
+	killer.die = cancel
+	r := newReplayer(killer, m, "boot", silent())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	go func() { _, _ = r.Deliver(ctx, &queue.Page{Records: log.page(0, 3)}, cluster.Orders{}) }()
+	time.Sleep(500 * time.Millisecond)
+	go func() { _, _ = r.Deliver(ctx, &queue.Page{Records: log.page(3, 2)}, cluster.Orders{}) }()
+	time.Sleep(20 * time.Minute)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+
+	d := startDaemon(t, newReplayer(j, m, "boot", silent()))
+	defer d.stop()
+	saved, err := j.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.deliver(cluster.Orders{}, log.page(saved.Position.Seq, 5)...)
+	time.Sleep(20 * time.Minute)
+	synctest.Wait()
+	want(t, "runs", m.ran(), "1-1-1 1-2-1 1-2-2 1-5-1")
+	want(t, "attempts", j.attempts(t), "1.1 done\n2.1 failed\n2.2 done\n5.1 done\n")
+	want(t, "done", d.Status().Done, 5)
+}
+
+// dying is a journal whose process is killed at a commit: before it, or after
+// it and before anything came of it.
+type dying struct {
+	*journal
+	left  int
+	after bool
+	die   func()
+}
+
+func (j *dying) Commit(ctx context.Context, c *replay.Changes) error {
+	if j.left--; j.left >= 0 {
+		return j.journal.Commit(ctx, c)
+	}
+	if j.after && j.left == -1 {
+		if err := j.journal.Commit(ctx, c); err != nil {
+			return err
+		}
+	}
+	j.die()
+	return errors.New("killed")
+}
+
+// TestSensitiveOutput: what a sensitive command writes is in no journal and no
+// status, and its text is erased when it is done.
+func TestSensitiveOutput(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		var heals atomic.Bool
+		m.command = func(attempt.ID, attempt.Spec) (attempt.Result, time.Duration) {
+			r := exit(1)
+			if heals.Load() {
+				r = exit(0)
+			}
+			r.Stdout = attempt.Output{Head: []byte("hunter2"), Tail: []byte("hunter2"), Size: 14}
+			r.Stderr = attempt.Output{Head: []byte("hunter2"), Size: 7}
+			return r, 0
+		}
+		d := startDaemon(t, newReplayer(j, m, "boot", silent()))
+		defer d.stop()
+		log := &chain{}
+		log.add(queue.Command{Argv: []string{"chpasswd"}, Stdin: []byte("bob:hunter2"), Sensitive: true})
+		d.deliver(cluster.Orders{}, log.records...)
+		synctest.Wait()
+		want(t, "error", d.Status().Blocked.Error, "exit 1")
+		heals.Store(true)
+		time.Sleep(6 * time.Minute)
+		synctest.Wait()
+		list, _, err := j.Unreported(t.Context(), 0, 10)
+		if err != nil || len(list) != 2 {
+			t.Fatalf("%d attempts, %v", len(list), err)
+		}
+		if text := fmt.Sprintf("%s", list); strings.Contains(text, "hunter2") {
+			t.Errorf("the journal holds the output: %s", text)
+		}
+		want(t, "size", list[0].Stdout.Size, 14)
+		r, err := j.store.Record(t.Context(), 1)
+		if err != nil || r.Body != nil || !r.Erased {
+			t.Errorf("the text is still there when it is done: %v, %v", r, err)
+		}
+	})
+}
+
+// TestCannotStart: what keeps a command from being started is a failure that is
+// shown and tried again.
+func TestCannotStart(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		d := startDaemon(t, newReplayer(j, m, "boot", silent()))
+		defer d.stop()
+		log := &chain{}
+		log.add(queue.Command{User: "nobody-here"})
+		d.deliver(cluster.Orders{}, log.records...)
+		synctest.Wait()
+		b := d.Status().Blocked
+		want(t, "blocked", []any{b.Code, b.Error, b.WillNotHeal}, []any{126, "no user nobody-here", true})
+		d.deliver(cluster.Orders{Retry: 1, RetrySeq: 1})
+		synctest.Wait()
+		want(t, "attempts", j.attempts(t), "1.1 failed\n1.2 failed\n")
+	})
+}
+
+// TestVoidReachesLateNode: a cancel for every node holds for a node that joined
+// after it, whether the entry is in memory or not.
+func TestVoidReachesLateNode(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		log := &chain{}
+		baseline := queue.Targets{Scope: queue.ScopeBaseline}
+		log.append(queue.KindCommand, baseline, encoded(&queue.Command{Argv: []string{"rm"}}))
+		log.append(queue.KindCommand, baseline, encoded(&queue.Command{Argv: []string{"true"}}))
+		log.void(1, queue.Members())
+		r := newReplayer(j, m, "boot", silent())
+		r.Start = 4
+		d := startDaemon(t, r)
+		defer d.stop()
+		d.deliver(cluster.Orders{}, log.records...)
+		synctest.Wait()
+		want(t, "runs", m.ran(), "1-2-1")
+	})
+}
+
+// TestNewerVoidHalts: a void record that this version cannot read is waited at.
+func TestNewerVoidHalts(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		log := &chain{}
+		log.add(queue.Command{})
+		v := queue.Void{Seq: 1, Disposition: queue.Skipped}
+		log.append(queue.KindVoid, queue.Members(), append(v.Encode(), 99, 1, 0))
+		log.add(queue.Command{})
+		d := startDaemon(t, newReplayer(j, m, "boot", silent()))
+		defer d.stop()
+		d.deliver(cluster.Orders{}, log.records...)
+		synctest.Wait()
+		want(t, "word", d.Status().Word, string(replay.NeedsUpgrade))
+		want(t, "runs", m.ran(), "1-1-1")
+	})
+}
+
+func TestRunDue(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		m.command = func(id attempt.ID, _ attempt.Spec) (attempt.Result, time.Duration) {
+			return exit(int(id.Seq) / 3), time.Second
+		}
+		r := newReplayer(j, m, "boot", silent())
+		ended := make(chan error, 1)
+		go func() { ended <- r.RunDue(t.Context()) }()
+		log := &chain{}
+		for range 4 {
+			log.add(queue.Command{})
+		}
+		if _, err := r.Deliver(t.Context(), &queue.Page{Records: log.page(0, 1), More: true}, cluster.Orders{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		want(t, "runs before all is received", m.ran(), "")
+		if _, err := r.Deliver(t.Context(), &queue.Page{Records: log.page(1, 3)}, cluster.Orders{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		want(t, "word", r.Status().Word, replay.WordHalted)
+		want(t, "runs", m.ran(), "1-1-1 1-2-1 1-3-1")
+	})
+}
+
+func TestRunDueOnFullDisk(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		r := newReplayer(j, m, "boot", silent())
+		ended := make(chan error, 1)
+		go func() { ended <- r.RunDue(t.Context()) }()
+		j.full.Store(true)
+		log := &chain{}
+		log.add(queue.Command{})
+		_, _ = r.Deliver(t.Context(), &queue.Page{Records: log.records}, cluster.Orders{})
+		if err := <-ended; !errors.Is(err, errFull) {
+			t.Errorf("RunDue says %v", err)
+		}
+	})
+}
