@@ -228,3 +228,35 @@ func TestSignalCancelsTheVerb(t *testing.T) {
 		check(t, "stderr", string(rest), "sample: interrupted ("+sig.String()+")\n")
 	}
 }
+
+// singleTool is the grammar of a tool without verbs, as a daemon has.
+type singleTool struct {
+	Once bool   `help:"Do it once."`
+	How  string `enum:"fast,slow" default:"fast" help:"How to go."`
+}
+
+func (v *singleTool) Run(c *Context) error { return c.Printf("once=%v %s\n", v.Once, v.How) }
+
+func TestToolWithoutVerbs(t *testing.T) {
+	tool := Tool{Name: "single", Summary: "one thing", Grammar: func() any { return &singleTool{} }}
+	for args, want := range map[string]string{"": "once=false fast\n", "--once --how slow": "once=true slow\n"} {
+		var out, stderr bytes.Buffer
+		if code := Main(tool, strings.Fields(args), nil, &out, &stderr); code != 0 || out.String() != want {
+			t.Errorf("%q: exit code %d, %s%s", args, code, out.String(), stderr.String())
+		}
+	}
+	var stderr bytes.Buffer
+	if code := Main(tool, []string{"word"}, nil, io.Discard, &stderr); code != 2 {
+		t.Errorf("exit code %d", code)
+	}
+	check(t, "stderr", stderr.String(), "single: unexpected argument word\nhint: single --help\n")
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if script := string(Completion(tool, shell)); !strings.Contains(script, "once") {
+			t.Errorf("%s: %s", shell, script)
+		}
+	}
+	page := ".Sh FLAGS\n.It Fl -once\n.It Fl -how Ar HOW\nfast or not\n.It Fl -root Ar DIR\n.It Fl -version\n.It Fl h , Fl -help\n"
+	if got := CheckPage(tool, []byte(page)); got != nil {
+		t.Errorf("page: %q", got)
+	}
+}

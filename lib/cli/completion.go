@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"reflect"
 	"slices"
@@ -64,19 +63,34 @@ func (t Tool) candidates(c *Context, kind string) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context, 150*time.Millisecond)
 	defer cancel()
-	defer func() { _ = recover() }() // a broken completion is silent, not loud
 	quiet := *c
 	quiet.Context, quiet.Root, quiet.Stderr = ctx, root, io.Discard
+	answer := make(chan []Candidate, 1)
+	go func() {
+		var values []Candidate
+		defer func() {
+			_ = recover() // a broken completion is silent, not loud
+			answer <- values
+		}()
+		values = t.Complete(&quiet, kind)
+	}()
 	var b bytes.Buffer
-	for _, v := range t.Complete(&quiet, kind) {
-		if v.Help == "" {
-			fmt.Fprintf(&b, "%s\n", printable(v.Value))
-		} else {
-			fmt.Fprintf(&b, "%s\t%s\n", printable(v.Value), printable(v.Help))
+	select {
+	case values := <-answer:
+		for _, v := range values {
+			b.WriteString(candidateLine(v))
 		}
+	case <-ctx.Done(): // what does not heed its context is left to end with us
 	}
 	_, err = c.Stdout.Write(b.Bytes())
 	return err
+}
+
+func candidateLine(v Candidate) string {
+	if v.Help == "" {
+		return printable(v.Value) + "\n"
+	}
+	return printable(v.Value) + "\t" + printable(v.Help) + "\n"
 }
 
 // verbSpec is what a completion has to know of the tool or of a verb.

@@ -180,11 +180,21 @@ func TestCompleteCall(t *testing.T) {
 }
 
 func TestCompleteCallIsSilentWhenItBreaks(t *testing.T) {
-	tool := sampleTool()
-	tool.Complete = func(*Context, string) []Candidate { panic("no state") }
-	var out, err strings.Builder
-	Main(tool, []string{"__complete", "node"}, nil, &out, &err)
-	if out.Len() > 0 || err.Len() > 0 {
-		t.Errorf("stdout %q, stderr %q", out.String(), err.String())
+	hang := make(chan struct{})
+	defer close(hang)
+	for name, complete := range map[string]func(*Context, string) []Candidate{
+		"panics": func(*Context, string) []Candidate { panic("no state") },
+		"hangs":  func(*Context, string) []Candidate { <-hang; return []Candidate{{"late", ""}} },
+		"none":   nil,
+	} {
+		tool := sampleTool()
+		tool.Complete = complete
+		var out, err strings.Builder
+		if code := Main(tool, []string{"__complete", "node"}, nil, &out, &err); code != 0 {
+			t.Errorf("%s: exit code %d", name, code)
+		}
+		if out.Len() > 0 || err.Len() > 0 {
+			t.Errorf("%s: stdout %q, stderr %q", name, out.String(), err.String())
+		}
 	}
 }

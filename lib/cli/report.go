@@ -61,7 +61,7 @@ func (c *Context) report(err error) {
 	}
 	if hint := fault.HintOf(err); hint != "" {
 		for line := range strings.Lines(strings.TrimRight(hint, "\n")) {
-			fmt.Fprintf(c.Stderr, "hint: %s\n", strings.TrimRight(line, "\n"))
+			fmt.Fprintf(c.Stderr, "hint: %s\n", printable(strings.TrimRight(line, "\n")))
 		}
 	}
 }
