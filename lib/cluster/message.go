@@ -21,8 +21,13 @@ type Status struct {
 	Paused  bool     `json:"paused,omitempty"`
 	Blocked *Blocked `json:"blocked,omitempty"`
 	Running uint64   `json:"running,omitempty"` // the entry under way
-	Version string   `json:"version,omitempty"`
-	Mode    string   `json:"mode,omitempty"` // how commands are contained, see package attempt
+
+	// RetrySeen is the last request to retry that the node has heeded: while
+	// Orders.Retry is higher, what Blocked says is about to be out of date.
+	RetrySeen uint64 `json:"retry_seen,omitempty"`
+
+	Version string `json:"version,omitempty"`
+	Mode    string `json:"mode,omitempty"` // how commands are contained, see package attempt
 }
 
 // Blocked is the entry that a node halts at.

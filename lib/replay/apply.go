@@ -117,6 +117,8 @@ func (r *Replayer) publish() (changed bool) {
 		Blocked: r.blocked,
 		Version: r.Version,
 		Mode:    r.Runner.Mode(),
+
+		RetrySeen: r.state.RetrySeen,
 	}
 	if r.open != nil {
 		s.Running = r.open.Seq

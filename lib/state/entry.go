@@ -1,0 +1,59 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"iwx/lib/queue"
+)
+
+// EntryFilter says which records of the log are wanted. Zero fields ask for
+// all of them.
+type EntryFilter struct {
+	Kind    queue.Kind
+	After   uint64 // only those with a higher number
+	Newest  bool   // begin at the end of the log
+	Limit   int
+	Matches func(*queue.Record) bool // decides before it counts towards Limit
+}
+
+// Entries calls each with the records of the log, in their order, or from the
+// end backwards. A record is gone when each returns: only one body is held in
+// memory, however large they are. An error of each ends it.
+func (s *Store) Entries(ctx context.Context, f EntryFilter, each func(*queue.Record) error) error {
+	order := "ASC"
+	if f.Newest {
+		order = "DESC"
+	}
+	enough := errors.New("enough")
+	left := f.Limit
+	err := s.view(ctx, func(t *tx) error {
+		return t.each(`SELECT `+recordColumns+` FROM log WHERE seq > ? AND (? = 0 OR kind = ?) ORDER BY seq `+order,
+			[]any{f.After, f.Kind, f.Kind}, func(r *sql.Rows) error {
+				rec, err := scanRecord(r)
+				if err != nil || f.Matches != nil && !f.Matches(&rec) {
+					return err
+				}
+				if err := each(&rec); err != nil {
+					return err
+				}
+				if left--; left == 0 {
+					return enough
+				}
+				return nil
+			})
+	})
+	if errors.Is(err, enough) {
+		return nil
+	}
+	return err
+}
+
+// CountPending returns how many commands follow entry seq in the log.
+func (s *Store) CountPending(ctx context.Context, seq uint64) (n int, err error) {
+	err = s.view(ctx, func(t *tx) error {
+		return t.row(`SELECT count(*) FROM log WHERE seq > ? AND kind = ?`, []any{seq, queue.KindCommand}, []any{&n})
+	})
+	return n, err
+}

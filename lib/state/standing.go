@@ -1,0 +1,40 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+
+	"iwx/lib/cluster"
+)
+
+// Standings returns how the members' queues stand, by name, without their
+// facts, addresses and certificates: it is for those who look often.
+func (s *Store) Standings(ctx context.Context) ([]cluster.Node, error) {
+	return s.standings(ctx, ``)
+}
+
+// Unsettled is Standings of the members that are not done with entry seq.
+func (s *Store) Unsettled(ctx context.Context, seq uint64) ([]cluster.Node, error) {
+	return s.standings(ctx, ` AND coalesce(json_extract(status, '$.done'), 0) < ?`, seq)
+}
+
+func (s *Store) standings(ctx context.Context, where string, args ...any) ([]cluster.Node, error) {
+	var list []cluster.Node
+	err := s.view(ctx, func(t *tx) error {
+		return t.each(`SELECT id, name, membership, start, joined_at, last_seen, silent_since, refused, status, paused, retry, retry_seq
+			FROM node WHERE membership = 'member'`+where+` ORDER BY name`, args, func(r *sql.Rows) error {
+			var n cluster.Node
+			var joined, seen, silent int64
+			var status string
+			err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &joined, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq)
+			if err != nil {
+				return err
+			}
+			n.JoinedAt, n.LastSeen, n.SilentSince = instant(joined), instant(seen), instant(silent)
+			list = append(list, n)
+			return json.Unmarshal([]byte(status), &list[len(list)-1].Status)
+		})
+	})
+	return list, err
+}

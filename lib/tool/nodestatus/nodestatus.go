@@ -1,0 +1,200 @@
+// Package nodestatus is the page that tells how the nodes' queues are doing. It
+// is the same in iwx-node status and in iwx-queue status.
+//
+// On the manager a row is what a node last reported; on a node the one row is
+// the node itself, by its own journal. Nothing is asked over the network, so
+// the page comes at once when the others are dead.
+package nodestatus
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/fault"
+	"iwx/lib/replay"
+	"iwx/lib/tool/local"
+)
+
+// Row is one node on the page.
+type Row struct {
+	cluster.Node
+	Last uint64 // the number of the log's last record, where the node is to get
+}
+
+// Collect returns the members of the cluster, by name; on a node itself alone.
+func Collect(c *cli.Context, server *local.Server) ([]Row, error) {
+	nodes, head, err := Nodes(c, server)
+	rows := make([]Row, len(nodes))
+	for i := range nodes {
+		rows[i] = Row{Node: nodes[i], Last: max(head, nodes[i].Status.Head)}
+	}
+	return rows, err
+}
+
+// Nodes returns the members with how they stand, without facts and addresses,
+// and the number of the log's last record; on a node itself alone.
+func Nodes(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error) {
+	if !server.IsManager() {
+		return itself(c, server)
+	}
+	head, err := server.Store.Head(c)
+	if err != nil {
+		return nil, 0, err
+	}
+	nodes, err := server.Store.Standings(c)
+	return nodes, head.Seq, err
+}
+
+// itself returns the node that this server is, as its manager would see it.
+func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error) {
+	id := server.Identity
+	saved, err := server.Store.Journal(id).Load(c)
+	if err != nil {
+		return nil, 0, err
+	}
+	contact, err := server.Store.Contact(c)
+	if err != nil {
+		return nil, 0, err
+	}
+	n := cluster.Node{
+		ID: id.NodeID, Name: id.Name, Membership: cluster.Member, Start: id.Start, JoinedAt: id.SetupAt,
+		LastSeen: contact.HeardAt, SilentSince: contact.SilentAt, Paused: contact.Orders.Paused,
+		Refused: contact.Error,
+		Status: cluster.Status{
+			Word: saved.State.Word(), Epoch: saved.Position.Epoch, Done: saved.State.Done, Head: saved.State.Head,
+			Paused: contact.Orders.Paused, Blocked: saved.Blocked, Version: cli.Version, RetrySeen: saved.State.RetrySeen,
+		},
+	}
+	if saved.Open != nil {
+		n.Status.Running = saved.Open.Seq
+	}
+	return []cluster.Node{n}, max(contact.Head, saved.Position.Seq), nil
+}
+
+// Grave reports whether a word is one that somebody has to look into. A node
+// that an operator has paused is as it should be.
+func Grave(word string) bool {
+	return !slices.Contains([]string{replay.WordCurrent, replay.WordReplaying, replay.WordPaused}, word)
+}
+
+// Mark is the word for a node, coloured.
+func Mark(n *cluster.Node) cli.Mark {
+	word := n.Word()
+	switch {
+	case Grave(word):
+		return cli.Mark{Text: word, Level: cli.Bad}
+	case word == replay.WordPaused:
+		return cli.Mark{Text: word, Level: cli.Warn}
+	}
+	return cli.Mark{Text: word, Level: cli.Good}
+}
+
+// Write prints the page: for people the verdict first and a next step last. The
+// error, exit code 3, is silent: it says that a node is not as it should be.
+func Write(c *cli.Context, o cli.Output, rows []Row) error {
+	if o.Human() {
+		if err := c.Printf("%s\n", Verdict(rows)); err != nil {
+			return err
+		}
+	}
+	if len(rows) > 0 || !o.Human() {
+		if err := Table().Write(c, o, rows); err != nil {
+			return err
+		}
+	}
+	bad := slices.IndexFunc(rows, func(r Row) bool { return Grave(r.Word()) })
+	if bad < 0 {
+		return nil
+	}
+	if o.Human() {
+		c.Notef("hint: %s", hint(&rows[bad].Node))
+	}
+	return cli.Exit(fault.Unhealthy)
+}
+
+// hint is what to do about a node that is not as it should be.
+func hint(n *cluster.Node) string {
+	switch n.Word() {
+	case replay.WordHalted, replay.WordUnknown:
+		if b := n.Status.Blocked; b != nil && b.Attempts > 0 {
+			return fmt.Sprintf("iwx-queue show %d; then mend the cause, or iwx-queue retry %s, or iwx-queue skip %s", b.Seq, n.Name, n.Name)
+		}
+		return "on " + n.Name + ": journalctl -u iwx-queued"
+	case string(replay.NeedsUpgrade):
+		return "install this version of iwx on " + n.Name
+	}
+	return "on " + n.Name + ": iwx-cluster-setup status"
+}
+
+// Verdict is the page in one line, the gravest first: "1 of 3 nodes halted:
+// web2; 2 current".
+func Verdict(rows []Row) string {
+	if len(rows) == 0 {
+		return "no nodes yet: iwx-node add NAME invites one"
+	}
+	names := map[string][]string{}
+	for _, r := range rows {
+		names[r.Word()] = append(names[r.Word()], r.Name)
+	}
+	words := slices.SortedFunc(maps.Keys(names), func(a, b string) int {
+		return cmp.Or(cmp.Compare(gravity(b), gravity(a)), cmp.Compare(a, b))
+	})
+	if len(words) == 1 && gravity(words[0]) < 2 {
+		return fmt.Sprintf("%s: %s", count(len(rows), "node"), words[0])
+	}
+	parts := make([]string, len(words))
+	for i, word := range words {
+		parts[i] = fmt.Sprintf("%d %s", len(names[word]), word)
+		if gravity(word) > 0 {
+			parts[i] += ": " + some(names[word])
+		}
+	}
+	return fmt.Sprintf("of %s %s", count(len(rows), "node"), strings.Join(parts, "; "))
+}
+
+// gravity orders the words for the verdict.
+func gravity(word string) int {
+	switch {
+	case word == replay.WordHalted, word == replay.WordUnknown:
+		return 3
+	case Grave(word):
+		return 2
+	case word == replay.WordPaused:
+		return 1
+	}
+	return 0
+}
+
+// some names up to five of a list.
+func some(names []string) string {
+	if len(names) > 5 {
+		return strings.Join(names[:4], ", ") + fmt.Sprintf(" and %d more", len(names)-4)
+	}
+	return strings.Join(names, ", ")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// since is when the node came to be as it is; zero where that is not known.
+func (r Row) since() time.Time {
+	switch b := r.Status.Blocked; {
+	case r.Word() == cluster.WordUnreachable && r.SilentSince.IsZero():
+		return r.JoinedAt
+	case r.Word() == cluster.WordUnreachable:
+		return r.SilentSince
+	case b != nil:
+		return time.UnixMilli(b.FirstFailure)
+	}
+	return time.Time{}
+}

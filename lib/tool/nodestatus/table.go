@@ -1,0 +1,67 @@
+package nodestatus
+
+import (
+	"fmt"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+)
+
+// Table is the page's columns.
+func Table() cli.Table[Row] {
+	blocked := func(value func(*cluster.Blocked) any) func(Row) any {
+		return func(r Row) any {
+			if r.Status.Blocked == nil {
+				return nil
+			}
+			return value(r.Status.Blocked)
+		}
+	}
+	return cli.Table[Row]{Singular: "node", Plural: "nodes", Columns: []cli.Column[Row]{
+		{Name: "node", Value: func(r Row) any { return r.Name }},
+		{Name: "state", Value: func(r Row) any { return Mark(&r.Node) }},
+		{Name: "position", Value: func(r Row) any { return fmt.Sprintf("%d/%d", r.Status.Done, r.Last) }},
+		{Name: "lag", Value: func(r Row) any { return r.Last - min(r.Status.Done, r.Last) }},
+		{Name: "entry", Value: blocked(func(b *cluster.Blocked) any { return cli.ID(b.Seq) })},
+		{Name: "attempts", Value: blocked(func(b *cluster.Blocked) any { return b.Attempts })},
+		{Name: "next_retry", Value: blocked(func(b *cluster.Blocked) any { return instant(b.RetryAt) })},
+		{Name: "since", Value: func(r Row) any { return r.since() }},
+		{Name: "last_seen", Value: func(r Row) any { return r.LastSeen }},
+		{Name: "version", Value: func(r Row) any { return r.Status.Version }},
+		{Name: "error", Value: func(r Row) any { return r.trouble() }, Cut: true},
+		{Name: "paused", Value: func(r Row) any { return r.Paused }, Detail: true},
+		{Name: "running", Value: func(r Row) any { return running(r.Status.Running) }, Detail: true},
+		{Name: "exit", Value: blocked(func(b *cluster.Blocked) any { return b.Code }), Detail: true},
+		{Name: "will_not_heal", Value: blocked(func(b *cluster.Blocked) any { return b.WillNotHeal }), Detail: true},
+		{Name: "refused", Value: func(r Row) any { return r.Refused }, Detail: true},
+	}}
+}
+
+// trouble is why the node is halted, else why a request was refused.
+func (r Row) trouble() string {
+	b := r.Status.Blocked
+	switch {
+	case b == nil:
+		return r.Refused
+	case b.WillNotHeal:
+		return b.Error + " (will not heal by itself)"
+	}
+	return b.Error
+}
+
+// running is the number of the entry under way, nil for none.
+func running(seq uint64) any {
+	if seq == 0 {
+		return nil
+	}
+	return cli.ID(seq)
+}
+
+// instant is a time of the wire; 0 is none.
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
