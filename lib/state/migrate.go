@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"os"
 
 	"iwx/lib/fault"
 )
@@ -20,8 +21,7 @@ const schemaVersion = 1
 // migrate brings the schema up to date. It reads alone when there is nothing
 // to do, which is nearly always.
 func (s *Store) migrate(ctx context.Context) error {
-	version := 0
-	err := s.view(ctx, func(t *tx) error { return t.row("PRAGMA user_version", nil, []any{&version}) })
+	version, err := s.version(ctx)
 	if err != nil {
 		return err
 	}
@@ -36,6 +36,20 @@ func (s *Store) migrate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// version returns how many migrations the file has seen. It is what first opens
+// the file: of processes that find it empty, one at a time may give it its
+// form, or SQLite refuses all but one.
+func (s *Store) version(ctx context.Context) (version int, err error) {
+	if info, err := os.Stat(s.path); err == nil && info.Size() == 0 {
+		if err := s.turn.enter(ctx); err != nil {
+			return 0, err
+		}
+		defer s.turn.leave()
+	}
+	err = s.view(ctx, func(t *tx) error { return t.row("PRAGMA user_version", nil, []any{&version}) })
+	return version, err
 }
 
 // step applies the next migration, unless another process was faster, and

@@ -123,11 +123,32 @@ func dsn(path string) string {
 // Path returns the state file's path.
 func (s *Store) Path() string { return s.path }
 
-// Close closes the file. No other method may be under way.
+// Close closes the file. No other method may be under way. Closing twice is
+// harmless.
 func (s *Store) Close() error {
+	s.closeConns()
 	err := s.pool.Close()
 	s.turn.close()
 	return err
+}
+
+// closeConns gives back the connections that are kept: the pool closes none
+// that is in use.
+func (s *Store) closeConns() {
+	if s.writer != nil {
+		_ = s.writer.close() // the pool is closed next
+		s.writer = nil
+	}
+	for {
+		select {
+		case c := <-s.readers:
+			if c != nil {
+				_ = c.close()
+			}
+		default:
+			return
+		}
+	}
 }
 
 // conn is one connection with the statements that were prepared on it.
@@ -142,6 +163,15 @@ func (s *Store) connect(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	return &conn{raw: raw, stmts: map[string]*sql.Stmt{}}, nil
+}
+
+// close ends the prepared statements, which would keep the file open, and gives
+// the connection back.
+func (c *conn) close() error {
+	for _, st := range c.stmts {
+		_ = st.Close() // what counts is the connection
+	}
+	return c.raw.Close()
 }
 
 // tx is an open transaction.
@@ -214,16 +244,26 @@ func (s *Store) view(ctx context.Context, fn func(*tx) error) error {
 		}
 		c = fresh
 	}
-	t := &tx{ctx: ctx, conn: c}
-	end := &tx{ctx: context.WithoutCancel(ctx), conn: c}
-	if _, err := t.exec("BEGIN"); err != nil {
-		return s.explain(err)
-	}
-	err := fn(t)
-	if _, endErr := end.exec("ROLLBACK"); err == nil {
-		err = endErr
+	ended, err := read(ctx, c, fn)
+	if !ended {
+		_ = c.close() // what it failed at is told
+		c = nil
 	}
 	return s.explain(err)
+}
+
+// read runs fn in a transaction on c. Whatever becomes of ctx, the transaction
+// is over afterwards, unless ended is false: then c is of no more use.
+func read(ctx context.Context, c *conn, fn func(*tx) error) (ended bool, err error) {
+	frame := &tx{ctx: context.WithoutCancel(ctx), conn: c}
+	if _, err := frame.exec("BEGIN"); err != nil {
+		return false, err
+	}
+	err = fn(&tx{ctx: ctx, conn: c})
+	if _, endErr := frame.exec("ROLLBACK"); endErr != nil {
+		return false, errors.Join(err, endErr)
+	}
+	return true, err
 }
 
 // DataVersion returns a number that changes whenever another connection has
@@ -250,7 +290,7 @@ func (d *DataVersion) Read(ctx context.Context) (n int64, err error) {
 }
 
 // Close gives the connection back.
-func (d *DataVersion) Close() error { return d.conn.raw.Close() }
+func (d *DataVersion) Close() error { return d.conn.close() }
 
 // SQLite result codes (sqlite.org/rescode.html); the low byte is the class.
 const (
@@ -306,4 +346,3 @@ func instant(ms int64) time.Time {
 	}
 	return time.UnixMilli(ms)
 }
-
