@@ -5,10 +5,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -61,9 +59,6 @@ func TestSurroundings(t *testing.T) {
 		{"stderr can be opened", "echo x >/dev/stderr && echo opened", "opened\n"},
 		{"own process group", `read a b c d group rest </proc/self/stat; [ $group = $$ ] && echo own`, "own\n"},
 	}
-	// As under nohup, or a service manager that ignores a signal.
-	signal.Ignore(syscall.SIGHUP, syscall.SIGTTOU, syscall.SIGPIPE)
-	defer signal.Reset(syscall.SIGHUP, syscall.SIGTTOU, syscall.SIGPIPE)
 	c := newChild(t, t.TempDir(), nil)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -14,7 +14,6 @@ package shim
 
 import (
 	"errors"
-	"runtime"
 	"strconv"
 	"time"
 
@@ -53,9 +52,6 @@ type attempt struct {
 // of the descriptor. It returns the exit code of the process, and blocks until
 // the command and all that it left behind have ended.
 func Main(now func() time.Time) int {
-	// The kernel ties the death signal of the command to the thread that starts
-	// it: that must be the first, which lasts as long as the process.
-	runtime.LockOSThread()
 	args, err := process.Args()
 	if err != nil {
 		return complain(exitBroken, err)

@@ -34,7 +34,7 @@ func shedSignals(args []string) error {
 	}
 	dirty = unblockAll() || dirty
 	if _, again := syscall.Getenv(shedVariable); dirty && !again {
-		err := syscall.Exec("/proc/self/exe", args, []string{shedVariable + "=1"})
+		err := syscall.Exec("/proc/self/exe", args, append(syscall.Environ(), shedVariable+"=1"))
 		return opError("exec", "/proc/self/exe", err)
 	}
 	// Behind the runtime's back, which goes on believing that it handles them

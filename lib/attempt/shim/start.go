@@ -2,6 +2,7 @@ package shim
 
 import (
 	"errors"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,7 +72,9 @@ func (a *attempt) start() (child, error) {
 }
 
 // fork starts the program in a process group of its own. The group is not a
-// session: a session leader would acquire any terminal that it opens.
+// session: a session leader would acquire any terminal that it opens. It is
+// killed when the thread that started it ends, which for a thread of the Go
+// runtime is when the shim does.
 func (a *attempt) fork(program string, stdin int) (child, error) {
 	s := a.spec
 	c := child{pidfd: -1}
@@ -208,6 +211,8 @@ func withRights(s *record.Spec, f func() error) error {
 	if !s.SetUser {
 		return f()
 	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	own, err := unix.Getgroups()
 	if err != nil {
 		return opError("getgroups", "", err)
