@@ -1,0 +1,137 @@
+package nodetool
+
+import (
+	"fmt"
+	"slices"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/fault"
+	"iwx/lib/tool/local"
+)
+
+type deleteVerb struct {
+	cli.Yes
+	Name  string `arg:"" complete:"node" help:"Name of the node."`
+	Force bool   `help:"Delete it although it cannot be told."`
+}
+
+// Examples implements cli.Exampled.
+func (*deleteVerb) Examples() string {
+	return `iwx-node delete web2
+iwx-node delete web2 --force --yes`
+}
+
+// Run takes a node out. One that is out already is no error.
+func (v *deleteVerb) Run(c *cli.Context) error {
+	server, err := local.OpenManager(c, "only the manager deletes nodes")
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	node, err := find(c, server, v.Name)
+	if err != nil {
+		return err
+	}
+	if node.Membership != cluster.Member {
+		c.Notef("%s; nothing changed", ending(c, node))
+		return nil
+	}
+	head, err := server.Store.Head(c)
+	if err != nil {
+		return err
+	}
+	at := queuePlace(node, head.Seq)
+	if err := v.reachable(c, server, node); err != nil {
+		return err
+	}
+	if err := c.Confirm(v.Yes.Yes, "delete node %s (%s, %s, %s)?", node.Name, node.Address, node.Word(), at); err != nil {
+		return err
+	}
+	return v.delete(c, server, node, at)
+}
+
+// reachable refuses, unless forced, to delete a node that cannot be told: it
+// would go on serving with what it has.
+func (v *deleteVerb) reachable(c *cli.Context, server *local.Server, node *cluster.Node) error {
+	if v.Force {
+		return nil
+	}
+	hint := fmt.Sprintf("if it is gone for good: iwx-node delete %s --force", node.Name)
+	if !server.DaemonRuns() {
+		return fault.Hint(fault.New(fault.Busy, "node %s cannot be told that it is deleted: iwx-queued is not running here", node.Name),
+			"%s\n%s", server.DaemonHint(), hint)
+	}
+	if node.Word() != cluster.WordUnreachable {
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Busy, "node %s cannot be told that it is deleted: %s", node.Name, silence(c, node)), "%s", hint)
+}
+
+// silence says since when nothing was heard of an unreachable node.
+func silence(c *cli.Context, node *cluster.Node) string {
+	switch {
+	case node.LastSeen.IsZero():
+		return fmt.Sprintf("it joined %s and was not heard since", local.Ago(c, node.JoinedAt))
+	case node.SilentSince.IsZero():
+		return fmt.Sprintf("it was last heard %s and has not said how it is doing", local.Ago(c, node.LastSeen))
+	}
+	return fmt.Sprintf("it has been silent for %s", cli.Duration(c.Now().Sub(node.SilentSince)))
+}
+
+// delete ends the membership. An invitation to the same name goes first: it was
+// made for this member, and would let the server in again.
+func (v *deleteVerb) delete(c *cli.Context, server *local.Server, node *cluster.Node, at string) error {
+	open, err := openToken(c, server, node.Name)
+	if err != nil {
+		return err
+	}
+	if open != nil {
+		if _, err := server.Store.RevokeToken(c, open.ID, c.Now()); err != nil {
+			return err
+		}
+		c.Notef("revoked token %s, for %s", open.ID, open.Name)
+	}
+	if err := server.Store.EndMembership(c, node.ID, cluster.Deleted, local.Operator(c), c.Now()); err != nil {
+		return err
+	}
+	server.Poke()
+	c.Notef("deleted node %s, %s", node.Name, at)
+	if node.Word() == cluster.WordUnreachable {
+		c.Notef("hint: if it comes back it is refused; there: iwx-cluster-setup reset")
+	} else {
+		c.Notef("hint: it replays nothing more; to take iwx's settings off it, there: iwx-cluster-setup reset")
+	}
+	return nil
+}
+
+// ending says how and when a node went.
+func ending(c *cli.Context, node *cluster.Node) string {
+	if node.Membership == cluster.Left {
+		return fmt.Sprintf("node %s left %s, by %s", node.Name, local.Ago(c, node.EndedAt), node.EndedBy)
+	}
+	return fmt.Sprintf("node %s was deleted %s by %s", node.Name, local.Ago(c, node.EndedAt), node.EndedBy)
+}
+
+// queuePlace says how far a node is in the queue that ends at head.
+func queuePlace(node *cluster.Node, head uint64) string {
+	done := node.Status.Done
+	if done >= head {
+		return fmt.Sprintf("done with all %d entries", head)
+	}
+	return fmt.Sprintf("at entry %d of %d, %d behind", done, head, head-done)
+}
+
+// find returns the node of that name or id: a member, else the one that went
+// last.
+func find(c *cli.Context, server *local.Server, name string) (*cluster.Node, error) {
+	nodes, err := server.Store.Nodes(c)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(nodes, func(n cluster.Node) bool { return n.Name == name || n.ID == name })
+	if i < 0 {
+		return nil, fault.Hint(fault.New(fault.Failed, "no node is called %q", name), "iwx-node list --all")
+	}
+	return &nodes[i], nil
+}

@@ -1,0 +1,406 @@
+package nodetool_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/daemon"
+	"iwx/lib/host"
+	"iwx/lib/join"
+	"iwx/lib/pki"
+	"iwx/lib/state"
+	"iwx/lib/tool/nodetool"
+)
+
+// server is the root directory of a server, its state made by hand.
+type server struct {
+	t     testing.TB
+	root  string
+	store *state.Store
+}
+
+func newServer(t testing.TB, id *cluster.Identity) *server {
+	t.Helper()
+	root := t.TempDir()
+	paths := host.At(root)
+	for _, dir := range []string{paths.Lib, paths.Run} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store, err := state.Create(t.Context(), paths.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	s := &server{t: t, root: root, store: store}
+	s.must(store.SetIdentity(t.Context(), id))
+	return s
+}
+
+func newManager(t testing.TB) *server {
+	s := newServer(t, &cluster.Identity{
+		Role: cluster.RoleManager, ClusterID: "0123456789abcdef", ClusterName: "example", Name: "mgr",
+		Manager: netip.MustParseAddrPort("127.0.9.1:2480"), Address: netip.MustParseAddr("127.0.9.2"), SetupAt: time.Now(),
+	})
+	_, err := pki.Store{Dir: host.At(s.root).PKI}.EnsureCA("0123456789abcdef", time.Now())
+	s.must(err)
+	return s
+}
+
+func (s *server) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// members makes nodes, each by a token of its own as admission does.
+func (s *server) members(nodes ...cluster.Node) {
+	s.t.Helper()
+	for _, n := range nodes {
+		id := "admitted-" + n.ID
+		s.must(s.store.AddToken(s.t.Context(), &cluster.Token{ID: id, Name: n.Name, Hash: make([]byte, 32), From: cluster.FromNow, CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}))
+		s.must(s.store.Admit(s.t.Context(), id, func(k *cluster.Token, _ []cluster.Node, _ uint64) ([]cluster.Node, error) {
+			k.UsedAt, k.UsedBy, k.NodeID, k.KeyHash = time.Now(), n.Address.String(), n.ID, []byte("key")
+			return []cluster.Node{n}, nil
+		}))
+	}
+}
+
+// runs lets it look as if iwx-queued ran here.
+func (s *server) runs() {
+	s.t.Helper()
+	lock, err := daemon.Lock(host.At(s.root).DaemonLock)
+	s.must(err)
+	s.t.Cleanup(func() { lock.Close() })
+}
+
+// run runs iwx-node as a process would, and returns what it wrote.
+func (s *server) run(want int, args ...string) (stdout, stderr string) {
+	s.t.Helper()
+	var out, err bytes.Buffer
+	args = append([]string{"--root", s.root}, args...)
+	if code := cli.Main(nodetool.Tool(), args, strings.NewReader(""), &out, &err); code != want {
+		s.t.Fatalf("iwx-node %s: exit %d, want %d\n%s%s", strings.Join(args, " "), code, want, out.String(), err.String())
+	}
+	return out.String(), err.String()
+}
+
+func (s *server) contains(text string, parts ...string) {
+	s.t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			s.t.Errorf("%q is not in:\n%s", part, text)
+		}
+	}
+}
+
+func current(id, name string) cluster.Node {
+	return cluster.Node{
+		ID: id, Name: name, Membership: cluster.Member, Address: netip.MustParseAddr("127.0.9.3"), MachineID: id,
+		Start: 1, JoinedAt: time.Now().Add(-3*time.Hour - time.Minute), LastSeen: time.Now(), CertSerial: "c0ffee", CertExpires: time.Now().Add(time.Hour),
+		Facts:  host.Facts{OS: host.OS{ID: "debian", Version: "12"}, Arch: "amd64", Hostname: name},
+		Status: cluster.Status{Word: "current", Version: "0.1.0"},
+	}
+}
+
+func halted(id, name string) cluster.Node {
+	n := current(id, name)
+	n.Status.Word = "halted"
+	n.Status.Blocked = &cluster.Blocked{Epoch: 1, Seq: 7, Attempts: 2, Code: 100, Error: "E: Unable to locate package",
+		FirstFailure: time.Now().Add(-10*time.Minute - time.Second).UnixMilli(), RetryAt: time.Now().Add(200 * time.Second).UnixMilli()}
+	return n
+}
+
+func silent(id, name string) cluster.Node {
+	n := current(id, name)
+	n.LastSeen = time.Now().Add(-2*time.Hour - time.Minute)
+	n.SilentSince = n.LastSeen
+	return n
+}
+
+func TestAddPrintsOnlyTheToken(t *testing.T) {
+	s := newManager(t)
+	s.runs()
+	out, notes := s.run(0, "add", "web2", "--ttl", "2h", "--address", "127.0.9.9", "--from", "beginning")
+	token, err := join.ParseToken(out)
+	s.must(err)
+	if strings.Count(out, "\n") != 1 {
+		t.Errorf("more than the token is on standard output: %q", out)
+	}
+	root, err := pki.Store{Dir: host.At(s.root).PKI}.Root()
+	s.must(err)
+	if token.Manager.String() != "127.0.9.1:2480" || token.Pin != pki.PinOf(root) {
+		t.Errorf("the token is for %s with pin %s", token.Manager, token.Pin)
+	}
+	s.contains(notes, "a token for web2 at 127.0.9.9", "(in 2h)", "hint: on web2: iwx-cluster-setup node")
+	kept, err := s.store.Tokens(t.Context())
+	s.must(err)
+	k := kept[0]
+	if !join.Hash(k.Hash).Admits(token.Secret) || k.From != cluster.FromBeginning || k.Address.String() != "127.0.9.9" || k.ExpiresAt.Sub(k.CreatedAt) != 2*time.Hour {
+		t.Errorf("kept: %+v", k)
+	}
+	data, err := os.ReadFile(host.At(s.root).State)
+	s.must(err)
+	if bytes.Contains(data, token.Secret[:]) {
+		t.Error("the secret itself is in the state")
+	}
+}
+
+func TestAddTwiceKeepsTheLater(t *testing.T) {
+	s := newManager(t)
+	s.runs()
+	s.run(0, "add", "web2")
+	_, notes := s.run(0, "add", "web2")
+	s.contains(notes, "revoked token ", "an earlier one for web2")
+	out, _ := s.run(0, "token", "list", "-H", "-o", "state")
+	if out != "open\nrevoked\n" {
+		t.Errorf("token list: %q", out)
+	}
+}
+
+func TestAddRefuses(t *testing.T) {
+	s := newManager(t)
+	s.members(current("a", "web1"))
+	tests := []struct {
+		args string
+		code int
+		want string
+	}{
+		{"Web2", 2, `name "Web2" is not a host name`},
+		{"mgr", 2, `name "mgr" is the manager's own`},
+		{"web1", 1, `"web1" is a member already: it joined 3h ago`},
+		{"web2 --rejoin", 1, `no node is called "web2" that could join again`},
+		{"web2 --ttl 10s", 2, "ttl 10s is out of range 1m..30d"},
+		{"web2 --ttl 31d", 2, "ttl 31d is out of range 1m..30d"},
+		{"web2 --address here", 2, `address "here" is not an IP address`},
+		{"web2 --address 127.0.9.1", 2, "address 127.0.9.1 is the manager's own"},
+		{"web2 --from then", 2, "--from"},
+		{"", 2, "expected"},
+	}
+	for _, tt := range tests {
+		out, message := s.run(tt.code, append([]string{"add"}, strings.Fields(tt.args)...)...)
+		s.contains(message, tt.want)
+		if out != "" {
+			t.Errorf("add %s printed %q", tt.args, out)
+		}
+	}
+	tokens, err := s.store.Tokens(t.Context())
+	s.must(err)
+	if len(tokens) != 1 { // the one that web1 joined with
+		t.Errorf("something was stored: %+v", tokens)
+	}
+}
+
+func TestAddRejoin(t *testing.T) {
+	s := newManager(t)
+	s.members(current("a", "web1"))
+	_, notes := s.run(0, "add", "web1", "--rejoin")
+	s.contains(notes, "web1 is connected at this moment", "iwx-queued is not running here")
+	tokens, err := s.store.Tokens(t.Context())
+	s.must(err)
+	if tokens[0].Rejoin != "a" {
+		t.Errorf("rejoin is %q", tokens[0].Rejoin)
+	}
+}
+
+func TestTokenRevoke(t *testing.T) {
+	s := newManager(t)
+	s.members(current("a", "web1"))
+	s.runs()
+	s.run(0, "add", "web2")
+	s.run(0, "add", "web3")
+	ids, _ := s.run(0, "token", "list", "--open", "-H", "-o", "id,node")
+	var id string
+	for line := range strings.Lines(ids) {
+		if i, name, _ := strings.Cut(line, "\t"); name == "web2\n" {
+			id = i
+		}
+	}
+	_, notes := s.run(0, "token", "revoke", strings.ToUpper(id))
+	s.contains(notes, "revoked token "+id+", for web2")
+	_, notes = s.run(0, "token", "revoke", "web2")
+	s.contains(notes, "was revoked 0s ago; nothing changed")
+	_, notes = s.run(0, "token", "revoke", "web3")
+	s.contains(notes, "for web3")
+	_, notes = s.run(1, "token", "revoke", "web1")
+	s.contains(notes, "has been used: web1 joined with it", "hint: iwx-node delete web1")
+	_, notes = s.run(1, "token", "revoke", "web9")
+	s.contains(notes, `there is no token "web9"`, "hint: iwx-node token list")
+	if out, _ := s.run(0, "token", "list", "--open"); out != "" {
+		t.Errorf("still open:\n%s", out)
+	}
+}
+
+func TestShow(t *testing.T) {
+	s := newManager(t)
+	refused := current("a", "web1")
+	refused.Refused = "a second server was refused"
+	s.members(refused, halted("b", "web2"), silent("c", "web3"))
+	out, _ := s.run(0, "show", "web1")
+	s.contains(out, "node web1 is current\n", "a second server was refused", "c0ffee", "debian 12")
+	out, _ = s.run(0, "show", "b")
+	s.contains(out, "node web2 is halted at entry 7: E: Unable to locate package\n", "next retry", "in 3m")
+	out, _ = s.run(0, "show", "web3")
+	s.contains(out, "node web3 is unreachable: it has been silent for 2h1m\n")
+	out, _ = s.run(0, "show", "web2", "--json", "-o", "node,blocked_at,exit_code")
+	if out != `{"version":1,"node":{"node":"web2","blocked_at":"7","exit_code":100}}`+"\n" {
+		t.Errorf("json: %s", out)
+	}
+	_, message := s.run(1, "show", "web9")
+	s.contains(message, `no node is called "web9"`, "hint: iwx-node list --all")
+}
+
+func TestStatus(t *testing.T) {
+	s := newManager(t)
+	s.members(current("a", "web1"), halted("b", "web2"))
+	out, message := s.run(3, "status", "web1")
+	s.contains(message, "iwx-queued is not running here", "hint: start it: iwx-queued --root "+s.root)
+	s.contains(out, "1 node: current\n")
+	s.runs()
+	out, message = s.run(0, "status", "web1")
+	if message != "" {
+		t.Errorf("something is said although all is well: %s", message)
+	}
+	s.contains(out, "1 node: current\n")
+	out, _ = s.run(3, "status")
+	s.contains(out, "of 2 nodes 1 halted: web2; 1 current\n", "E: Unable to locate package")
+	_, message = s.run(1, "status", "web9")
+	s.contains(message, `no node is called "web9"`)
+}
+
+func TestDelete(t *testing.T) {
+	s := newManager(t)
+	s.members(current("a", "web1"), silent("b", "web2"))
+	_, message := s.run(4, "delete", "web1", "--yes")
+	s.contains(message, "node web1 cannot be told that it is deleted: iwx-queued is not running here")
+	s.runs()
+	_, message = s.run(2, "delete", "web1")
+	s.contains(message, "delete node web1 (127.0.9.3, current, done with all 0 entries)? there is no terminal to ask on", "hint: add --yes")
+	_, message = s.run(4, "delete", "web2", "--yes")
+	s.contains(message, "it has been silent for 2h1m", "hint: if it is gone for good: iwx-node delete web2 --force")
+	if out, _ := s.run(0, "list", "-H", "-o", "node"); out != "web1\nweb2\n" {
+		t.Errorf("a refusal changed something: %q", out)
+	}
+	s.run(0, "add", "web1", "--rejoin")
+	_, message = s.run(0, "delete", "web1", "--yes")
+	s.contains(message, "revoked token ", "deleted node web1, done with all 0 entries\n", "iwx-cluster-setup reset")
+	_, message = s.run(0, "delete", "web1", "--yes")
+	s.contains(message, "node web1 was deleted 0s ago by ", "nothing changed")
+	_, message = s.run(0, "delete", "web2", "--force", "--yes")
+	s.contains(message, "deleted node web2", "if it comes back it is refused")
+	out, _ := s.run(0, "list", "--all", "-H", "-o", "node,membership,state")
+	if out != "web1\tdeleted\tdeleted\nweb2\tdeleted\tdeleted\n" {
+		t.Errorf("list --all: %q", out)
+	}
+	_, message = s.run(1, "delete", "web9", "--yes")
+	s.contains(message, `no node is called "web9"`)
+}
+
+// newNode is a node that has heard its manager once.
+func newNode(t *testing.T) *server {
+	s := newServer(t, &cluster.Identity{
+		Role: cluster.RoleNode, ClusterID: "0123456789abcdef", ClusterName: "example", Name: "web1", NodeID: "abcdefghijklmnopqrstuvwxyz", MachineID: "a",
+		Manager: netip.MustParseAddrPort("127.0.9.1:2480"), Address: netip.MustParseAddr("127.0.9.3"), Start: 1, SetupAt: time.Now(),
+	})
+	s.must(s.store.SaveHeard(t.Context(), time.Now(), 0, cluster.Orders{}))
+	_, err := host.EnsureMachineID(s.root)
+	s.must(err)
+	s.must(host.SetHostname(s.root, "web1"))
+	keys := pki.Store{Dir: host.At(s.root).PKI}
+	key, err := keys.EnsureKey()
+	s.must(err)
+	csr, err := pki.NewCSR(key)
+	s.must(err)
+	ca, err := pki.NewCA("0123456789abcdef", time.Now())
+	s.must(err)
+	cert, err := ca.SignNode(csr, "abcdefghijklmnopqrstuvwxyz", time.Now())
+	s.must(err)
+	s.must(keys.SaveRoot(ca.Cert))
+	s.must(keys.SaveCertificate(cert))
+	return s
+}
+
+func TestOnANode(t *testing.T) {
+	s := newNode(t)
+	s.runs()
+	out, notes := s.run(0, "list")
+	s.contains(out, "web1", "127.0.9.3")
+	s.contains(notes, "this is a node; the manager, at 127.0.9.1, knows them all")
+	out, _ = s.run(0, "show", "web1")
+	s.contains(out, "node web1 is current; its manager is at 127.0.9.1\n", "certificate expires")
+	s.run(0, "status")
+	for _, args := range [][]string{{"show", "web2"}, {"status", "web2"}} {
+		_, message := s.run(1, args...)
+		s.contains(message, "this server is node web1 and knows of no other", "hint: ask the manager, at 127.0.9.1")
+	}
+	for _, args := range [][]string{{"add", "web2"}, {"token", "list"}, {"token", "revoke", "web2"}, {"delete", "web1", "--yes"}} {
+		_, message := s.run(1, args...)
+		s.contains(message, "this server is node web1 of cluster example", "hint: do it on the manager, at 127.0.9.1")
+	}
+	s.must(s.store.SaveSilent(t.Context(), time.Now().Add(-time.Hour), cluster.RefusedDeleted, "node web1 was deleted", ""))
+	out, _ = s.run(0, "show", "web1")
+	s.contains(out, "the manager, at 127.0.9.1, refuses this node: node web1 was deleted\n")
+	s.run(3, "status")
+}
+
+func TestNotSetUp(t *testing.T) {
+	root := t.TempDir()
+	for _, verb := range []string{"list", "status", "add"} {
+		var out, message bytes.Buffer
+		args := []string{"--root", root, verb}
+		if verb == "add" {
+			args = append(args, "web1")
+		}
+		code := cli.Main(nodetool.Tool(), args, strings.NewReader(""), &out, &message)
+		if code != 1 || !strings.Contains(message.String(), "this server is not part of a cluster: there is no "+filepath.Join(root, "var/lib/iwx/state.db")) {
+			t.Errorf("%s: exit %d: %s", verb, code, message.String())
+		}
+	}
+}
+
+func TestComplete(t *testing.T) {
+	s := newManager(t)
+	s.members(current("a", "web1"))
+	s.run(0, "add", "web2")
+	t.Setenv("IWX_ROOT", s.root)
+	for kind, want := range map[string]string{"node": "web1\tcurrent\n", "token": "\tfor web2\n"} {
+		var out bytes.Buffer
+		cli.Main(nodetool.Tool(), []string{"__complete", kind}, strings.NewReader(""), &out, &bytes.Buffer{})
+		if !strings.HasSuffix(out.String(), want) || strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("%s: %q", kind, out.String())
+		}
+	}
+}
+
+// BenchmarkStatus is the page of 200 nodes beside 100,000 rows of history.
+func BenchmarkStatus(b *testing.B) {
+	s := newManager(b)
+	var nodes []cluster.Node
+	for i := range 200 {
+		n := current(fmt.Sprintf("id%03d", i), fmt.Sprintf("web%03d", i))
+		nodes = append(nodes, n)
+	}
+	s.members(nodes...)
+	for _, n := range nodes {
+		attempts := make([]cluster.Attempt, 500)
+		for i := range attempts {
+			attempts[i] = cluster.Attempt{Epoch: 1, Seq: uint64(i + 1), Attempt: 1, Started: 1, Ended: 2, Outcome: cluster.OutcomeDone}
+		}
+		s.must(s.store.SaveReport(context.Background(), n.ID, time.Now(), n.Status, attempts))
+	}
+	s.runs()
+	for b.Loop() {
+		s.run(0, "status")
+	}
+}

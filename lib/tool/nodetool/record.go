@@ -1,0 +1,111 @@
+package nodetool
+
+import (
+	"fmt"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/tool/nodestatus"
+)
+
+// record is a node as list and show print it.
+type record struct {
+	cluster.Node
+	head uint64 // of the manager's log
+}
+
+// recordTable is all there is to know of a node. A list has the membership only
+// when former nodes are in it.
+func recordTable(former bool) cli.Table[record] {
+	type column = cli.Column[record]
+	columns := []column{
+		{Name: "node", Value: func(r record) any { return r.Name }},
+		{Name: "membership", Value: func(r record) any { return string(r.Membership) }, Detail: !former},
+		{Name: "state", Value: func(r record) any { return nodestatus.Mark(&r.Node) }},
+		{Name: "address", Value: func(r record) any { return r.Address.String() }},
+		{Name: "os", Value: func(r record) any { return r.Facts.OS.String() }},
+		{Name: "version", Value: func(r record) any { return r.Status.Version }},
+		{Name: "joined", Value: func(r record) any { return r.JoinedAt }},
+		{Name: "last_seen", Value: func(r record) any { return r.LastSeen }},
+	}
+	columns = append(columns, queueColumns()...)
+	columns = append(columns, serverColumns()...)
+	return cli.Table[record]{Singular: "node", Plural: "nodes", Columns: append(columns, memberColumns()...)}
+}
+
+// queueColumns tell how the node's queue is doing.
+func queueColumns() []cli.Column[record] {
+	blocked := func(get func(*cluster.Blocked) any) func(record) any {
+		return func(r record) any {
+			if r.Status.Blocked == nil {
+				return nil
+			}
+			return get(r.Status.Blocked)
+		}
+	}
+	return []cli.Column[record]{
+		{Name: "silent_since", Value: func(r record) any { return r.SilentSince }, Detail: true},
+		{Name: "done", Value: func(r record) any { return cli.ID(r.Status.Done) }, Detail: true},
+		{Name: "head", Value: func(r record) any { return cli.ID(r.head) }, Detail: true},
+		{Name: "paused", Value: func(r record) any { return r.Paused }, Detail: true},
+		{Name: "running", Value: func(r record) any { return entry(r.Status.Running) }, Detail: true},
+		{Name: "blocked_at", Value: blocked(func(b *cluster.Blocked) any { return cli.ID(b.Seq) }), Detail: true},
+		{Name: "error", Value: blocked(func(b *cluster.Blocked) any { return b.Error }), Detail: true},
+		{Name: "exit_code", Value: blocked(func(b *cluster.Blocked) any { return b.Code }), Detail: true},
+		{Name: "attempts", Value: blocked(func(b *cluster.Blocked) any { return b.Attempts }), Detail: true},
+		{Name: "first_failure", Value: blocked(func(b *cluster.Blocked) any { return millis(b.FirstFailure) }), Detail: true},
+		{Name: "next_retry", Value: blocked(func(b *cluster.Blocked) any { return millis(b.RetryAt) }), Detail: true},
+		{Name: "will_not_heal", Value: blocked(func(b *cluster.Blocked) any { return b.WillNotHeal }), Detail: true},
+	}
+}
+
+// serverColumns tell what kind of server it is.
+func serverColumns() []cli.Column[record] {
+	return []cli.Column[record]{
+		{Name: "hostname", Value: func(r record) any { return r.Facts.Hostname }, Detail: true},
+		{Name: "machine_id", Value: func(r record) any { return r.MachineID }, Detail: true},
+		{Name: "arch", Value: func(r record) any { return r.Facts.Arch }, Detail: true},
+		{Name: "kernel", Value: func(r record) any { return r.Facts.Kernel }, Detail: true},
+		{Name: "container", Value: func(r record) any { return r.Facts.Container }, Detail: true},
+		{Name: "addresses", Value: addresses, Detail: true},
+		{Name: "containment", Value: func(r record) any { return r.Status.Mode }, Detail: true},
+	}
+}
+
+// memberColumns tell of its place in the cluster.
+func memberColumns() []cli.Column[record] {
+	return []cli.Column[record]{
+		{Name: "id", Value: func(r record) any { return r.ID }, Detail: true},
+		{Name: "start", Value: func(r record) any { return cli.ID(r.Start) }, Detail: true},
+		{Name: "certificate", Value: func(r record) any { return r.CertSerial }, Detail: true},
+		{Name: "certificate_expires", Value: func(r record) any { return cli.Date(r.CertExpires) }, Detail: true},
+		{Name: "refused", Value: func(r record) any { return r.Refused }, Detail: true},
+		{Name: "ended", Value: func(r record) any { return r.EndedAt }, Detail: true},
+		{Name: "ended_by", Value: func(r record) any { return r.EndedBy }, Detail: true},
+	}
+}
+
+func addresses(r record) any {
+	var list []string
+	for _, a := range r.Facts.Addresses {
+		list = append(list, fmt.Sprintf("%s on %s", a.Prefix, a.Interface))
+	}
+	return list
+}
+
+// entry is the number of an entry, nil for none.
+func entry(seq uint64) any {
+	if seq == 0 {
+		return nil
+	}
+	return cli.ID(seq)
+}
+
+// millis is a time as the nodes report it, 0 for never.
+func millis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
