@@ -1,0 +1,235 @@
+package tool_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"iwx/lib/host"
+)
+
+// exits wants an exact exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE CMD...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	var exit *exec.ExitError
+	switch err := ts.Exec(args[1], args[2:]...); {
+	case errors.As(err, &exit):
+		code = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}
+
+// waitFor repeats a command until it succeeds; the script goes on with its last
+// output.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: wait-for TIME CMD...")
+	}
+	limit, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	until(ts, limit, strings.Join(args[1:], " "), func() bool { return ts.Exec(args[1], args[2:]...) == nil })
+}
+
+// until waits for done, which is asked every 20 ms.
+func until(ts *testscript.TestScript, limit time.Duration, what string, done func() bool) {
+	deadline := time.After(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			ts.Fatalf("not within %v: %s", limit, what)
+		}
+	}
+}
+
+// daemons is the key under which a script keeps those it has started, by root.
+type daemons struct{}
+
+func running(ts *testscript.TestScript) map[string]*exec.Cmd {
+	return ts.Value(daemons{}).(map[string]*exec.Cmd)
+}
+
+// start runs a daemon in the background. Its log is ROOT/queued.log.
+func start(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: start ROOT [FLAG...]")
+	}
+	root := ts.MkAbs(args[0])
+	log, err := os.OpenFile(filepath.Join(root, "queued.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	ts.Check(err)
+	defer log.Close()
+	cmd := exec.Command("iwx-queued", append([]string{"--root", root}, args[1:]...)...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = root, log, log
+	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "HOME=/no-home", "TMPDIR=" + ts.Getenv("TMPDIR"), "TZ=UTC"}
+	ts.Check(cmd.Start())
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	running(ts)[root] = cmd
+	ts.Defer(func() {
+		cmd.Process.Signal(syscall.SIGCONT)
+		cmd.Process.Kill()
+		<-ended
+	})
+	until(ts, 20*time.Second, "iwx-queued runs below "+root, func() bool {
+		select {
+		case <-ended:
+			ts.Fatalf("iwx-queued ended:\n%s", ts.ReadFile(filepath.Join(root, "queued.log")))
+		default:
+		}
+		return listens(root)
+	})
+}
+
+// listens reports whether a daemon has opened its wake socket, the last thing
+// that it does before it works.
+func listens(root string) bool {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	dir, err := os.Open(host.At(root).Run)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	address := fmt.Sprintf("/proc/self/fd/%d/wake", dir.Fd())
+	return unix.Connect(fd, &unix.SockaddrUnix{Name: address}) == nil
+}
+
+// stop ends a daemon as systemd would.
+func stop(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: stop ROOT")
+	}
+	root := ts.MkAbs(args[0])
+	cmd := daemonOf(ts, root)
+	ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+	until(ts, 20*time.Second, "iwx-queued below "+root+" ends", func() bool {
+		return cmd.Process.Signal(syscall.Signal(0)) != nil
+	})
+	delete(running(ts), root)
+}
+
+// sendSignal sends a signal to a daemon.
+func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: signal SIG ROOT")
+	}
+	sig := unix.SignalNum("SIG" + args[0])
+	if sig == 0 {
+		ts.Fatalf("%s is not a signal", args[0])
+	}
+	root := ts.MkAbs(args[1])
+	cmd := daemonOf(ts, root)
+	ts.Check(cmd.Process.Signal(sig))
+	if sig == syscall.SIGKILL {
+		until(ts, 10*time.Second, "the killed iwx-queued is gone", func() bool {
+			return cmd.Process.Signal(syscall.Signal(0)) != nil
+		})
+		delete(running(ts), root)
+	}
+}
+
+func daemonOf(ts *testscript.TestScript, root string) *exec.Cmd {
+	cmd := running(ts)[root]
+	if cmd == nil {
+		ts.Fatalf("no iwx-queued was started below %s", root)
+	}
+	return cmd
+}
+
+// makeCluster sets up a manager and joins nodes, with the tools themselves.
+func makeCluster(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: cluster [NAME...]")
+	}
+	root := ts.Getenv("M")
+	ts.Check(ts.Exec("iwx-cluster-setup", "--root", root, "manager", "--name", "demo",
+		"--quorum-ip", ts.Getenv("MGR"), "--address", ts.Getenv("MGR2")))
+	ts.Check(os.WriteFile(ts.MkAbs("recovery.key"), []byte(ts.ReadFile("stdout")), 0o600))
+	start(ts, false, []string{root})
+	for _, name := range args {
+		number := strings.TrimPrefix(name, "web")
+		node := ts.Getenv("W" + number)
+		ts.Check(ts.Exec("iwx-node", "--root", root, "add", name))
+		token := ts.MkAbs(name + ".token")
+		ts.Check(os.WriteFile(token, []byte(ts.ReadFile("stdout")), 0o600))
+		ts.Check(ts.Exec("iwx-cluster-setup", "--root", node, "node", "--address", ts.Getenv("N"+number), token))
+		start(ts, false, []string{node})
+	}
+}
+
+// replacement is something that differs from run to run, and what stands for it.
+type replacement struct {
+	pattern *regexp.Regexp
+	text    string
+}
+
+// replacements are made in this order.
+func replacements(ts *testscript.TestScript) []replacement {
+	list := []replacement{
+		{regexp.MustCompile(regexp.QuoteMeta(ts.Getenv("WORK"))), `$$WORK`},
+		{regexp.MustCompile(regexp.QuoteMeta(ts.Getenv("BLOCK"))), `127.0.0.`},
+	}
+	for _, r := range [][2]string{
+		{`\biwx1-[0-9a-z]{100,}`, `iwx1-TOKEN`},
+		{`AGE-SECRET-KEY-1[0-9A-Z]+`, `AGE-SECRET-KEY-1RECOVERY`},
+		{`\bage1[0-9a-z]{50,}`, `age1RECIPIENT`},
+		{`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`, `TIME`},
+		{`\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`, `TIME`},
+		{`\b[0-9a-f]{64}\b`, `SHA256`},
+		{`\b[0-9a-f]{32}\b`, `MACHINE-ID`},
+		{`\b[0-9a-z]{26}\b`, `ID26`},
+		{`\b[0-9a-f]{16}\b`, `ID16`},
+		{`\bprocess \d+`, `process PID`},
+		{`\bpid \d+`, `pid PID`},
+		{`\b\d+[smhd] ago`, `AGO`},
+	} {
+		list = append(list, replacement{regexp.MustCompile(r[0]), r[1]})
+	}
+	return list
+}
+
+// normalise rewrites the last output for a comparison.
+func normalise(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: norm [RE=TEXT...]")
+	}
+	list := replacements(ts)
+	for _, arg := range args {
+		pattern, text, found := strings.Cut(arg, "=")
+		re, err := regexp.Compile("(?m)" + pattern)
+		if !found || err != nil {
+			ts.Fatalf("norm: %q is not RE=TEXT: %v", arg, err)
+		}
+		list = append(list, replacement{re, text})
+	}
+	out, errs := ts.ReadFile("stdout"), ts.ReadFile("stderr")
+	for _, r := range list {
+		out, errs = r.pattern.ReplaceAllString(out, r.text), r.pattern.ReplaceAllString(errs, r.text)
+	}
+	fmt.Fprint(ts.Stdout(), out)
+	fmt.Fprint(ts.Stderr(), errs)
+}
