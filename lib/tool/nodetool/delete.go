@@ -116,7 +116,10 @@ func ending(c *cli.Context, node *cluster.Node) string {
 // queuePlace says how far a node is in the queue that ends at head.
 func queuePlace(node *cluster.Node, head uint64) string {
 	done := node.Status.Done
-	if done >= head {
+	switch {
+	case head == 0:
+		return "nothing queued"
+	case done >= head:
 		return fmt.Sprintf("done with all %d entries", head)
 	}
 	return fmt.Sprintf("at entry %d of %d, %d behind", done, head, head-done)

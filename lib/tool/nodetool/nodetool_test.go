@@ -286,7 +286,7 @@ func TestDelete(t *testing.T) {
 	s.contains(message, "node web1 cannot be told that it is deleted: iwx-queued is not running here")
 	s.runs()
 	_, message = s.run(2, "delete", "web1")
-	s.contains(message, "delete node web1 (127.0.9.3, current, done with all 0 entries)? there is no terminal to ask on", "hint: add --yes")
+	s.contains(message, "delete node web1 (127.0.9.3, current, nothing queued)? there is no terminal to ask on", "hint: add --yes")
 	_, message = s.run(4, "delete", "web2", "--yes")
 	s.contains(message, "it has been silent for 2h1m", "hint: if it is gone for good: iwx-node delete web2 --force")
 	if out, _ := s.run(0, "list", "-H", "-o", "node"); out != "web1\nweb2\n" {
@@ -294,7 +294,7 @@ func TestDelete(t *testing.T) {
 	}
 	s.run(0, "add", "web1", "--rejoin")
 	_, message = s.run(0, "delete", "web1", "--yes")
-	s.contains(message, "revoked token ", "deleted node web1, done with all 0 entries\n", "iwx-cluster-setup reset")
+	s.contains(message, "revoked token ", "deleted node web1, nothing queued\n", "iwx-cluster-setup reset")
 	_, message = s.run(0, "delete", "web1", "--yes")
 	s.contains(message, "node web1 was deleted 0s ago by ", "nothing changed")
 	_, message = s.run(0, "delete", "web2", "--force", "--yes")
