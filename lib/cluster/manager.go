@@ -236,3 +236,14 @@ func (m *Manager) Leave(ctx context.Context, id string) error {
 	m.Log.Info("a node has left", "node", n.Name)
 	return m.Refresh(ctx)
 }
+
+// Summary returns how long the log is and how many members there are.
+func (m *Manager) Summary() (head uint64, members int) {
+	v := m.view.Load()
+	for _, n := range v.nodes {
+		if n.Membership == Member {
+			members++
+		}
+	}
+	return v.head.Seq, members
+}

@@ -1,0 +1,174 @@
+package queuedtool
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"iwx/lib/api"
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/daemon"
+	"iwx/lib/fault"
+	"iwx/lib/host"
+)
+
+// Times of the manager's daemon.
+const (
+	lookEvery  = time.Second     // at the state, for when a poke was lost
+	sweepEvery = 2 * time.Second // for nodes that have gone silent
+	stuckAfter = 30 * time.Second
+)
+
+// manager is the daemon of the cluster manager.
+type manager struct {
+	*server
+	rules  *cluster.Manager
+	worker *daemon.Worker
+	told   string // the status line last told to systemd
+}
+
+func (d *server) runManager(c *cli.Context) error {
+	m := &manager{server: d}
+	signer, err := m.signer()
+	if err != nil {
+		return err
+	}
+	// The quorum IP may be on no interface yet, so the facts are those of
+	// this server's own address.
+	facts, err := host.Read(d.Root, m.addresses()...)
+	if err != nil {
+		return err
+	}
+	m.rules = &cluster.Manager{
+		Store: d.Store, Signer: signer, Identity: d.Identity, Facts: facts,
+		Version: cli.Version, Now: c.Now, Log: d.log,
+	}
+	if err := m.rules.Refresh(c); err != nil {
+		return err
+	}
+	listener, err := listen(c, d.Identity.Manager)
+	if err != nil {
+		return err
+	}
+	serving := &api.Server{Rules: m.rules, CA: signer.CA.Cert, Creds: d.creds, Now: c.Now, Log: d.log}
+	m.worker = d.dog.Worker("watch", stuckAfter)
+	d.log.Info("serving the cluster", "cluster", d.Identity.ClusterName, "address", d.Identity.Manager)
+	m.tell(c)
+	daemon.Ready()
+	return d.run(
+		daemon.Member{Name: "api", Run: func(ctx context.Context) error { return serving.Serve(ctx, listener) }},
+		daemon.Member{Name: "watch", Run: m.watch},
+	)
+}
+
+func (m *manager) signer() (*cluster.Keys, error) {
+	ca, err := m.keys.CA()
+	if err != nil {
+		return nil, err
+	}
+	logKey, err := m.keys.LogKey()
+	if err != nil {
+		return nil, err
+	}
+	return &cluster.Keys{CA: ca, Log: logKey, Cluster: m.Identity.ClusterID, Now: m.c.Now}, nil
+}
+
+// addresses are this server's, where they were given at setup.
+func (m *manager) addresses() []netip.Addr {
+	if !m.Own() {
+		return nil
+	}
+	return []netip.Addr{m.Identity.Manager.Addr(), m.Identity.Address}
+}
+
+// listen opens the API's port. The address need not be on an interface yet
+// (IP_FREEBIND, ip(7)), so that the order of things at boot does not matter.
+func listen(ctx context.Context, at netip.AddrPort) (net.Listener, error) {
+	config := net.ListenConfig{
+		Control: func(_, _ string, raw syscall.RawConn) error {
+			var err error
+			control := raw.Control(func(fd uintptr) {
+				if at.Addr().Is4() {
+					err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1)
+				} else {
+					err = unix.SetsockoptInt(int(fd), unix.SOL_IPV6, unix.IPV6_FREEBIND, 1)
+				}
+			})
+			if control != nil {
+				return control
+			}
+			return err
+		},
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
+	}
+	l, err := config.Listen(ctx, "tcp", at.String())
+	if err != nil {
+		return nil, fault.Hint(fmt.Errorf("the API cannot be served: %w", err),
+			"see who has the port: ss -ltnp 'sport = :%d'", at.Port())
+	}
+	return l, nil
+}
+
+// watch lets the polls see what the tools write, and finds silent nodes.
+func (m *manager) watch(ctx context.Context) error {
+	version, err := m.Store.Watch(ctx)
+	if err != nil {
+		return err
+	}
+	defer version.Close()
+	look, sweep := time.NewTicker(lookEvery), time.NewTicker(sweepEvery)
+	defer look.Stop()
+	defer sweep.Stop()
+	var seen int64
+	for {
+		m.worker.Alive()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.waker.C:
+			m.try(ctx, "the state could not be read", m.refresh)
+		case <-look.C:
+			m.try(ctx, "the state could not be read", func(ctx context.Context) error {
+				now, err := version.Read(ctx)
+				if err != nil || now == seen {
+					return err
+				}
+				seen = now
+				return m.refresh(ctx)
+			})
+		case <-sweep.C:
+			m.try(ctx, "silent nodes could not be noted", m.rules.Sweep)
+		}
+	}
+}
+
+// try logs what fails; the next time may be better.
+func (m *manager) try(ctx context.Context, what string, do func(context.Context) error) {
+	if err := do(ctx); err != nil && ctx.Err() == nil {
+		m.log.Error(what, "error", err)
+	}
+}
+
+func (m *manager) refresh(ctx context.Context) error {
+	if err := m.rules.Refresh(ctx); err != nil {
+		return err
+	}
+	m.tell(ctx)
+	return m.readCertificate()
+}
+
+// tell sets the line that systemctl status shows.
+func (m *manager) tell(ctx context.Context) {
+	head, members := m.rules.Summary()
+	text := fmt.Sprintf("manager of %s: %d nodes, %d entries", m.Identity.ClusterName, members, head)
+	if text != m.told {
+		daemon.Status(text)
+		m.told = text
+	}
+}

@@ -1,0 +1,185 @@
+package queuedtool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"time"
+
+	"iwx/lib/api"
+	"iwx/lib/attempt"
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/daemon"
+	"iwx/lib/fault"
+	"iwx/lib/host"
+	"iwx/lib/pki"
+	"iwx/lib/queue"
+	"iwx/lib/replay"
+	"iwx/lib/tool/local"
+)
+
+// node is the daemon of a node.
+type node struct {
+	*server
+	client   *api.Client
+	runner   *attempt.Child
+	replayer *replay.Replayer
+	fetcher  *replay.Fetcher
+	reporter *replay.Reporter
+}
+
+func (d *server) node(c *cli.Context) (*node, error) {
+	n := &node{server: d}
+	var err error
+	if n.client, err = d.client(); err != nil {
+		return nil, err
+	}
+	if n.runner, err = d.newRunner(); err != nil {
+		return nil, err
+	}
+	facts, err := host.Read(d.Root)
+	if err != nil {
+		return nil, err
+	}
+	id := d.Identity
+	instance := pki.NewID()
+	resolver := &resolver{root: d.Root, node: id.Name, program: executable()}
+	n.replayer = (&replay.Replayer{
+		Journal: d.Store.Journal(id), Runner: n.runner, Spec: resolver.spec,
+		Node: id.NodeID, Start: id.Start, Boot: facts.BootID, Version: cli.Version,
+		Interval: func() time.Duration {
+			return replay.Jitter(d.config.Load().Queue.RetryInterval, rand.Float64())
+		},
+		Now: c.Now, Alive: d.dog.Worker("replay", stuckAfter).Alive, Log: d.log,
+	}).New()
+	n.fetcher = &replay.Fetcher{
+		Manager: n.client, Replayer: n.replayer, Contacts: d.Store, Instance: instance,
+		Verify: func(p queue.Position, sig []byte) error {
+			return pki.VerifyHead(id.LogKey, cluster.Head(id.ClusterID, p), sig)
+		},
+		PollWait: func() time.Duration { return d.config.Load().Queue.PollWait },
+		Now:      c.Now, Log: d.log,
+	}
+	n.reporter = &replay.Reporter{Manager: n.client, Replayer: n.replayer, Instance: instance, Log: d.log}
+	return n, nil
+}
+
+// client returns the API's client, with this server's certificate.
+func (d *server) client() (*api.Client, error) {
+	ca, err := d.keys.Root()
+	if err != nil {
+		return nil, err
+	}
+	config, err := pki.ClientConfig(ca, d.creds, d.c.Now)
+	if err != nil {
+		return nil, err
+	}
+	return api.NewClient(d.Identity.Manager, d.Identity.Address, config), nil
+}
+
+// newRunner returns what runs commands: the shim as a child of this process,
+// in a control group of its own where that can be had.
+func (d *server) newRunner() (*attempt.Child, error) {
+	libexec, err := local.LibexecDir()
+	if err != nil {
+		return nil, err
+	}
+	groups, err := attempt.OpenGroups()
+	if err != nil {
+		d.log.Info("commands are kept together by process group, not by control group", "reason", err)
+		groups = nil
+	}
+	return attempt.NewChild(d.Attempts, filepath.Join(libexec, "iwx-attempt"), groups)
+}
+
+func (d *server) runNode(c *cli.Context) error {
+	n, err := d.node(c)
+	if err != nil {
+		return err
+	}
+	defer n.runner.Close()
+	d.log.Info("replaying the queue", "cluster", d.Identity.ClusterName, "node", d.Identity.Name,
+		"manager", d.Identity.Manager, "mode", n.runner.Mode())
+	daemon.Ready()
+	return d.run(
+		daemon.Member{Name: "replay", Run: n.replayer.Run},
+		daemon.Member{Name: "fetch", Run: n.fetcher.Run},
+		daemon.Member{Name: "report", Run: n.reporter.Run},
+		daemon.Member{Name: "wake", Run: n.wake},
+		daemon.Member{Name: "tell", Run: n.tell},
+	)
+}
+
+// wake takes up what a tool has changed on this server: its certificate.
+func (n *node) wake(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.waker.C:
+			if err := n.readCertificate(); err != nil {
+				n.log.Error("this server's certificate could not be read", "error", err)
+			}
+		}
+	}
+}
+
+// tellEvery is how often the line that systemctl status shows is looked at.
+const tellEvery = 2 * time.Second
+
+func (n *node) tell(ctx context.Context) error {
+	told := ""
+	for {
+		s := n.replayer.Status()
+		text := fmt.Sprintf("node %s of %s: %s, %d of %d entries done", n.Identity.Name, n.Identity.ClusterName, s.Word, s.Done, s.Head)
+		if s.Blocked != nil {
+			text += fmt.Sprintf("; entry %d: %s", s.Blocked.Seq, s.Blocked.Error)
+		}
+		if text != told {
+			daemon.Status(text)
+			told = text
+		}
+		if !sleep(ctx, tellEvery) {
+			return nil
+		}
+	}
+}
+
+// replayOnce fetches what there is, replays what is due, and reports it.
+func (d *server) replayOnce(c *cli.Context) error {
+	n, err := d.node(c)
+	if err != nil {
+		return err
+	}
+	defer n.runner.Close()
+	ctx, cancel := context.WithCancel(c)
+	defer cancel()
+	replayed := make(chan error, 1)
+	go func() { replayed <- n.replayer.RunDue(ctx) }()
+	if err := n.fetcher.Once(ctx); err != nil {
+		cancel()
+		return errors.Join(err, <-replayed)
+	}
+	if err := <-replayed; err != nil {
+		return err
+	}
+	if err := n.reporter.Once(ctx); err != nil {
+		return err
+	}
+	return verdict(n.replayer.Status())
+}
+
+// verdict is nil for a queue that is as it should be.
+func verdict(s cluster.Status) error {
+	if s.Word == replay.WordCurrent {
+		return nil
+	}
+	if s.Blocked == nil {
+		return fault.New(fault.Unhealthy, "the queue is %s at entry %d of %d", s.Word, s.Done, s.Head)
+	}
+	return fault.Hint(fault.New(fault.Unhealthy, "the queue is %s at entry %d: %s", s.Word, s.Blocked.Seq, s.Blocked.Error),
+		"iwx-queue show %d", s.Blocked.Seq)
+}

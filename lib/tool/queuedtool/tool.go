@@ -1,0 +1,200 @@
+// Package queuedtool is iwx-queued(8): on the manager it serves the command
+// queue to the nodes, on a node it replays it. Which of the two it is comes
+// from the state.
+//
+// It puts parts together: the rules are in packages cluster and replay.
+package queuedtool
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"iwx/lib/atomicfile"
+	"iwx/lib/cli"
+	"iwx/lib/conf"
+	"iwx/lib/daemon"
+	"iwx/lib/fault"
+	"iwx/lib/pki"
+	"iwx/lib/tool/local"
+)
+
+// Tool returns iwx-queued.
+func Tool() cli.Tool {
+	return cli.Tool{
+		Name:    "iwx-queued",
+		Summary: "serve the command queue, or replay it",
+		Grammar: func() any { return &grammar{} },
+	}
+}
+
+type grammar struct {
+	Once bool `help:"Node: replay what is due, report it and exit; for cron."`
+}
+
+// Examples implements cli.Exampled.
+func (*grammar) Examples() string {
+	return "systemctl enable --now iwx-queued\niwx-queued --once"
+}
+
+// Run implements the tool.
+func (g *grammar) Run(c *cli.Context) error {
+	s, err := local.Open(c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	d, err := begin(c, s)
+	if err != nil {
+		return err
+	}
+	defer d.end()
+	switch {
+	case s.IsManager() && g.Once:
+		return fault.Hint(fault.New(fault.Usage, "this server is the manager, which replays nothing"),
+			"iwx-queued --once is for nodes")
+	case s.IsManager():
+		return d.runManager(c)
+	case g.Once:
+		return d.replayOnce(c)
+	}
+	return d.runNode(c)
+}
+
+// server is what the daemon has on either kind of server.
+type server struct {
+	*local.Server
+	c      *cli.Context
+	log    *slog.Logger
+	level  *slog.LevelVar
+	config atomic.Pointer[conf.Config]
+	keys   pki.Store
+	creds  *pki.Credentials // this server's own certificate
+	dog    *daemon.Watchdog
+	waker  *daemon.Waker
+	lock   io.Closer
+}
+
+// heapPercent keeps an idle daemon small: it allocates little, so collecting
+// more often costs nothing that can be measured.
+const heapPercent = 25
+
+// begin takes this server's one place for a daemon.
+func begin(c *cli.Context, s *local.Server) (*server, error) {
+	debug.SetGCPercent(heapPercent)
+	d := &server{Server: s, c: c, level: &slog.LevelVar{}, keys: pki.Store{Dir: s.PKI}}
+	d.log = daemon.NewLogger(c.Stderr, d.level, c.Getenv)
+	d.dog = daemon.NewWatchdog(d.log, c.Now)
+	if err := d.configure(s.Config); err != nil {
+		return nil, err
+	}
+	cert, err := d.keys.Certificate()
+	if err != nil {
+		return nil, err
+	}
+	d.creds = pki.NewCredentials(cert)
+	if err := atomicfile.MkdirAll(s.Run, 0o700); err != nil {
+		return nil, err
+	}
+	if d.lock, err = daemon.Lock(s.DaemonLock); err != nil {
+		return nil, err
+	}
+	if d.waker, err = daemon.Listen(s.Run); err != nil {
+		d.lock.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *server) end() {
+	d.waker.Close()
+	d.lock.Close()
+}
+
+// configure takes new settings.
+func (d *server) configure(config conf.Config) error {
+	level, err := daemon.ParseLevel(config.Log.Level)
+	if err != nil {
+		return err
+	}
+	d.level.Set(level)
+	d.config.Store(&config)
+	return nil
+}
+
+// reload reads the settings and this server's certificate again. What cannot
+// be read stays as it is.
+func (d *server) reload(context.Context) error {
+	config, err := conf.Load(d.Paths.Config)
+	if err == nil {
+		err = d.configure(config)
+	}
+	if err != nil {
+		return err
+	}
+	return d.readCertificate()
+}
+
+func (d *server) readCertificate() error {
+	cert, err := d.keys.Certificate()
+	if err == nil {
+		d.creds.Set(cert)
+	}
+	return err
+}
+
+// run is daemon.Run with the members that both kinds of server have.
+func (d *server) run(members ...daemon.Member) error {
+	defer context.AfterFunc(d.c, daemon.Stopping)()
+	members = append(members,
+		d.dog.Member(),
+		daemon.Reloader(d.log, d.reload),
+		daemon.Member{Name: "renew", Run: d.renew},
+		daemon.Member{Name: "prune", Run: d.prune},
+	)
+	return daemon.Run(d.c, members...)
+}
+
+// pruneEvery is how often old history is removed.
+const pruneEvery = time.Hour
+
+// prune removes history that is older, or more, than the settings say.
+func (d *server) prune(ctx context.Context) error {
+	for {
+		q := d.config.Load().Queue
+		n, err := d.Store.Prune(ctx, d.c.Now().AddDate(0, 0, -q.HistoryDays), q.HistoryMax)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			d.log.Error("old history could not be removed", "error", err)
+		case n > 0:
+			d.log.Info("removed old history", "attempts", n)
+		}
+		if !sleep(ctx, pruneEvery) {
+			return nil
+		}
+	}
+}
+
+// sleep returns false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// executable is the path of this program; "" if the system does not tell.
+func executable() string {
+	self, _ := os.Executable()
+	return self
+}
