@@ -109,6 +109,8 @@ type writer struct {
 	cmd  *exec.Cmd
 	out  *bufio.Scanner
 	acks []ack
+
+	failure string // what it said instead of an acknowledgement
 }
 
 func startWriter(t *testing.T, path, tag string, many int) *writer {
@@ -131,7 +133,7 @@ func (w *writer) read(n int) {
 		var a ack
 		var wait int64
 		if _, err := fmt.Sscanf(w.out.Text(), "%d %s %d", &a.seq, &a.body, &wait); err != nil {
-			w.t.Errorf("a writer says %q", w.out.Text())
+			w.failure = w.out.Text()
 			return
 		}
 		a.wait = time.Duration(wait) * time.Microsecond
@@ -153,8 +155,8 @@ func (w *writer) kill() {
 func (w *writer) finish() {
 	w.t.Helper()
 	w.read(all)
-	if err := w.cmd.Wait(); err != nil {
-		w.t.Errorf("a writer failed: %v", err)
+	if err := w.cmd.Wait(); err != nil || w.failure != "" {
+		w.t.Errorf("a writer failed: %v %s", err, w.failure)
 	}
 }
 
