@@ -32,7 +32,8 @@ race:
 	CGO_ENABLED=1 $(GO) test -race ./...
 
 bench: build
-	./testscripts/bench
+	./testscripts/prepare bench
+	$(GO) run ./testscripts/bench bin
 
 demo: build
 	./testscripts/demo

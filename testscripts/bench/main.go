@@ -1,0 +1,104 @@
+// Command bench measures iwx on this machine, and the tools that people use
+// instead of it beside it, in the same run. It prints one table; every time is
+// the median of several runs of whole programs, as an administrator would start
+// them.
+//
+//	bench BINDIR [NODES...]
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("usage: bench BINDIR [NODES...]")
+	}
+	sizes := []int{1, 8, 50}
+	if len(args) > 1 {
+		sizes = nil
+		for _, a := range args[1:] {
+			n, err := strconv.Atoi(a)
+			if err != nil {
+				return err
+			}
+			sizes = append(sizes, n)
+		}
+	}
+	dir, err := os.MkdirTemp("", "iwx-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{bin: args[0], dir: dir}
+	if err := b.programs(); err != nil {
+		return err
+	}
+	if err := b.log(); err != nil {
+		return err
+	}
+	if err := b.status(); err != nil {
+		return err
+	}
+	for _, n := range sizes {
+		if err := b.cluster(n); err != nil {
+			return err
+		}
+		if err := b.peers(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bench is one run of everything.
+type bench struct {
+	bin string // directory of the built tools
+	dir string
+}
+
+// report prints a line of the table.
+func (b *bench) report(what, target, format string, args ...any) {
+	fmt.Printf("%-58s %-12s %s\n", what, target, fmt.Sprintf(format, args...))
+}
+
+// spread is several runs of the same thing.
+type spread []time.Duration
+
+// measure times do, n times.
+func measure(n int, do func() error) (spread, error) {
+	var s spread
+	for range n {
+		begin := time.Now()
+		if err := do(); err != nil {
+			return nil, err
+		}
+		s = append(s, time.Since(begin))
+	}
+	slices.Sort(s)
+	return s, nil
+}
+
+func (s spread) median() time.Duration { return s[len(s)/2] }
+
+func (s spread) String() string {
+	return fmt.Sprintf("%s  (best %s, worst %s, %d runs)", short(s.median()), short(s[0]), short(s[len(s)-1]), len(s))
+}
+
+func short(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}
