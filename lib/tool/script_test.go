@@ -36,6 +36,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"iwx/lib/cli"
+	"iwx/lib/tool/nodetool"
+	"iwx/lib/tool/queuedtool"
 	"iwx/lib/tool/setuptool"
 )
 
@@ -46,6 +48,8 @@ var update = flag.Bool("update", false, "write golden outputs into the scripts")
 func tools() map[string]cli.Tool {
 	return map[string]cli.Tool{
 		"iwx-cluster-setup": setuptool.Tool(),
+		"iwx-node":          nodetool.Tool(),
+		"iwx-queued":        queuedtool.Tool(),
 	}
 }
 
