@@ -24,6 +24,9 @@ type machine struct {
 	files map[attempt.ID]*execution
 	runs  []attempt.ID // every command that was really started, in order
 
+	succeeded map[uint64]int // how often each entry did
+	cut       map[uint64]int // how often nobody could tell afterwards
+
 	// command says what a command does: how it ends, and after how long.
 	command func(attempt.ID, attempt.Spec) (attempt.Result, time.Duration)
 	// broken makes Start fail, as when no process can be had.
@@ -32,6 +35,7 @@ type machine struct {
 
 // execution is a command and what is to be found of it.
 type execution struct {
+	id     attempt.ID
 	state  attempt.State // as found once it has ended
 	result attempt.Result
 	ended  chan struct{}
@@ -40,8 +44,10 @@ type execution struct {
 
 func newMachine() *machine {
 	return &machine{
-		files:   map[attempt.ID]*execution{},
-		command: func(attempt.ID, attempt.Spec) (attempt.Result, time.Duration) { return exit(0), 0 },
+		files:     map[attempt.ID]*execution{},
+		succeeded: map[uint64]int{},
+		cut:       map[uint64]int{},
+		command:   func(attempt.ID, attempt.Spec) (attempt.Result, time.Duration) { return exit(0), 0 },
 	}
 }
 
@@ -60,7 +66,7 @@ func (m *machine) Start(ctx context.Context, id attempt.ID, spec attempt.Spec) (
 		return nil, errors.New("attempt " + id.String() + " has files")
 	}
 	result, after := m.command(id, spec)
-	e := &execution{state: attempt.CutShort, ended: make(chan struct{})}
+	e := &execution{id: id, state: attempt.CutShort, ended: make(chan struct{})}
 	m.files[id] = e
 	m.runs = append(m.runs, id)
 	e.timer = time.AfterFunc(after, func() { m.end(e, attempt.Finished, result) })
@@ -77,6 +83,9 @@ func (m *machine) end(e *execution, state attempt.State, result attempt.Result) 
 	default:
 	}
 	e.state, e.result = state, result
+	if result.Outcome == attempt.Exited && result.Code == 0 {
+		m.succeeded[e.id.Seq]++
+	}
 	close(e.ended)
 }
 
@@ -129,7 +138,7 @@ func (m *machine) Mode() string { return "process group" }
 func (m *machine) leaveFiles(id attempt.ID, state attempt.State, result attempt.Result) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e := &execution{state: state, result: result, ended: make(chan struct{})}
+	e := &execution{id: id, state: state, result: result, ended: make(chan struct{})}
 	close(e.ended)
 	m.files[id] = e
 }
@@ -145,9 +154,11 @@ func (m *machine) cutPower(lose func() bool) {
 		default:
 			e.timer.Stop()
 			e.result.Outcome = attempt.Unknown
+			m.cut[id.Seq]++
 			close(e.ended)
 		}
 		if lose() {
+			m.cut[id.Seq]++
 			delete(m.files, id)
 		}
 	}
