@@ -20,7 +20,7 @@ type Store interface {
 	Records(ctx context.Context, after uint64, limit, sizeBytes int) ([]queue.Record, error)
 	PositionAt(ctx context.Context, seq uint64) (queue.Position, error)
 	Rosters(ctx context.Context) ([]Roster, error)
-	SaveContact(ctx context.Context, id string, seen time.Time, status Status) error
+	SaveContact(ctx context.Context, id string, seen time.Time) error
 	SaveReport(ctx context.Context, id string, seen time.Time, status Status, attempts []Attempt) error
 	SaveSilence(ctx context.Context, since map[string]time.Time) error
 	SaveRefused(ctx context.Context, id, text string) error

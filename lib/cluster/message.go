@@ -12,7 +12,7 @@ import (
 // unix milliseconds; hashes and bodies are base64. A field is only ever added,
 // so that a manager and a node of neighbouring versions understand each other.
 
-// Status is how a node's queue is doing, sent with every poll and report.
+// Status is how a node's queue is doing, sent with every report.
 type Status struct {
 	Word    string   `json:"word"`
 	Epoch   uint64   `json:"epoch"`
@@ -75,10 +75,8 @@ type Attempt struct {
 type PollRequest struct {
 	Instance string   `json:"instance"` // random, one for each run of the daemon
 	Version  string   `json:"version"`
-	Boot     string   `json:"boot"`
 	Position Position `json:"position"` // of the last received record
-	Status   Status   `json:"status"`
-	Orders   Orders   `json:"orders"` // as the node last heard them
+	Orders   Orders   `json:"orders"`   // as the node last heard them
 	Wait     int64    `json:"wait_ms"`
 }
 

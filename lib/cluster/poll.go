@@ -112,7 +112,7 @@ func (m *Manager) Poll(ctx context.Context, id string, remote netip.Addr, req *P
 		return nil, err
 	}
 	if now := m.Now(); p.stale(now) {
-		if err := m.Store.SaveContact(ctx, id, now, req.Status); err != nil {
+		if err := m.Store.SaveContact(ctx, id, now); err != nil {
 			return nil, err
 		}
 		p.saved(now)

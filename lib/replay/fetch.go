@@ -45,7 +45,6 @@ type Fetcher struct {
 	Verify   func(p queue.Position, sig []byte) error // checks the log key's signature
 	Instance string                                   // random, one for each run
 	PollWait func() time.Duration
-	Heard    func() // called after every answer; may be nil
 	Now      func() time.Time
 	Log      *slog.Logger
 
@@ -127,9 +126,7 @@ func (f *Fetcher) poll(ctx context.Context, wait time.Duration) (more bool, err 
 	answer, err := f.Manager.Poll(ctx, &cluster.PollRequest{
 		Instance: f.Instance,
 		Version:  f.Replayer.Version,
-		Boot:     f.Replayer.Boot,
 		Position: cluster.WirePosition(f.position),
-		Status:   f.Replayer.Status(),
 		Orders:   f.orders,
 		Wait:     wait.Milliseconds(),
 	})
@@ -166,14 +163,12 @@ func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error
 		f.Log.Warn("the manager says how this node stands", "trouble", answer.Orders.Trouble, "detail", answer.Orders.Detail)
 	}
 	f.position, f.orders = position, answer.Orders
-	if f.Heard != nil {
-		f.Heard()
-	}
 	if !changed {
 		return nil
 	}
 	if f.lastError != "" {
 		f.Log.Info("the manager answers again")
+		f.Replayer.signal() // a manager that was restored knows an old status
 	}
 	f.heardAt, f.lastError = f.Now(), ""
 	return f.Contacts.SaveHeard(ctx, f.heardAt, answer.Head, answer.Orders)

@@ -22,6 +22,7 @@ type manager struct {
 	orders  map[string]cluster.Orders
 	status  map[string]cluster.Status
 	reports map[string]map[string]string // node, "SEQ.ATTEMPT", outcome
+	told    int                          // attempts, in all reports
 	changed chan struct{}                // closed and replaced with every change
 }
 
@@ -62,7 +63,6 @@ func checkSign(p queue.Position, sig []byte) error {
 func (m *manager) answer(node string, req *cluster.PollRequest) (a *cluster.PollAnswer, news bool, changed <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.status[node] = req.Status
 	page := m.log.page(req.Position.Seq, m.limit)
 	a = &cluster.PollAnswer{Epoch: 1, Head: m.log.head.Seq, Orders: m.orders[node], Page: cluster.WirePage(page)}
 	if n := len(page); n > 0 {
@@ -124,6 +124,7 @@ func (r *reach) Report(ctx context.Context, report *cluster.Report) error {
 			got = map[string]string{}
 			r.reports[r.node] = got
 		}
+		r.told += len(report.Attempts)
 		for _, a := range report.Attempts {
 			got[fmt.Sprintf("%d.%d", a.Seq, a.Attempt)] = a.Outcome
 		}

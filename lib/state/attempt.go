@@ -84,7 +84,7 @@ func (f *AttemptFilter) where() (string, []any) {
 // on every node is erased.
 func (s *Store) SaveReport(ctx context.Context, node string, seen time.Time, status cluster.Status, attempts []cluster.Attempt) error {
 	return s.update(ctx, func(t *tx) error {
-		if err := t.saveContact(node, seen, status); err != nil {
+		if err := t.saveStatus(node, seen, status); err != nil {
 			return err
 		}
 		for i := range attempts {

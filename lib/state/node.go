@@ -101,12 +101,12 @@ func (s *Store) Rosters(ctx context.Context) ([]cluster.Roster, error) {
 	return list, err
 }
 
-// SaveContact records that a node was heard: when, and how it is doing.
-func (s *Store) SaveContact(ctx context.Context, id string, seen time.Time, status cluster.Status) error {
-	return s.update(ctx, func(t *tx) error { return t.saveContact(id, seen, status) })
+// SaveContact records that a node was heard.
+func (s *Store) SaveContact(ctx context.Context, id string, seen time.Time) error {
+	return s.set(ctx, `UPDATE node SET last_seen = ?, silent_since = 0 WHERE id = ?`, millis(seen), id)
 }
 
-func (t *tx) saveContact(id string, seen time.Time, status cluster.Status) error {
+func (t *tx) saveStatus(id string, seen time.Time, status cluster.Status) error {
 	text, err := json.Marshal(status)
 	if err == nil {
 		_, err = t.exec(`UPDATE node SET last_seen = ?, silent_since = 0, status = ? WHERE id = ?`, millis(seen), string(text), id)

@@ -271,7 +271,8 @@ func TestNodes(t *testing.T) {
 	t.Parallel()
 	s := newManager(t)
 	admit(t, s, member("n2", "web2"), member("n1", "web1"))
-	must(t, s.SaveContact(t.Context(), "n1", at(50), cluster.Status{Word: "current", Done: 4}))
+	must(t, s.SaveReport(t.Context(), "n1", at(40), cluster.Status{Word: "current", Done: 4}, nil))
+	must(t, s.SaveContact(t.Context(), "n1", at(50)))
 	must(t, s.SaveSilence(t.Context(), map[string]time.Time{"n2": at(60)}))
 	must(t, s.SaveSilence(t.Context(), map[string]time.Time{"n2": at(70)}))
 	must(t, s.Pause(t.Context(), []string{"n1"}, true))
@@ -286,7 +287,7 @@ func TestNodes(t *testing.T) {
 	two.SilentSince, two.Refused, two.CertSerial, two.CertExpires = at(60), "a clone", "cd", at(80)
 	equal(t, "members", list, []cluster.Node{one, two})
 
-	must(t, s.SaveContact(t.Context(), "n2", at(90), cluster.Status{}))
+	must(t, s.SaveContact(t.Context(), "n2", at(90)))
 	must(t, s.EndMembership(t.Context(), "n2", cluster.Left, "itself", at(91)))
 	must(t, s.EndMembership(t.Context(), "n2", cluster.Deleted, "root", at(92)))
 	list, err = s.Nodes(t.Context())

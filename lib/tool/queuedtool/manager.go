@@ -2,6 +2,7 @@ package queuedtool
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
@@ -28,41 +29,54 @@ const (
 // manager is the daemon of the cluster manager.
 type manager struct {
 	*server
+	ca     *x509.Certificate
 	rules  *cluster.Manager
 	worker *daemon.Worker
 	told   string // the status line last told to systemd
 }
 
 func (d *server) runManager(c *cli.Context) error {
+	m, err := d.manager(c)
+	if err != nil {
+		return err
+	}
+	return m.serve(c)
+}
+
+func (d *server) manager(c *cli.Context) (*manager, error) {
 	m := &manager{server: d}
 	signer, err := m.signer()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// The quorum IP may be on no interface yet, so the facts are those of
-	// this server's own address.
 	facts, err := host.Read(d.Root, m.addresses()...)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	m.ca = signer.CA.Cert
 	m.rules = &cluster.Manager{
 		Store: d.Store, Signer: signer, Identity: d.Identity, Facts: facts,
 		Version: cli.Version, Now: c.Now, Log: d.log,
 	}
-	if err := m.rules.Refresh(c); err != nil {
+	return m, nil
+}
+
+// serve answers the nodes until ctx ends.
+func (m *manager) serve(ctx context.Context) error {
+	if err := m.rules.Refresh(ctx); err != nil {
 		return err
 	}
-	listener, err := listen(c, d.Identity.Manager)
+	listener, err := listen(ctx, m.Identity.Manager)
 	if err != nil {
 		return err
 	}
-	serving := &api.Server{Rules: m.rules, CA: signer.CA.Cert, Creds: d.creds, Now: c.Now, Log: d.log}
-	m.worker = d.dog.Worker("watch", stuckAfter)
-	d.log.Info("serving the cluster", "cluster", d.Identity.ClusterName, "address", d.Identity.Manager)
-	m.tell(c)
+	server := &api.Server{Rules: m.rules, CA: m.ca, Creds: m.creds, Now: m.c.Now, Log: m.log}
+	m.worker = m.dog.Worker("watch", stuckAfter)
+	m.log.Info("serving the cluster", "cluster", m.Identity.ClusterName, "address", m.Identity.Manager)
+	m.tell(ctx)
 	daemon.Ready()
-	return d.run(
-		daemon.Member{Name: "api", Run: func(ctx context.Context) error { return serving.Serve(ctx, listener) }},
+	return m.run(
+		daemon.Member{Name: "api", Run: func(ctx context.Context) error { return server.Serve(ctx, listener) }},
 		daemon.Member{Name: "watch", Run: m.watch},
 	)
 }
@@ -79,7 +93,8 @@ func (m *manager) signer() (*cluster.Keys, error) {
 	return &cluster.Keys{CA: ca, Log: logKey, Cluster: m.Identity.ClusterID, Now: m.c.Now}, nil
 }
 
-// addresses are this server's, where they were given at setup.
+// addresses are this server's, where they were given at setup; none stands for
+// those of its interfaces.
 func (m *manager) addresses() []netip.Addr {
 	if !m.Own() {
 		return nil

@@ -100,11 +100,16 @@ func (d *server) runNode(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	return n.serve()
+}
+
+// serve replays until the context ends.
+func (n *node) serve() error {
 	defer n.runner.Close()
-	d.log.Info("replaying the queue", "cluster", d.Identity.ClusterName, "node", d.Identity.Name,
-		"manager", d.Identity.Manager, "mode", n.runner.Mode())
+	n.log.Info("replaying the queue", "cluster", n.Identity.ClusterName, "node", n.Identity.Name,
+		"manager", n.Identity.Manager, "mode", n.runner.Mode())
 	daemon.Ready()
-	return d.run(
+	return n.run(
 		daemon.Member{Name: "replay", Run: n.replayer.Run},
 		daemon.Member{Name: "fetch", Run: n.fetcher.Run},
 		daemon.Member{Name: "report", Run: n.reporter.Run},
@@ -148,12 +153,16 @@ func (n *node) tell(ctx context.Context) error {
 	}
 }
 
-// replayOnce fetches what there is, replays what is due, and reports it.
 func (d *server) replayOnce(c *cli.Context) error {
 	n, err := d.node(c)
 	if err != nil {
 		return err
 	}
+	return n.once(c)
+}
+
+// once fetches what there is, replays what is due, and reports it.
+func (n *node) once(c context.Context) error {
 	defer n.runner.Close()
 	ctx, cancel := context.WithCancel(c)
 	defer cancel()
