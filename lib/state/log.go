@@ -135,6 +135,13 @@ func (s *Store) Epoch(ctx context.Context) (epoch uint64, err error) {
 // RaiseEpoch begins a new epoch after a restore: its record names the position
 // that the restored log ends at.
 func (s *Store) RaiseEpoch(ctx context.Context, reason string, at int64) (epoch uint64, err error) {
+	return s.RaiseEpochOver(ctx, 0, reason, at)
+}
+
+// RaiseEpochOver is RaiseEpoch to an epoch that is also above floor, the one in
+// force in the state that the restored one takes the place of: epochs are never
+// used twice.
+func (s *Store) RaiseEpochOver(ctx context.Context, floor uint64, reason string, at int64) (epoch uint64, err error) {
 	err = s.update(ctx, func(t *tx) error {
 		head, err := t.head()
 		if err != nil {
@@ -143,7 +150,7 @@ func (s *Store) RaiseEpoch(ctx context.Context, reason string, at int64) (epoch 
 		if epoch, err = t.epoch(); err != nil {
 			return err
 		}
-		epoch++
+		epoch = max(epoch, floor) + 1
 		if _, err := t.exec(`INSERT INTO epoch (epoch, since) VALUES (?, ?)`, epoch, head.Seq+1); err != nil {
 			return err
 		}

@@ -1,22 +1,31 @@
-// Package setuptool is iwx-cluster-setup: it makes a server the manager of a
+// Package setuptool is iwx-cluster-setup(8): it makes a server the manager of a
 // cluster or a node of one, tells what it is, and undoes that again.
 //
-// Every verb can be run again. What a run of setup makes is a list of steps
-// that each look whether they are done, so that a run that was killed is gone
-// on with by the next; what they make outside the state file is noted in it
-// beforehand, and that is what reset goes by.
+// Every verb can be run again. Setup is a list of steps that each look whether
+// they are done, so that a run that was killed is gone on with by the next.
+// What a step makes outside the state file is noted in it beforehand, and by
+// those notes reset goes.
 package setuptool
 
 import "iwx/lib/cli"
 
-// Tool returns the tool, for cli.Main.
+// Tool returns iwx-cluster-setup.
 func Tool() cli.Tool {
 	return cli.Tool{
-		Name:    "iwx-cluster-setup",
-		Summary: "make this server the manager or a node of a cluster",
-		Grammar: func() any { return new(grammar) },
+		Name:     "iwx-cluster-setup",
+		Summary:  "make this server the manager or a node of a cluster",
+		Grammar:  func() any { return new(grammar) },
+		Complete: complete,
 	}
 }
 
 type grammar struct {
+	Manager   managerVerb   `cmd:"" help:"Make this server the manager of a new cluster."`
+	Node      nodeVerb      `cmd:"" help:"Make this server a node, with a token from the manager."`
+	Preflight preflightVerb `cmd:"" help:"Check whether this server meets the requirements."`
+	Status    statusVerb    `cmd:"" help:"Tell what this server is, and what is wrong with it."`
+	Renew     renewVerb     `cmd:"" help:"Renew the certificate of this server now."`
+	Backup    backupVerb    `cmd:"" help:"Write an encrypted backup of the manager to a file."`
+	Restore   restoreVerb   `cmd:"" help:"Make this server the manager again, from a backup."`
+	Reset     resetVerb     `cmd:"" help:"Undo the setup of this server."`
 }

@@ -1,0 +1,183 @@
+package setuptool
+
+import (
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"iwx/lib/atomicfile"
+	"iwx/lib/backup"
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/fault"
+	"iwx/lib/pki"
+	"iwx/lib/state"
+)
+
+// The names of files in a backup. Keys are below backupKeys under their own
+// names.
+const (
+	backupState  = "state.db"
+	backupConfig = "iwx.toml"
+	backupKeys   = "pki"
+)
+
+type backupVerb struct {
+	File  string `arg:"" complete:"file" help:"File to write; - for standard output."`
+	Force bool   `help:"Replace the file if it is there."`
+}
+
+// Examples implements cli.Exampled.
+func (*backupVerb) Examples() string {
+	return `iwx-cluster-setup backup /root/cluster.backup
+iwx-cluster-setup backup - | ssh backup@store.example 'cat > cluster.backup'`
+}
+
+// Run writes a backup of state, keys and settings as of one moment, while the
+// daemon goes on writing.
+func (v *backupVerb) Run(c *cli.Context) error {
+	h, err := setUp(c)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	if h.Identity.Role != cluster.RoleManager {
+		return fault.Hint(fault.New(fault.Failed, "this server is %s; what is worth a backup is on the manager", h.who()),
+			"do it on the manager, at %s", h.Identity.Manager.Addr())
+	}
+	if err := v.checkFile(c); err != nil {
+		return err
+	}
+	unlock, err := h.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := h.makeWorkDir(); err != nil {
+		return err
+	}
+	defer os.RemoveAll(h.workDir())
+	manifest, files, err := h.snapshot()
+	if err != nil {
+		return err
+	}
+	if v.File == "-" {
+		err = backup.Write(c.Stdout, h.Identity.Recovery, manifest, files)
+	} else {
+		err = backup.WriteFile(v.File, h.Identity.Recovery, manifest, files)
+	}
+	if err == nil {
+		c.Notef("backup of cluster %s up to entry %d: %s", manifest.ClusterName, manifest.HeadSeq, v.target())
+	}
+	return err
+}
+
+func (v *backupVerb) target() string {
+	if v.File == "-" {
+		return "standard output"
+	}
+	return v.File
+}
+
+// checkFile refuses what would be a mess or a loss.
+func (v *backupVerb) checkFile(c *cli.Context) error {
+	if v.File == "-" {
+		if c.IsTerminal(c.Stdout) {
+			return fault.Hint(fault.New(fault.Usage, "a backup is not for a terminal"), "iwx-cluster-setup backup FILE")
+		}
+		return nil
+	}
+	info, err := os.Stat(v.File)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fault.New(fault.Usage, "%s is not a regular file", v.File)
+	case !v.Force:
+		return fault.Hint(fault.New(fault.Failed, "%s is there already", v.File), "choose another name, or replace it with --force")
+	}
+	return nil
+}
+
+// workDir is where backups are put together and taken apart: on the file system
+// of the state, so that files can be renamed into place.
+func (h *here) workDir() string { return filepath.Join(h.Lib, "work") }
+
+// makeWorkDir makes it anew. The setup's lock is held.
+func (h *here) makeWorkDir() error {
+	if err := os.RemoveAll(h.workDir()); err != nil {
+		return err
+	}
+	return atomicfile.MkdirAll(h.workDir(), 0o700)
+}
+
+// snapshot copies the state as of one moment, and returns what goes into the
+// backup. What the manifest says is read from the copy.
+func (h *here) snapshot() (m backup.Manifest, files []backup.File, err error) {
+	path := filepath.Join(h.workDir(), backupState)
+	if err := h.store.Snapshot(h.c, path); err != nil {
+		return m, nil, err
+	}
+	if m, err = h.manifest(path); err != nil {
+		return m, nil, err
+	}
+	if files, err = addFile(nil, backupState, path); err != nil {
+		return m, nil, err
+	}
+	keys, err := os.ReadDir(h.PKI)
+	if err != nil {
+		return m, nil, err
+	}
+	for _, key := range keys {
+		if filepath.Ext(key.Name()) == ".tmp" {
+			continue // of a write that was killed
+		}
+		if files, err = addFile(files, backupKeys+"/"+key.Name(), filepath.Join(h.PKI, key.Name())); err != nil {
+			return m, nil, err
+		}
+	}
+	if isMissing(h.Paths.Config) {
+		return m, files, nil
+	}
+	files, err = addFile(files, backupConfig, h.Paths.Config)
+	return m, files, err
+}
+
+func addFile(files []backup.File, name, path string) ([]backup.File, error) {
+	f, err := backup.FileAt(name, path)
+	f.Mode = 0o600
+	if name == backupConfig {
+		f.Mode = 0o644
+	}
+	return append(files, f), err
+}
+
+// manifest describes the state file at path.
+func (h *here) manifest(path string) (m backup.Manifest, err error) {
+	copied, err := state.Open(h.c, path)
+	if err != nil {
+		return m, err
+	}
+	defer copied.Close()
+	id, err := copied.Identity(h.c)
+	if err != nil {
+		return m, err
+	}
+	head, err := copied.Head(h.c)
+	if err != nil {
+		return m, err
+	}
+	epoch, err := copied.Epoch(h.c)
+	return backup.Manifest{
+		ClusterID: id.ClusterID, ClusterName: id.ClusterName, QuorumIP: id.Manager.Addr().String(),
+		Epoch: epoch, HeadSeq: head.Seq, HeadHash: hex.EncodeToString(head.Hash[:]),
+		Created: h.c.Now(), Version: cli.Version, Host: id.Name,
+	}, err
+}
+
+// keysIn returns the key store of an unpacked backup.
+func keysIn(o *backup.Opened) pki.Store { return pki.Store{Dir: o.Path(backupKeys)} }

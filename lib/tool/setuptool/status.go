@@ -1,0 +1,292 @@
+package setuptool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"iwx/lib/api"
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/fault"
+	"iwx/lib/replay"
+	"iwx/lib/tool/local"
+	"iwx/lib/tool/nodestatus"
+)
+
+// Times of status.
+const (
+	askLimit   = 1500 * time.Millisecond // the whole command answers within 2 s
+	renewSoon  = 14 * 24 * time.Hour     // a certificate renews itself long before
+	notInState = "this server is not part of a cluster"
+)
+
+type statusVerb struct {
+	cli.Output
+}
+
+// problem is something that is wrong, and the next command.
+type problem struct{ what, hint string }
+
+// report is what status tells.
+type report struct {
+	role      string // "manager", "node", "none" or "unfinished"
+	cluster   string
+	clusterID string
+	name      string
+	quorum    netip.AddrPort
+	address   netip.Addr
+	daemon    bool
+	answers   bool // the manager's API
+	heard     time.Time
+	expires   time.Time
+	state     cli.Mark
+	position  uint64
+	head      uint64
+	nodes     string
+	setUp     time.Time
+	problems  []problem
+}
+
+// Run tells what this server is, the verdict first. The exit code is 3 when
+// something is not as it should be, or when there is nothing.
+func (v *statusVerb) Run(c *cli.Context) error {
+	h, err := lookAt(c)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	r := &report{role: "none"}
+	switch {
+	case h.Identity != nil:
+		err = h.report(r)
+	case h.Begun:
+		r.role = "unfinished"
+		r.add("the setup of this server has not finished", "run the iwx-cluster-setup command again; it goes on where it stopped\nor undo it: iwx-cluster-setup reset")
+	default:
+		r.add(notInState, "make it the manager: iwx-cluster-setup manager --quorum-ip IP\nor a node, with a token from the manager: iwx-cluster-setup node")
+	}
+	if err != nil {
+		return err
+	}
+	return r.show(c, v.Output)
+}
+
+func (r *report) add(what, hint string) { r.problems = append(r.problems, problem{what, hint}) }
+
+func (r *report) show(c *cli.Context, o cli.Output) error {
+	if err := reportTable().Show(c, o, r.verdict(), r); err != nil || len(r.problems) == 0 {
+		return err
+	}
+	if o.Human() {
+		for _, p := range r.problems {
+			for line := range strings.Lines(p.hint) {
+				c.Notef("hint: %s", strings.TrimRight(line, "\n"))
+			}
+		}
+	}
+	return cli.Exit(fault.Unhealthy)
+}
+
+// verdict is what this server is, and each thing that is wrong on a line of
+// its own.
+func (r *report) verdict() string {
+	what := "node " + r.name + " of cluster " + r.cluster
+	if r.role == string(cluster.RoleManager) {
+		what = "manager of cluster " + r.cluster
+	}
+	switch {
+	case r.cluster == "":
+		return r.problems[0].what
+	case len(r.problems) == 0:
+		return what + ": all is well"
+	}
+	lines := []string{what + ": not as it should be"}
+	for _, p := range r.problems {
+		lines = append(lines, "  "+p.what)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func reportTable() cli.Table[*report] {
+	number := func(r *report, n uint64) any {
+		if r.role != string(cluster.RoleManager) && r.role != string(cluster.RoleNode) {
+			return nil
+		}
+		return cli.ID(n)
+	}
+	return cli.Table[*report]{Singular: "server", Plural: "servers", Columns: []cli.Column[*report]{
+		{Name: "role", Value: func(r *report) any { return r.role }},
+		{Name: "name", Value: func(r *report) any { return r.name }},
+		{Name: "cluster", Value: func(r *report) any { return r.cluster }},
+		{Name: "cluster_id", Value: func(r *report) any { return r.clusterID }},
+		{Name: "quorum_ip", Head: "quorum ip", Value: func(r *report) any { return addressText(r.quorum.Addr()) }},
+		{Name: "port", Value: func(r *report) any { return portNumber(r.quorum.Port()) }},
+		{Name: "address", Value: func(r *report) any { return addressText(r.address) }},
+		{Name: "daemon", Value: func(r *report) any { return yesNo(r, r.daemon, "running", "not running") }},
+		{Name: "manager", Value: func(r *report) any { return yesNo(r, r.answers, "answers", "does not answer") }},
+		{Name: "last_heard", Value: func(r *report) any { return r.heard }},
+		{Name: "queue", Value: func(r *report) any { return r.state }},
+		{Name: "position", Value: func(r *report) any { return number(r, r.position) }},
+		{Name: "head", Value: func(r *report) any { return number(r, r.head) }},
+		{Name: "nodes", Value: func(r *report) any { return r.nodes }},
+		{Name: "certificate_expires", Value: func(r *report) any { return cli.Date(r.expires) }},
+		{Name: "set_up", Value: func(r *report) any { return cli.Date(r.setUp) }},
+		{Name: "problems", Value: func(r *report) any { return r.problemList() }, Detail: true},
+	}}
+}
+
+// problemList is for scripts: people have read them in the verdict.
+func (r *report) problemList() []string {
+	var list []string
+	for _, p := range r.problems {
+		list = append(list, p.what)
+	}
+	return list
+}
+
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func portNumber(port uint16) any {
+	if port == 0 {
+		return nil
+	}
+	return int(port)
+}
+
+func yesNo(r *report, is bool, yes, no string) any {
+	switch {
+	case r.cluster == "":
+		return nil
+	case is:
+		return cli.Mark{Text: yes, Level: cli.Good}
+	}
+	return cli.Mark{Text: no, Level: cli.Bad}
+}
+
+// report fills in what this server is.
+func (h *here) report(r *report) error {
+	id := h.Identity
+	r.role, r.cluster, r.clusterID, r.name = string(id.Role), id.ClusterName, id.ClusterID, id.Name
+	r.quorum, r.address, r.setUp = id.Manager, id.Address, id.SetupAt
+	h.reportDaemon(r)
+	h.reportCertificate(r)
+	h.reportManager(r)
+	return h.reportQueue(r)
+}
+
+func (h *here) reportDaemon(r *report) {
+	if r.daemon = daemonRuns(h.DaemonLock); !r.daemon {
+		r.add("iwx-queued is not running", h.daemonCommand())
+	}
+}
+
+// daemonRuns asks for the lock that the daemon holds, in a way that does not
+// take it from one that is just starting for longer than an instant.
+func daemonRuns(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
+func (h *here) reportCertificate(r *report) {
+	cert, err := h.Keys.Certificate()
+	if err != nil {
+		r.add(err.Error(), fault.HintOf(err))
+		return
+	}
+	r.expires = cert.Leaf.NotAfter
+	left := r.expires.Sub(h.c.Now())
+	switch {
+	case left < 0 && h.Identity.Role == cluster.RoleNode:
+		r.add("the certificate has expired", "on the manager: iwx-node add "+r.name+" --rejoin\nhere: iwx-cluster-setup node")
+	case left < 0:
+		r.add("the certificate has expired", "iwx-cluster-setup renew")
+	case left < renewSoon:
+		r.add("the certificate expires in "+cli.Age(left)+" and was not renewed", "iwx-cluster-setup renew")
+	}
+}
+
+// reportManager asks the manager, and tells why it refuses this server if it
+// does. What the daemon was told counts where the answer to a question does not
+// show it: a copied server is let in until the other one is heard too.
+func (h *here) reportManager(r *report) {
+	ctx, cancel := context.WithTimeout(h.c, askLimit)
+	defer cancel()
+	if h.Identity.Role == cluster.RoleManager {
+		_, _, err := api.FetchCA(ctx, h.Identity.Manager, h.Identity.Address, h.c.Now)
+		r.answers = err == nil
+		if err != nil && r.daemon {
+			r.add(fmt.Sprintf("iwx-queued does not answer at %s: %v", h.Identity.Manager, err), "journalctl -u iwx-queued")
+		}
+		return
+	}
+	contact, err := h.store.Contact(h.c)
+	if err == nil {
+		r.heard = contact.HeardAt
+	}
+	client, err := h.managerClient()
+	if err != nil {
+		return // told with the certificate
+	}
+	defer client.Close()
+	_, err = client.Hello(ctx)
+	r.answers = err == nil || refusal(err) != nil
+	switch {
+	case err != nil:
+		r.add(err.Error(), fault.HintOf(err))
+	case contact != nil && contact.Reason != "":
+		r.add("the manager refuses this server: "+contact.Error, contact.Hint)
+	}
+}
+
+// reportQueue tells how the queue stands: a node's own, or of a manager the
+// log's end and the nodes.
+func (h *here) reportQueue(r *report) error {
+	server := &local.Server{Paths: h.Paths, Store: h.store, Identity: h.Identity}
+	rows, err := nodestatus.Collect(h.c, server)
+	if err != nil {
+		return err
+	}
+	if h.Identity.Role == cluster.RoleManager {
+		head, err := h.store.Head(h.c)
+		r.position, r.head, r.nodes = head.Seq, head.Seq, nodestatus.Verdict(rows)
+		for _, row := range rows {
+			if nodestatus.Grave(row.Word()) {
+				r.add("node "+row.Name+" is "+row.Word(), "iwx-node status")
+				break
+			}
+		}
+		return err
+	}
+	row := rows[0]
+	r.position, r.head = row.Status.Done, row.Last
+	r.state = queueMark(row.Status.Word)
+	if b := row.Status.Blocked; b != nil && (row.Status.Word == replay.WordHalted || row.Status.Word == replay.WordUnknown) {
+		r.add(fmt.Sprintf("the queue is %s at entry %d: %s", row.Status.Word, b.Seq, b.Error), fmt.Sprintf("iwx-queue show %d", b.Seq))
+	} else if nodestatus.Grave(row.Status.Word) {
+		r.add("the queue is "+row.Status.Word, "on the manager: iwx-node show "+r.name)
+	}
+	return nil
+}
+
+func queueMark(word string) cli.Mark {
+	if nodestatus.Grave(word) {
+		return cli.Mark{Text: word, Level: cli.Bad}
+	}
+	return cli.Mark{Text: word, Level: cli.Good}
+}
