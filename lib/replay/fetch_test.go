@@ -172,6 +172,32 @@ func TestReportsAgain(t *testing.T) {
 	})
 }
 
+// TestReportedIsRemembered: after a restart the node does not tell everything
+// anew, but what it told since its last commit.
+func TestReportedIsRemembered(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		manager := newManager(100)
+		r := &reach{manager: manager, node: "n1"}
+		c := connect(t, j, m, r)
+		for range 20 {
+			manager.change(func() { manager.log.add(queue.Command{}) })
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		want(t, "told", manager.told, 20)
+		c.stop()
+		c = connect(t, j, m, r)
+		defer c.stop()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		manager.look(func() {
+			if again := manager.told - 20; again > 1 {
+				t.Errorf("%d attempts were told again after a restart", again)
+			}
+		})
+	})
+}
+
 // TestFirstPollDoesNotWait: a node that starts with work to do and a manager
 // that has no news begins at once.
 func TestFirstPollDoesNotWait(t *testing.T) {
