@@ -50,10 +50,17 @@ func (s *Store) Entries(ctx context.Context, f EntryFilter, each func(*queue.Rec
 	return err
 }
 
-// CountPending returns how many commands follow entry seq in the log.
-func (s *Store) CountPending(ctx context.Context, seq uint64) (n int, err error) {
-	err = s.view(ctx, func(t *tx) error {
-		return t.row(`SELECT count(*) FROM log WHERE seq > ? AND kind = ?`, []any{seq, queue.KindCommand}, []any{&n})
+// LastAttempts returns the last attempt of every node at an entry, without an
+// order.
+func (s *Store) LastAttempts(ctx context.Context, op queue.OpID) ([]Attempt, error) {
+	var list []Attempt
+	err := s.view(ctx, func(t *tx) error {
+		return t.each(`SELECT `+attemptColumns+` FROM attempt
+			WHERE id IN (SELECT max(id) FROM attempt WHERE seq = ? AND epoch = ? GROUP BY node)`, []any{op.Seq, op.Epoch}, func(r *sql.Rows) error {
+			a, err := scanAttempt(r)
+			list = append(list, a)
+			return err
+		})
 	})
-	return n, err
+	return list, err
 }

@@ -132,8 +132,8 @@ func hint(n *cluster.Node) string {
 	return "on " + n.Name + ": iwx-cluster-setup status"
 }
 
-// Verdict is the page in one line, the gravest first: "1 of 3 nodes halted:
-// web2; 2 current".
+// Verdict is the page in one line, the gravest first: "3 nodes: 1 halted
+// (web2), 2 current".
 func Verdict(rows []Row) string {
 	if len(rows) == 0 {
 		return "no nodes yet: iwx-node add NAME invites one"
@@ -145,17 +145,17 @@ func Verdict(rows []Row) string {
 	words := slices.SortedFunc(maps.Keys(names), func(a, b string) int {
 		return cmp.Or(cmp.Compare(gravity(b), gravity(a)), cmp.Compare(a, b))
 	})
-	if len(words) == 1 && gravity(words[0]) < 2 {
-		return fmt.Sprintf("%s: %s", count(len(rows), "node"), words[0])
+	if len(words) == 1 && gravity(words[0]) == 0 {
+		return fmt.Sprintf("%s: %s", nodes(len(rows)), words[0])
 	}
 	parts := make([]string, len(words))
 	for i, word := range words {
 		parts[i] = fmt.Sprintf("%d %s", len(names[word]), word)
 		if gravity(word) > 0 {
-			parts[i] += ": " + some(names[word])
+			parts[i] += " (" + some(names[word]) + ")"
 		}
 	}
-	return fmt.Sprintf("of %s %s", count(len(rows), "node"), strings.Join(parts, "; "))
+	return fmt.Sprintf("%s: %s", nodes(len(rows)), strings.Join(parts, ", "))
 }
 
 // gravity orders the words for the verdict.
@@ -179,11 +179,11 @@ func some(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func count(n int, what string) string {
+func nodes(n int) string {
 	if n == 1 {
-		return "1 " + what
+		return "1 node"
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%d nodes", n)
 }
 
 // since is when the node came to be as it is; zero where that is not known.

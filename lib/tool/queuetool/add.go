@@ -1,0 +1,216 @@
+package queuetool
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/fault"
+	"iwx/lib/queue"
+	"iwx/lib/state"
+	"iwx/lib/tool/local"
+)
+
+// readOnly is why the writing verbs are refused on a node.
+const readOnly = "the queue is written on the manager"
+
+type addVerb struct {
+	recipients
+	terms
+	User  string `placeholder:"USER" complete:"user" help:"Run it as this user of the node, instead of root."`
+	Umask string `default:"022" placeholder:"MASK" help:"File mode creation mask, octal."`
+	waiting
+	cli.Yes
+	Command cli.Argv `arg:"" passthrough:"partial" complete:"command" help:"The command and its arguments, or - to read one command per line."`
+}
+
+// Examples implements cli.Exampled.
+func (*addVerb) Examples() string {
+	return `iwx-queue add -- apt-get -y install php-gd
+		iwx-queue add --node web2 --wait -- systemctl restart apache2
+		iwx-queue add --stdin secret --sensitive -- chpasswd
+		iwx-queue add - < commands`
+}
+
+// Run queues one command, or one for each line of standard input, all or none.
+func (v *addVerb) Run(c *cli.Context) error {
+	if v.Baseline && v.Sensitive {
+		return fault.Hint(fault.New(fault.Usage, "--baseline keeps an entry for nodes to come, and --sensitive forgets it"),
+			"leave one of them out")
+	}
+	server, err := local.OpenManager(c, readOnly)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	batch, err := newBatch(c, server, &v.recipients)
+	if err != nil {
+		return err
+	}
+	commands, where, err := v.commands(c, server)
+	if err != nil {
+		return err
+	}
+	if err := lint(c, server, v.Yes, commands, where); err != nil {
+		return err
+	}
+	for i, command := range commands {
+		if err := batch.add(command); err != nil {
+			return fault.New(0, "%s%w", where(i), err)
+		}
+	}
+	return batch.queue(v.waiting)
+}
+
+// commands returns what is to be queued, and what tells the place of each.
+func (v *addVerb) commands(c *cli.Context, server *local.Server) ([]*queue.Command, func(int) string, error) {
+	if len(v.Command) == 1 && v.Command[0] == "-" {
+		return v.list(c, server)
+	}
+	stdin, err := v.input(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	command, err := v.one(c, server, v.Command, stdin)
+	return []*queue.Command{command}, func(int) string { return "" }, err
+}
+
+func (v *addVerb) one(c *cli.Context, server *local.Server, argv []string, stdin []byte) (*queue.Command, error) {
+	command, err := v.command(c, server, argv, stdin)
+	if err != nil {
+		return nil, err
+	}
+	command.User = v.User
+	command.Umask, err = parseUmask(v.Umask)
+	return command, err
+}
+
+// list reads one command per line of standard input.
+func (v *addVerb) list(c *cli.Context, server *local.Server) ([]*queue.Command, func(int) string, error) {
+	if v.Stdin == "-" {
+		return nil, nil, fault.Hint(fault.New(fault.Usage, "standard input cannot be both the list of commands and --stdin"),
+			"keep one of them in a file")
+	}
+	stdin, err := v.input(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	var commands []*queue.Command
+	var lines []int
+	err = eachLine(c.Stdin, func(number int, argv []string) error {
+		command, err := v.one(c, server, argv, stdin)
+		commands, lines = append(commands, command), append(lines, number)
+		return err
+	})
+	if err == nil && len(commands) == 0 {
+		err = fault.New(fault.Usage, "standard input holds no command")
+	}
+	return commands, func(i int) string { return fmt.Sprintf("line %d: ", lines[i]) }, err
+}
+
+// eachLine splits the lines of r into words. An error names the line, counted
+// from 1.
+func eachLine(r io.Reader, each func(number int, argv []string) error) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, queue.MaxBody)
+	number := 0
+	for lines.Scan() {
+		number++
+		argv, err := cli.Words(lines.Text())
+		if err == nil && len(argv) > 0 {
+			err = each(number, argv)
+		}
+		if err != nil {
+			return fault.New(cmp.Or(codeWithin(err), fault.Usage), "line %d: %w", number, explainWords(err, lines.Text()))
+		}
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return fault.New(fault.Usage, "line %d is over the limit of %d bytes that an entry can carry", number+1, queue.MaxBody)
+	}
+	return lines.Err()
+}
+
+// codeWithin is the code that err carries, 0 for none.
+func codeWithin(err error) fault.Code {
+	if f := (*fault.Error)(nil); errors.As(err, &f) {
+		return fault.CodeOf(err)
+	}
+	return 0
+}
+
+// explainWords adds the way out to an error of cli.Words.
+func explainWords(err error, line string) error {
+	if shell := (*cli.ShellError)(nil); errors.As(err, &shell) {
+		return fault.Hint(err, "let a shell read it: sh -c %s", queue.Quote(strings.TrimSpace(line)))
+	}
+	if quote := (*cli.QuoteError)(nil); errors.As(err, &quote) {
+		return fault.Hint(err, "close it, or quote it with a backslash; nothing was queued")
+	}
+	return err
+}
+
+// batch is entries for the same nodes, which are queued together or not at all.
+type batch struct {
+	c       *cli.Context
+	server  *local.Server
+	targets queue.Targets
+	nodes   []cluster.Node // the members among the targets
+	drafts  []state.Draft
+}
+
+func newBatch(c *cli.Context, server *local.Server, r *recipients) (*batch, error) {
+	members, err := server.Store.Standings(c)
+	if err != nil {
+		return nil, err
+	}
+	b := &batch{c: c, server: server}
+	b.targets, b.nodes, err = r.targets(members)
+	return b, err
+}
+
+func (b *batch) add(command *queue.Command) error {
+	body, err := command.Encode()
+	b.drafts = append(b.drafts, state.Draft{Kind: queue.KindCommand, Targets: b.targets, Body: body, Sensitive: command.Sensitive})
+	return err
+}
+
+// queue appends the entries to the log in one transaction, tells their numbers
+// and waits for the nodes if that is asked for.
+func (b *batch) queue(w waiting) error {
+	first, err := b.server.Store.Append(b.c, b.drafts...)
+	if err != nil {
+		return err
+	}
+	b.server.Poke()
+	numbers := fmt.Sprint(first.Seq)
+	last := first.Seq + uint64(len(b.drafts)) - 1
+	if last > first.Seq {
+		numbers = fmt.Sprintf("%d-%d", first.Seq, last)
+	}
+	if !b.c.IsTerminal(b.c.Stdout) { // for people the note says it already
+		if err := b.c.Printf("%s\n", numbers); err != nil {
+			return err
+		}
+	}
+	b.announce("queued as " + numbers)
+	return w.wait(b.c, b.server, last, b.targets)
+}
+
+// announce tells what has been queued, and for whom.
+func (b *batch) announce(what string) {
+	switch {
+	case b.targets.Scope == queue.ScopeBaseline:
+		b.c.Notef("%s for %s, and those that join later", what, countNodes(len(b.nodes)))
+	case len(b.nodes) > 0:
+		b.c.Notef("%s for %s", what, countNodes(len(b.nodes)))
+	default:
+		b.c.Notef("%s", what)
+		b.c.Warnf("there are no nodes yet, and no node that joins later replays it")
+		b.c.Notef("hint: to keep it for them, queue it again with --baseline")
+	}
+}

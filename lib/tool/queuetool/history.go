@@ -1,0 +1,178 @@
+package queuetool
+
+import (
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/fault"
+	"iwx/lib/replay"
+	"iwx/lib/state"
+	"iwx/lib/tool/local"
+)
+
+type historyVerb struct {
+	Node   string        `short:"n" placeholder:"NODE" complete:"node" help:"Only attempts on this node."`
+	Entry  string        `short:"e" placeholder:"ENTRY" complete:"entry" help:"Only attempts of this entry."`
+	Failed bool          `help:"Only those that did not succeed."`
+	Since  time.Duration `placeholder:"TIME" help:"Only those of the last hours or days: 12h, 7d."`
+	Limit  int           `default:"50" placeholder:"N" help:"List at most so many."`
+	Text   bool          `name:"output" help:"Print what the commands wrote."`
+	cli.Output
+}
+
+// Examples implements cli.Exampled.
+func (*historyVerb) Examples() string {
+	return `iwx-queue history --node web2 --failed --since 1d
+		iwx-queue history --entry 42 --output`
+}
+
+// tried is an attempt with its node's name.
+type tried struct {
+	state.Attempt
+	node string
+}
+
+func (t *tried) outcome() cli.Mark {
+	switch t.Outcome {
+	case "":
+		return cli.Mark{Text: "running"}
+	case cluster.OutcomeDone:
+		return cli.Mark{Text: t.Outcome, Level: cli.Good}
+	}
+	return cli.Mark{Text: t.Outcome, Level: cli.Bad}
+}
+
+// failure is why it failed, in one line.
+func (t *tried) failure() string {
+	if t.Outcome == "" || t.Outcome == cluster.OutcomeDone {
+		return ""
+	}
+	return replay.FirstLine(&t.Attempt.Attempt)
+}
+
+func (t *tried) ended() any { return wireTime(t.Ended) }
+
+// wireTime is a time in unix milliseconds; 0 is none.
+func wireTime(ms int64) any {
+	if ms == 0 {
+		return nil
+	}
+	return time.UnixMilli(ms)
+}
+
+// exit is the exit code of an attempt that has ended by itself.
+func (t *tried) exit() any {
+	if t.Outcome == "" || t.Outcome == cluster.OutcomeUnknown || t.Signal != "" {
+		return nil
+	}
+	return t.Code
+}
+
+func (t *tried) took() any {
+	if t.Ended == 0 {
+		return nil
+	}
+	return time.Duration(t.Duration) * time.Microsecond
+}
+
+func historyTable() cli.Table[tried] {
+	return cli.Table[tried]{Singular: "attempt", Plural: "attempts", Columns: []cli.Column[tried]{
+		{Name: "entry", Value: func(t tried) any { return cli.ID(t.Seq) }},
+		{Name: "node", Value: func(t tried) any { return t.node }},
+		{Name: "attempt", Value: func(t tried) any { return t.Attempt.Attempt.Attempt }},
+		{Name: "outcome", Value: func(t tried) any { return t.outcome() }},
+		{Name: "exit", Value: func(t tried) any { return t.exit() }},
+		{Name: "started", Value: func(t tried) any { return wireTime(t.Started) }},
+		{Name: "took", Value: func(t tried) any { return t.took() }},
+		{Name: "error", Value: func(t tried) any { return t.failure() }, Cut: true},
+		{Name: "epoch", Value: func(t tried) any { return t.Epoch }, Detail: true},
+		{Name: "ended", Value: func(t tried) any { return t.ended() }, Detail: true},
+		{Name: "signal", Value: func(t tried) any { return t.Signal }, Detail: true},
+		{Name: "stdout_bytes", Value: func(t tried) any { return cli.Bytes(t.Stdout.Size) }, Detail: true},
+		{Name: "stderr_bytes", Value: func(t tried) any { return cli.Bytes(t.Stderr.Size) }, Detail: true},
+		{Name: "stdout", Value: func(t tried) any { return cli.Text(t.Stdout.String()) }, Detail: true},
+		{Name: "stderr", Value: func(t tried) any { return cli.Text(t.Stderr.String()) }, Detail: true},
+	}}
+}
+
+// Run lists attempts.
+func (v *historyVerb) Run(c *cli.Context) error {
+	if v.Limit < 1 {
+		return fault.New(fault.Usage, "--limit %d is not a number of attempts", v.Limit)
+	}
+	server, err := local.Open(c)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	names, err := server.NodeNames(c)
+	if err != nil {
+		return err
+	}
+	filter, err := v.filter(c, server)
+	if err != nil {
+		return err
+	}
+	attempts, err := server.Store.Attempts(c, filter)
+	if err != nil {
+		return err
+	}
+	rows := make([]tried, len(attempts))
+	for i, a := range attempts {
+		rows[i] = tried{Attempt: a, node: names[a.Node]}
+	}
+	if v.Text && v.Output.Human() {
+		return writeEach(c, v.Output, rows)
+	}
+	return historyTable().Write(c, v.Output, rows)
+}
+
+func (v *historyVerb) filter(c *cli.Context, server *local.Server) (state.AttemptFilter, error) {
+	filter := state.AttemptFilter{Failed: v.Failed, Limit: v.Limit}
+	if v.Since > 0 {
+		filter.Since = c.Now().Add(-v.Since)
+	}
+	if v.Entry != "" {
+		name, err := parseEntry(v.Entry)
+		if err != nil {
+			return filter, err
+		}
+		if name.held != 0 {
+			return filter, fault.New(fault.Failed, "%s is held: no node has tried it", v.Entry)
+		}
+		if _, _, err := findRecord(c, server, name); err != nil {
+			return filter, err
+		}
+		filter.Seq = name.seq
+	}
+	if v.Node == "" {
+		return filter, nil
+	}
+	if err := onlyManager(server, v.Node); err != nil {
+		return filter, err
+	}
+	f, err := loadFleet(c, server)
+	if err == nil {
+		err = f.only(v.Node)
+	}
+	if err == nil {
+		filter.Node = f.nodes[0].ID
+	}
+	return filter, err
+}
+
+// writeEach prints attempts one by one, with what they wrote.
+func writeEach(c *cli.Context, o cli.Output, rows []tried) error {
+	for i, row := range rows {
+		if i > 0 {
+			if err := c.Printf("\n"); err != nil {
+				return err
+			}
+		}
+		if err := historyTable().Show(c, o, "", row); err != nil {
+			return err
+		}
+	}
+	return nil
+}

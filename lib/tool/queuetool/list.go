@@ -1,0 +1,223 @@
+package queuetool
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/fault"
+	"iwx/lib/queue"
+	"iwx/lib/state"
+	"iwx/lib/tool/local"
+)
+
+type listVerb struct {
+	All     bool   `help:"List every entry that is in the log."`
+	Limit   int    `default:"20" placeholder:"N" help:"List at most so many."`
+	Node    string `short:"n" placeholder:"NODE" complete:"node" help:"Only what is for this node."`
+	Failed  bool   `xor:"which" help:"Only the entries that a node halts at."`
+	Pending bool   `xor:"which" help:"Only the entries that a node has still to do."`
+	cli.Output
+}
+
+// Examples implements cli.Exampled.
+func (*listVerb) Examples() string {
+	return `iwx-queue list
+		iwx-queue list --pending --node web2
+		iwx-queue list -H -o entry,state,nodes`
+}
+
+// listed is a row of the list.
+type listed struct {
+	name    string
+	epoch   uint64
+	state   cli.Mark
+	halted  []string
+	total   int
+	done    int
+	at      time.Time
+	by      string
+	command string
+}
+
+func listTable() cli.Table[listed] {
+	return cli.Table[listed]{Singular: "entry", Plural: "entries", Columns: []cli.Column[listed]{
+		{Name: "entry", Value: func(l listed) any { return l.name }},
+		{Name: "state", Value: func(l listed) any { return l.state }},
+		{Name: "nodes", Value: func(l listed) any { return fmt.Sprintf("%d/%d", l.done, l.total) }},
+		{Name: "age", Value: func(l listed) any { return l.at }},
+		{Name: "by", Value: func(l listed) any { return l.by }},
+		{Name: "command", Value: func(l listed) any { return l.command }, Cut: true},
+		{Name: "halted_on", Value: func(l listed) any { return l.halted }, Detail: true},
+		{Name: "epoch", Value: func(l listed) any { return l.epoch }, Detail: true},
+	}}
+}
+
+// Run lists what is pending and what was queued last, the newest at the bottom.
+func (v *listVerb) Run(c *cli.Context) error {
+	if v.Limit < 1 {
+		return fault.New(fault.Usage, "--limit %d is not a number of entries", v.Limit)
+	}
+	server, err := local.Open(c)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	if err := onlyManager(server, v.Node); err != nil {
+		return err
+	}
+	f, err := loadFleet(c, server)
+	if err != nil {
+		return err
+	}
+	if err := f.only(v.Node); err != nil {
+		return err
+	}
+	l := &lister{c: c, server: server, fleet: f, people: v.Output.Human()}
+	if err := l.fill(v); err != nil {
+		return err
+	}
+	if err := listTable().Write(c, v.Output, l.rows); err != nil {
+		return err
+	}
+	if v.Output.Human() {
+		l.hints()
+	}
+	return nil
+}
+
+// lister gathers the rows of the list.
+type lister struct {
+	c      *cli.Context
+	server *local.Server
+	fleet  *fleet
+	people bool
+
+	rows  []listed
+	first uint64 // the oldest entry among them
+	older bool   // there are pending entries before it
+	idle  *state.Held
+}
+
+func (l *lister) fill(v *listVerb) error {
+	var err error
+	switch {
+	case v.Failed:
+		return l.numbers(l.fleet.blocked())
+	case v.Pending:
+		err = l.pending(v.limit())
+	default:
+		err = l.newest(v.limit())
+	}
+	if err != nil {
+		return err
+	}
+	return l.held()
+}
+
+func (v *listVerb) limit() int {
+	if v.All {
+		return 0
+	}
+	return v.Limit
+}
+
+// numbers lists the entries of those numbers, in their order.
+func (l *lister) numbers(seqs []uint64) error {
+	slices.Sort(seqs)
+	for _, seq := range slices.Compact(seqs) {
+		r, err := l.server.Store.Record(l.c, seq)
+		if err != nil {
+			return err
+		}
+		if err := l.take(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newest lists the last entries, and before them older ones that a node halts
+// at.
+func (l *lister) newest(limit int) error {
+	filter := state.EntryFilter{Kind: queue.KindCommand, Newest: true, Limit: limit, Matches: l.matches(l.fleet.isFor)}
+	if err := l.server.Store.Entries(l.c, filter, l.take); err != nil {
+		return err
+	}
+	slices.Reverse(l.rows)
+	late := l.rows
+	l.rows = nil
+	first := l.first
+	err := l.numbers(slices.DeleteFunc(l.fleet.blocked(), func(seq uint64) bool { return seq >= first }))
+	l.rows = append(l.rows, late...)
+	l.older = first > 0 && l.fleet.settled()+1 < first
+	return err
+}
+
+// pending lists what is not done by every node, the oldest first.
+func (l *lister) pending(limit int) error {
+	filter := state.EntryFilter{Kind: queue.KindCommand, After: l.fleet.settled(), Limit: limit, Matches: l.matches(l.fleet.pending)}
+	return l.server.Store.Entries(l.c, filter, l.take)
+}
+
+func (l *lister) matches(wanted func(queue.Targets, uint64) bool) func(*queue.Record) bool {
+	return func(r *queue.Record) bool {
+		targets, err := queue.DecodeTargets(r.Targets)
+		return err != nil || wanted(targets, r.Seq)
+	}
+}
+
+// take makes a row of a record.
+func (l *lister) take(r *queue.Record) error {
+	targets, err := queue.DecodeTargets(r.Targets)
+	if err != nil {
+		return fmt.Errorf("entry %d: %w", r.Seq, err)
+	}
+	voids, err := l.server.Store.Voids(l.c, r.Seq, r.Seq)
+	if err != nil {
+		return err
+	}
+	p := l.fleet.progress(targets, r.Seq, voids)
+	row := listed{
+		name: fmt.Sprint(r.Seq), epoch: r.Epoch, state: p.mark(l.people),
+		halted: slices.Concat(p.halted, p.unknown), total: p.total, done: p.done, command: text(r.Body),
+	}
+	if command, err := queue.DecodeCommand(r.Body); err == nil {
+		row.at, row.by = command.QueuedAt, command.QueuedBy
+	}
+	l.rows = append(l.rows, row)
+	l.first = r.Seq
+	return nil
+}
+
+// held lists the commands that have no number yet.
+func (l *lister) held() error {
+	helds, err := l.server.Store.Helds(l.c)
+	for i := range helds {
+		h := &helds[i]
+		if !l.fleet.isFor(h.Targets, l.fleet.head+1) {
+			continue
+		}
+		row := listed{name: heldName(h.ID), state: heldState(h), at: h.At, command: text(h.Body)}
+		row.total = l.fleet.progress(h.Targets, l.fleet.head+1, nil).total
+		if command, err := queue.DecodeCommand(h.Body); err == nil {
+			row.by = command.QueuedBy
+		}
+		l.rows = append(l.rows, row)
+		if l.idle == nil && !lives(h) {
+			l.idle = h
+		}
+	}
+	return err
+}
+
+// hints tells what the list does not show, and the way on.
+func (l *lister) hints() {
+	if l.older {
+		l.c.Notef("hint: older entries are pending too: iwx-queue list --pending")
+	}
+	if l.idle != nil {
+		l.c.Notef("hint: %s", heldHint(l.idle))
+	}
+}

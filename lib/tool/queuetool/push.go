@@ -1,0 +1,229 @@
+package queuetool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/fault"
+	"iwx/lib/host"
+	"iwx/lib/queue"
+	"iwx/lib/tool/local"
+)
+
+type pushVerb struct {
+	recipients
+	Mode    string         `placeholder:"MODE" help:"Its mode on the nodes, octal, instead of the file's own."`
+	Owner   string         `placeholder:"USER[:GROUP]" complete:"user" help:"Its owner on the nodes, instead of the file's own."`
+	Check   string         `placeholder:"COMMAND" help:"Run this with sh(1) after writing; if it fails, the old file comes back."`
+	Reload  string         `placeholder:"COMMAND" help:"Run this with sh(1) when the file is in place."`
+	Timeout *time.Duration `placeholder:"TIME" help:"End the checks after this time; 0 never. Without it, queue.timeout of iwx.toml(5)."`
+	waiting
+	File []string `arg:"" complete:"file" help:"The files. Each is written to the same path on the nodes."`
+}
+
+// Examples implements cli.Exampled.
+func (*pushVerb) Examples() string {
+	return `iwx-queue push /etc/motd
+		iwx-queue push --check "apachectl configtest" --reload "systemctl reload apache2" /etc/apache2/conf-enabled/tls.conf`
+}
+
+// Run queues the files, all or none.
+func (v *pushVerb) Run(c *cli.Context) error {
+	server, err := local.OpenManager(c, readOnly)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	batch, err := newBatch(c, server, &v.recipients)
+	if err != nil {
+		return err
+	}
+	for _, name := range v.File {
+		command, err := v.command(c, server, name)
+		if err == nil {
+			err = batch.add(command)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return batch.queue(v.waiting)
+}
+
+// command returns the entry that installs the file on a node.
+func (v *pushVerb) command(c *cli.Context, server *local.Server, name string) (*queue.Command, error) {
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return nil, err
+	}
+	path, inside := within(server.Root, path)
+	content, info, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	mode, err := v.mode(info)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := v.owner(info)
+	if err != nil {
+		return nil, err
+	}
+	argv := []string{"iwx-queue", "install", "--path", inside, "--mode", fmt.Sprintf("%04o", mode)}
+	argv = append(argv, owner.flags()...)
+	if v.Check != "" {
+		argv = append(argv, "--check", v.Check)
+	}
+	if v.Reload != "" {
+		argv = append(argv, "--reload", v.Reload)
+	}
+	// What install does is convergent, so it may run again.
+	t := terms{Timeout: v.Timeout, Rerun: true}
+	return t.command(c, server, argv, content)
+}
+
+// within returns where the file is, and its path as a server sees it whose files
+// lie below root: there, paths that do not begin with the root are below it.
+func within(root, path string) (real, inside string) {
+	if root == "" {
+		return path, path
+	}
+	if rest, found := strings.CutPrefix(path, strings.TrimSuffix(root, "/")+"/"); found {
+		return path, "/" + rest
+	}
+	return filepath.Join(root, path), path
+}
+
+// readFile reads a file to push. A symbolic link is refused: on the nodes a
+// file would take its place, and the link's target would be another one.
+func readFile(path string) ([]byte, fs.FileInfo, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, nil, fault.WithCode(err, fault.Usage)
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		target, _ := os.Readlink(path)
+		return nil, nil, fault.Hint(fault.New(fault.Usage, "%s is a symbolic link to %s", path, target),
+			"push what it points to; for the link itself: iwx-queue add -- ln -sfn %s %s", queue.Quote(target), queue.Quote(path))
+	}
+	if info.IsDir() {
+		return nil, nil, fault.Hint(fault.New(fault.Usage, "%s is a directory", path),
+			"push its files; for the directory itself: iwx-queue add -- install -d %s", queue.Quote(path))
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, fault.New(fault.Usage, "%s is not a regular file", path)
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	content, err := readAll(f, path)
+	if err == nil {
+		info, err = f.Stat() // of what was read, should it have been replaced
+	}
+	return content, info, err
+}
+
+// mode returns the permission bits, set-user-ID and the like included.
+func (v *pushVerb) mode(info fs.FileInfo) (uint32, error) {
+	if v.Mode == "" {
+		return info.Sys().(*syscall.Stat_t).Mode & 0o7777, nil
+	}
+	return parseMode(v.Mode)
+}
+
+// parseMode reads an octal mode, "0644".
+func parseMode(s string) (uint32, error) {
+	mode, err := strconv.ParseUint(s, 8, 32)
+	if err != nil || mode > 0o7777 {
+		return 0, fault.New(fault.Usage, "mode %q is not an octal number from 0 to 7777", s)
+	}
+	return uint32(mode), nil
+}
+
+// ownership is who owns a file: by name, where a node has that name, else by
+// number. A name is "" where the manager has none for the number.
+type ownership struct {
+	user, group string
+	uid, gid    uint32
+}
+
+func (o *ownership) flags() []string {
+	var flags []string
+	if o.user != "" {
+		flags = append(flags, "--owner", o.user)
+	}
+	flags = append(flags, "--uid", fmt.Sprint(o.uid))
+	if o.group != "" {
+		flags = append(flags, "--group", o.group)
+	}
+	return append(flags, "--gid", fmt.Sprint(o.gid))
+}
+
+// owner resolves --owner here, so that every node gets the same.
+func (v *pushVerb) owner(info fs.FileInfo) (*ownership, error) {
+	stat := info.Sys().(*syscall.Stat_t)
+	o := &ownership{uid: stat.Uid, gid: stat.Gid}
+	name, group, hasGroup := strings.Cut(v.Owner, ":")
+	if name != "" {
+		u, err := lookUser(name)
+		if err != nil {
+			return nil, err
+		}
+		o.uid, o.gid = u.UID, u.GID
+	}
+	if hasGroup {
+		gid, err := lookGroup(group)
+		if err != nil {
+			return nil, err
+		}
+		o.gid = gid
+	}
+	if u, err := user.LookupId(fmt.Sprint(o.uid)); err == nil {
+		o.user = u.Username
+	}
+	if g, err := user.LookupGroupId(fmt.Sprint(o.gid)); err == nil {
+		o.group = g.Name
+	}
+	return o, nil
+}
+
+// lookUser returns the account of that name on this server.
+func lookUser(name string) (host.User, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return host.User{}, unknownAccount("user", name, err, user.UnknownUserError(name))
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return host.User{}, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	return host.User{Name: u.Username, UID: uint32(uid), GID: uint32(gid)}, err
+}
+
+func lookGroup(name string) (uint32, error) {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, unknownAccount("group", name, err, user.UnknownGroupError(name))
+	}
+	gid, err := strconv.ParseUint(g.Gid, 10, 32)
+	return uint32(gid), err
+}
+
+func unknownAccount(what, name string, err, unknown error) error {
+	if errors.Is(err, unknown) {
+		return fault.New(fault.Usage, "this server has no %s %q", what, name)
+	}
+	return fmt.Errorf("%s %q: %w", what, name, err)
+}

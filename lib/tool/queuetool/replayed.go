@@ -1,0 +1,198 @@
+package queuetool
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/queue"
+	"iwx/lib/replay"
+	"iwx/lib/state"
+)
+
+// replayed is how an entry stands on one node.
+type replayed struct {
+	Node     string          `json:"node"`
+	State    string          `json:"state"`
+	Attempts int             `json:"attempts"`
+	Exit     *int            `json:"exit"`
+	Error    string          `json:"error"`
+	Ended    *time.Time      `json:"ended"`
+	RetryAt  *time.Time      `json:"next_retry"`
+	Said     string          `json:"said"` // who let it pass
+	Stdout   *string         `json:"stdout,omitempty"`
+	Stderr   *string         `json:"stderr,omitempty"`
+	mark     cli.Mark        // State, coloured
+	last     *tried          // the last attempt, nil: none is known
+	blocked  cluster.Blocked // zero: it is not halted here
+}
+
+// replayed returns the nodes that the entry is for, and those that are gone and
+// have tried it.
+func (f *fleet) replayed(r *queue.Record, t queue.Targets, voids []state.Void, attempts []state.Attempt, names map[string]string) []replayed {
+	last := map[string]*tried{}
+	for _, a := range attempts {
+		last[a.Node] = &tried{Attempt: a, node: names[a.Node]}
+	}
+	var list []replayed
+	for i := range f.nodes {
+		n := &f.nodes[i]
+		if t.Include(n.ID, n.Start, r.Seq) {
+			list = append(list, newReplayed(n, r.Seq, voidOf(voids, n.ID), last[n.ID]))
+		}
+		delete(last, n.ID)
+	}
+	gone := len(list)
+	for _, a := range last {
+		list = append(list, replayed{Node: a.node, mark: a.outcome(), last: a})
+	}
+	slices.SortFunc(list[gone:], func(a, b replayed) int { return strings.Compare(a.Node, b.Node) })
+	for i := range list {
+		list[i].fill()
+	}
+	return list
+}
+
+// voidOf returns the one of an entry's voids that concerns the node.
+func voidOf(voids []state.Void, node string) *state.Void {
+	for i := range voids {
+		if voids[i].Node == "" || voids[i].Node == node {
+			return &voids[i]
+		}
+	}
+	return nil
+}
+
+// newReplayed says in a word how the entry stands on the node. What the node
+// did counts more than what it was told to pass by.
+func newReplayed(n *cluster.Node, seq uint64, void *state.Void, last *tried) replayed {
+	p := replayed{Node: n.Name, last: last}
+	b := n.Status.Blocked
+	switch {
+	case n.Settled(seq) && (void == nil || n.Status.Head < void.Record || last != nil && last.Outcome == cluster.OutcomeDone):
+		p.mark = cli.Mark{Text: "done", Level: cli.Good}
+	case void != nil && n.Status.Running == seq:
+		p.mark = cli.Mark{Text: "running, then " + string(void.Disposition), Level: cli.Warn}
+	case void != nil:
+		p.mark = cli.Mark{Text: string(void.Disposition), Level: cli.Warn}
+	case n.Status.Running == seq:
+		p.mark = cli.Mark{Text: "running"}
+	case b != nil && b.Seq == seq && b.Attempts > 0:
+		p.mark, p.blocked = cli.Mark{Text: replay.WordHalted, Level: cli.Bad}, *b
+		if n.Status.Word == replay.WordUnknown {
+			p.mark.Text = replay.WordUnknown
+		}
+	default:
+		p.mark = cli.Mark{Text: "waiting"}
+	}
+	if void != nil {
+		p.Said = saidBy(void)
+	}
+	return p
+}
+
+// fill sets the fields that scripts see from what is known.
+func (p *replayed) fill() {
+	p.State, p.RetryAt = p.mark.Text, moment(p.blocked.RetryAt)
+	p.Attempts, p.Error = p.blocked.Attempts, p.blocked.Error
+	if p.last == nil {
+		return
+	}
+	p.Attempts, p.Ended = max(p.Attempts, p.last.Attempt.Attempt.Attempt), moment(p.last.Ended)
+	if p.Error == "" {
+		p.Error = p.last.failure()
+	}
+	if code, ended := p.last.exit().(int); ended {
+		p.Exit = &code
+	}
+	stdout, stderr := p.last.Stdout.String(), p.last.Stderr.String()
+	p.Stdout, p.Stderr = &stdout, &stderr
+}
+
+// replayList is never null in JSON.
+func replayList(list []replayed) []replayed {
+	if list == nil {
+		return []replayed{}
+	}
+	return list
+}
+
+// moment is a time of the wire, in unix milliseconds; nil for none.
+func moment(ms int64) *time.Time {
+	if ms == 0 {
+		return nil
+	}
+	t := time.UnixMilli(ms).UTC()
+	return &t
+}
+
+// pointed is the value of a column; nil for none.
+func pointed(t *time.Time) any {
+	if t == nil {
+		return nil
+	}
+	return *t
+}
+
+func (p *replayed) exit() any {
+	if p.Exit == nil {
+		return nil
+	}
+	return *p.Exit
+}
+
+// remark is the error, or who let the entry pass.
+func (p *replayed) remark() string {
+	if p.Said != "" {
+		return p.Said
+	}
+	if p.blocked.WillNotHeal {
+		return p.Error + " (will not heal by itself)"
+	}
+	return p.Error
+}
+
+func replayedTable() cli.Table[replayed] {
+	return cli.Table[replayed]{Singular: "node", Plural: "nodes", Columns: []cli.Column[replayed]{
+		{Name: "node", Value: func(p replayed) any { return p.Node }},
+		{Name: "state", Value: func(p replayed) any { return p.mark }},
+		{Name: "attempts", Value: func(p replayed) any { return p.Attempts }},
+		{Name: "exit", Value: func(p replayed) any { return p.exit() }},
+		{Name: "ended", Value: func(p replayed) any { return pointed(p.Ended) }},
+		{Name: "next_retry", Value: func(p replayed) any { return pointed(p.RetryAt) }},
+		{Name: "remark", Value: func(p replayed) any { return p.remark() }, Cut: true},
+	}}
+}
+
+// print shows what the last attempt wrote: where it failed, or if all is asked
+// for.
+func (p *replayed) print(c *cli.Context, all bool) error {
+	if p.last == nil || !all && p.blocked.Seq == 0 {
+		return nil
+	}
+	a := &p.last.Attempt
+	head := fmt.Sprintf("\n%s, attempt %d, %s", p.Node, a.Attempt.Attempt, replay.Ending(&a.Attempt))
+	if a.Stdout.Size+a.Stderr.Size == 0 {
+		return c.Printf("%s, no output\n", head)
+	}
+	return c.Printf("%s\n%s%s", head, indented("stdout", a.Stdout), indented("stderr", a.Stderr))
+}
+
+// indented is an output with its name above it; "" when there is none.
+func indented(name string, o cluster.Output) string {
+	if o.Size == 0 {
+		return ""
+	}
+	if len(o.Head)+len(o.Tail) == 0 {
+		return fmt.Sprintf("  %s: %s bytes, sensitive\n", name, cli.Size(o.Size))
+	}
+	var b strings.Builder
+	b.WriteString("  " + name + "\n")
+	for line := range strings.Lines(o.String()) {
+		b.WriteString("    " + strings.TrimRight(line, "\n") + "\n")
+	}
+	return b.String()
+}

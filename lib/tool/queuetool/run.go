@@ -1,0 +1,230 @@
+package queuetool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"iwx/lib/cli"
+	"iwx/lib/fault"
+	"iwx/lib/queue"
+	"iwx/lib/state"
+	"iwx/lib/tool/local"
+)
+
+type runVerb struct {
+	recipients
+	terms
+	waiting
+	cli.Yes
+	Command cli.Argv `arg:"" passthrough:"partial" complete:"command" help:"The command and its arguments."`
+}
+
+// Examples implements cli.Exampled.
+func (*runVerb) Examples() string {
+	return `iwx-queue run -- apt-get -y install php-gd
+		iwx-queue run --wait -- a2enmod rewrite`
+}
+
+// Run runs the command here, as this shell would, and gives it to the nodes when
+// it succeeds. The exit code is the command's own; 125 when iwx failed, 126 and
+// 127 when the command cannot be run or is not there, as with env(1).
+func (v *runVerb) Run(c *cli.Context) error {
+	server, err := local.OpenManager(c, readOnly)
+	if err != nil {
+		return fault.WithCode(err, fault.Internal)
+	}
+	defer server.Close()
+	h, err := v.hold(c, server)
+	if err != nil {
+		return err
+	}
+	status, err := v.perform(c, h.stdin)
+	// A signal that ended the command must not keep its outcome from being
+	// written.
+	detached := *c
+	detached.Context = context.WithoutCancel(c.Context)
+	h.c = &detached
+	if err != nil || status != 0 {
+		return h.cancel(status, err)
+	}
+	if err := h.release(); err != nil {
+		return err
+	}
+	return v.wait(c, server, h.last, h.targets)
+}
+
+// holding is a command that is held while it runs here.
+type holding struct {
+	*batch
+	id        int64
+	stdin     []byte
+	sensitive bool
+	last      uint64 // its number, once released
+}
+
+// hold writes the entry down before the command runs, so that a crash between
+// the two leaves something to see.
+func (v *runVerb) hold(c *cli.Context, server *local.Server) (*holding, error) {
+	if v.Baseline && v.Sensitive {
+		return nil, fault.New(fault.Usage, "--baseline keeps an entry for nodes to come, and --sensitive forgets it")
+	}
+	b, err := newBatch(c, server, &v.recipients)
+	if err != nil {
+		return nil, err
+	}
+	h := &holding{batch: b, sensitive: v.Sensitive}
+	if h.stdin, err = v.input(c); err != nil {
+		return nil, err
+	}
+	command, err := v.command(c, server, v.Command, h.stdin)
+	if err != nil {
+		return nil, err
+	}
+	command.Umask = currentUmask()
+	if err := lint(c, server, v.Yes, []*queue.Command{command}, func(int) string { return "" }); err != nil {
+		return nil, err
+	}
+	body, err := command.Encode()
+	if err != nil {
+		return nil, err
+	}
+	h.id, err = server.Store.Hold(c, state.Held{Targets: b.targets, Body: body, PID: os.Getpid(), Boot: bootID(), At: c.Now()})
+	return h, fault.WithCode(err, fault.Internal)
+}
+
+// release gives the entry its number.
+func (h *holding) release() error {
+	op, err := h.server.Store.Release(h.c, h.id, h.sensitive)
+	if err != nil {
+		return fault.Hint(
+			fault.New(fault.Internal, "the command succeeded here, but it could not be queued for the nodes: %w", err),
+			"once that is mended: iwx-queue release %s", heldName(h.id))
+	}
+	h.server.Poke()
+	h.last = op.Seq
+	h.announce(fmt.Sprintf("queued as %d", op.Seq))
+	return nil
+}
+
+// cancel forgets the entry of a command that failed, and passes on how.
+func (h *holding) cancel(status fault.Code, failure error) error {
+	if err := h.server.Store.Cancel(h.c, h.id); err != nil {
+		h.c.Warnf("%s could not be cancelled: %v", heldName(h.id), err)
+	}
+	if failure != nil {
+		return failure
+	}
+	h.c.Notef("%s: the command failed here (exit %d): nothing was queued", h.c.Tool, status)
+	return cli.Exit(status)
+}
+
+// perform runs the command here and returns the exit code that a shell would
+// show.
+func (v *runVerb) perform(c *cli.Context, stdin []byte) (fault.Code, error) {
+	cmd := exec.Command(v.Command[0], v.Command[1:]...)
+	cmd.Dir = v.Cwd
+	cmd.Env = append(os.Environ(), v.Env...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Streams()
+	if stdin != nil {
+		cmd.Stdin = strings.NewReader(string(stdin))
+	}
+	forward, stop := signals(c)
+	defer stop()
+	if err := cmd.Start(); err != nil {
+		return 0, startError(v.Command[0], err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case s := <-forward:
+				_ = cmd.Process.Signal(s) // it may have ended just now
+			case <-ended:
+				return
+			}
+		}
+	}()
+	err := cmd.Wait()
+	close(ended)
+	return exitStatus(cmd.ProcessState, err)
+}
+
+// signals keeps the signals that are meant for the command from ending
+// iwx-queue, and returns those to pass on. What a terminal sends (^C, ^\) the
+// command gets from there, being in the same process group.
+func signals(c *cli.Context) (<-chan os.Signal, func()) {
+	typed := make(chan os.Signal, 1)
+	forward := make(chan os.Signal, 4)
+	signal.Notify(forward, syscall.SIGTERM, syscall.SIGHUP)
+	if in, _, _ := c.Streams(); c.IsTerminal(in) {
+		signal.Notify(typed, syscall.SIGINT, syscall.SIGQUIT)
+	} else {
+		signal.Notify(forward, syscall.SIGINT, syscall.SIGQUIT)
+	}
+	return forward, func() {
+		signal.Stop(forward)
+		signal.Stop(typed)
+	}
+}
+
+// startError is why a command could not be run at all.
+func startError(program string, err error) error {
+	code := fault.Code(126)
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		code = 127
+	}
+	return fault.New(code, "nothing was queued: %s cannot be run here: %w", queue.Quote(program), err)
+}
+
+func exitStatus(state *os.ProcessState, err error) (fault.Code, error) {
+	if state == nil {
+		return 0, fault.New(fault.Internal, "wait for the command: %w", err)
+	}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return fault.Code(128 + int(status.Signal())), nil
+	}
+	return fault.Code(state.ExitCode()), nil
+}
+
+// currentUmask returns the mask that this process was given, proc(5); there is
+// no way to ask for it without setting it, which other threads would see.
+func currentUmask() uint32 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0o022
+	}
+	for line := range strings.Lines(string(status)) {
+		if text, found := strings.CutPrefix(line, "Umask:"); found {
+			if mask, err := strconv.ParseUint(strings.TrimSpace(text), 8, 32); err == nil {
+				return uint32(mask)
+			}
+		}
+	}
+	return 0o022
+}
+
+// bootID returns what is another after every boot, random(4).
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+}
+
+// lives reports whether the iwx-queue that runs a held command is still there.
+func lives(h *state.Held) bool {
+	if h.Boot != bootID() {
+		return false
+	}
+	err := syscall.Kill(h.PID, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
+}

@@ -1,0 +1,142 @@
+package queuetool
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/fault"
+	"iwx/lib/queue"
+	"iwx/lib/tool/local"
+)
+
+// recipients are the flags that say which nodes an entry is for.
+type recipients struct {
+	Node     []string `short:"n" sep:"none" placeholder:"NODE" complete:"node" help:"Only this node. May be repeated."`
+	Baseline bool     `help:"Also for the nodes that join later."`
+}
+
+// targets returns who is meant, and the members among them.
+func (r *recipients) targets(nodes []cluster.Node) (queue.Targets, []cluster.Node, error) {
+	if len(r.Node) == 0 {
+		if r.Baseline {
+			return queue.Targets{Scope: queue.ScopeBaseline}, nodes, nil
+		}
+		return queue.Members(), nodes, nil
+	}
+	if r.Baseline {
+		return queue.Targets{}, nil, fault.New(fault.Usage, "--baseline is for every node, and --node names only some")
+	}
+	found, err := named(nodes, r.Node)
+	if err != nil {
+		return queue.Targets{}, nil, err
+	}
+	ids := make([]string, len(found))
+	for i, n := range found {
+		ids[i] = n.ID
+	}
+	return queue.Nodes(ids...), found, nil
+}
+
+// terms are the flags that say how a command is run.
+type terms struct {
+	Stdin     string         `placeholder:"FILE" complete:"file" help:"Standard input of the command: a file, or - for what iwx-queue itself is given."`
+	Timeout   *time.Duration `placeholder:"TIME" help:"End it after this time; 0 never. Without it, queue.timeout of iwx.toml(5)."`
+	Env       []string       `sep:"none" placeholder:"KEY=VALUE" help:"Add to its environment. May be repeated."`
+	Cwd       string         `placeholder:"DIR" complete:"dir" help:"Run it in this directory; on the nodes / without it."`
+	Rerun     bool           `help:"It may run again when a crash leaves its outcome unknown."`
+	Sensitive bool           `help:"Show it nowhere, and forget it once every node has done it."`
+}
+
+// command returns what is to be queued. stdin is the content of --stdin, nil
+// without it.
+func (t *terms) command(c *cli.Context, server *local.Server, argv []string, stdin []byte) (*queue.Command, error) {
+	command := &queue.Command{
+		Argv: argv, Env: t.Env, Dir: cmp.Or(t.Cwd, "/"), Umask: 0o022, Stdin: stdin,
+		Timeout: server.Config.Queue.Timeout, Rerun: t.Rerun, Sensitive: t.Sensitive,
+		QueuedAt: c.Now(), QueuedBy: local.Operator(c),
+	}
+	if t.Timeout != nil {
+		command.Timeout = *t.Timeout
+	}
+	if err := command.Check(); err != nil {
+		return nil, err
+	}
+	if program := argv[0]; t.Cwd == "" && strings.Contains(program, "/") && !strings.HasPrefix(program, "/") {
+		return nil, fault.Hint(
+			fault.New(fault.Usage, "program %q is named relative to this directory, and the nodes run it in /", program),
+			"name its absolute path, or the directory: --cwd DIR")
+	}
+	return command, nil
+}
+
+// input reads --stdin: nil without it.
+func (t *terms) input(c *cli.Context) ([]byte, error) {
+	switch t.Stdin {
+	case "":
+		return nil, nil
+	case "-":
+		return readAll(c.Stdin, "standard input")
+	}
+	f, err := os.Open(t.Stdin)
+	if err != nil {
+		return nil, fault.WithCode(err, fault.Usage)
+	}
+	defer f.Close()
+	return readAll(f, t.Stdin)
+}
+
+// readAll reads what an entry may carry, and no more than it takes to see that
+// it is too much. It never returns nil without an error.
+func readAll(r io.Reader, name string) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, queue.MaxBody+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(data) > queue.MaxBody {
+		return nil, fault.Hint(
+			fault.New(fault.Usage, "%s is over the limit of %d bytes that an entry can carry", name, queue.MaxBody),
+			"put the data on the shared storage and cascade a command that reads it there")
+	}
+	return data, nil
+}
+
+// parseUmask reads an octal mask, "022".
+func parseUmask(s string) (uint32, error) {
+	mask, err := strconv.ParseUint(s, 8, 32)
+	if err != nil || mask > 0o777 {
+		return 0, fault.New(fault.Usage, "umask %q is not an octal number from 0 to 0777", s)
+	}
+	return uint32(mask), nil
+}
+
+// lint asks about what would probably go wrong on the nodes. where is what is
+// put in front of a finding: "", or the place of the command in a list.
+func lint(c *cli.Context, server *local.Server, yes cli.Yes, commands []*queue.Command, where func(int) string) error {
+	if yes.Yes || !server.Config.Queue.Lint {
+		return nil
+	}
+	const most = 10 // more would push the question off the screen
+	found := 0
+	for i, command := range commands {
+		for _, f := range queue.Lint(command, nil) {
+			if found++; found <= most {
+				c.Warnf("%s%s", where(i), f.Detail)
+				c.Notef("hint: %s", f.Remedy)
+			}
+		}
+	}
+	switch {
+	case found == 0:
+		return nil
+	case found > most:
+		c.Warnf("and %d more", found-most)
+	}
+	return c.Confirm(false, "queue it all the same?")
+}
