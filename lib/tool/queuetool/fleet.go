@@ -145,17 +145,6 @@ func (p *progress) mark(people bool) cli.Mark {
 	return cli.Mark{Text: "waiting"}
 }
 
-// pickVoids returns those of one entry from a list that is in their order.
-func pickVoids(voids []state.Void, seq uint64) []state.Void {
-	var own []state.Void
-	for _, v := range voids {
-		if v.Seq == seq {
-			own = append(own, v)
-		}
-	}
-	return own
-}
-
 // onlyManager refuses a name on a node that is not its own.
 func onlyManager(server *local.Server, name string) error {
 	if server.IsManager() || name == "" || name == server.Identity.Name {

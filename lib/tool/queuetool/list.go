@@ -74,7 +74,7 @@ func (v *listVerb) Run(c *cli.Context) error {
 	if err := f.only(v.Node); err != nil {
 		return err
 	}
-	l := &lister{c: c, server: server, fleet: f, people: v.Output.Human()}
+	l := &lister{c: c, server: server, fleet: f, people: v.Output.Human(), voids: map[uint64][]state.Void{}}
 	if err := l.fill(v); err != nil {
 		return err
 	}
@@ -93,6 +93,7 @@ type lister struct {
 	server *local.Server
 	fleet  *fleet
 	people bool
+	voids  map[uint64][]state.Void // by the entry that they name
 
 	rows  []listed
 	first uint64 // the oldest entry among them
@@ -101,7 +102,13 @@ type lister struct {
 }
 
 func (l *lister) fill(v *listVerb) error {
-	var err error
+	voids, err := l.server.Store.Voids(l.c, 1, l.fleet.head)
+	if err != nil {
+		return err
+	}
+	for _, void := range voids {
+		l.voids[void.Seq] = append(l.voids[void.Seq], void)
+	}
 	switch {
 	case v.Failed:
 		return l.numbers(l.fleet.blocked())
@@ -174,11 +181,7 @@ func (l *lister) take(r *queue.Record) error {
 	if err != nil {
 		return fmt.Errorf("entry %d: %w", r.Seq, err)
 	}
-	voids, err := l.server.Store.Voids(l.c, r.Seq, r.Seq)
-	if err != nil {
-		return err
-	}
-	p := l.fleet.progress(targets, r.Seq, voids)
+	p := l.fleet.progress(targets, r.Seq, l.voids[r.Seq])
 	row := listed{
 		name: fmt.Sprint(r.Seq), epoch: r.Epoch, state: p.mark(l.people),
 		halted: slices.Concat(p.halted, p.unknown), total: p.total, done: p.done, command: text(r.Body),
