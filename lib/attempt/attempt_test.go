@@ -82,7 +82,7 @@ const path = "PATH=/usr/bin:/bin"
 // them, and without.
 func eachMode(t *testing.T, f func(t *testing.T, c *Child)) {
 	t.Run("group", func(t *testing.T) {
-		groups, err := OpenGroups()
+		groups, err := OpenGroups("test")
 		if err != nil {
 			t.Skip("no control groups: ", err)
 		}

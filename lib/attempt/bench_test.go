@@ -22,7 +22,7 @@ func BenchmarkTrue(b *testing.B) {
 		}
 	})
 	b.Run("group", func(b *testing.B) {
-		groups, err := OpenGroups()
+		groups, err := OpenGroups("test")
 		if err != nil {
 			b.Skip(err)
 		}

@@ -24,7 +24,7 @@ const daemonVariable = "IWX_ATTEMPT_TEST_DAEMON"
 // daemon starts the command that its first argument is, says so, and waits to be
 // killed.
 func daemon(dir string) int {
-	groups, _ := OpenGroups()
+	groups, _ := OpenGroups("test")
 	if os.Args[3] == "session" {
 		groups = nil
 	}
@@ -68,7 +68,7 @@ func startDaemon(t *testing.T, dir, mode, script string) *os.Process {
 func eachModeDaemon(t *testing.T, f func(t *testing.T, mode, dir string, c *Child)) {
 	for _, mode := range []string{"group", "session"} {
 		t.Run(mode, func(t *testing.T) {
-			groups, err := OpenGroups()
+			groups, err := OpenGroups("test")
 			if mode == "group" && err != nil {
 				t.Skip("no control groups: ", err)
 			}
@@ -251,7 +251,7 @@ func TestTornResult(t *testing.T) {
 // noGroupLeft fails if the control group of the attempt exists.
 func noGroupLeft(t *testing.T) {
 	t.Helper()
-	groups, err := OpenGroups()
+	groups, err := OpenGroups("test")
 	if err != nil {
 		return
 	}
@@ -263,7 +263,7 @@ func noGroupLeft(t *testing.T) {
 // A daemon that was killed between making the control group and forking leaves
 // it behind, and perhaps not even empty.
 func TestGroupInTheWay(t *testing.T) {
-	groups, err := OpenGroups()
+	groups, err := OpenGroups("test")
 	if err != nil {
 		t.Skip("no control groups: ", err)
 	}
@@ -281,7 +281,7 @@ func TestGroupInTheWay(t *testing.T) {
 	go func() { ended <- squatter.Wait() }()
 	c := newChild(t, t.TempDir(), groups)
 	r := run(t, c, sh("grep ^0:: /proc/self/cgroup"))
-	if want := groupPrefix + testID.String() + "\n"; !strings.HasSuffix(string(r.Stdout.Head), want) {
+	if want := groupPrefix + "test-" + testID.String() + "\n"; !strings.HasSuffix(string(r.Stdout.Head), want) {
 		t.Errorf("the command ran in %q, want %q", r.Stdout.Head, want)
 	}
 	if err := <-ended; err == nil {

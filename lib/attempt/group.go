@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// groupPrefix begins the name of every control group that is ours to end.
+// groupPrefix begins the name of every control group of an attempt.
 const groupPrefix = "iwx-replay-"
 
 // groupDeadline is how long the processes of a group may take to die once they
@@ -23,13 +23,16 @@ const groupDeadline = 5 * time.Second
 // beneath the one that this process is in. No controller is enabled in them:
 // they serve to find and end what belongs to a command, whatever it forked.
 type Groups struct {
-	dir string // of our own group, in the file system
+	dir    string // of our own group, in the file system
+	prefix string // of the groups that are ours to end
 }
 
 // OpenGroups finds the control group of this process, in a unified or a hybrid
-// hierarchy. The error says why groups cannot be used here: there is no version
-// 2, or the group is not ours to divide.
-func OpenGroups() (*Groups, error) {
+// hierarchy. owner goes into the names of the groups: several daemons in one
+// group, each for a server of its own, would else end each other's commands.
+// The error says why groups cannot be used here: there is no version 2, or the
+// group is not ours to divide.
+func OpenGroups(owner string) (*Groups, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
@@ -42,13 +45,13 @@ func OpenGroups() (*Groups, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Groups{dir}
+	g := &Groups{dir: dir, prefix: groupPrefix + owner + "-"}
 	return g, g.probe()
 }
 
 // probe makes a group and removes it again.
 func (g *Groups) probe() error {
-	dir := filepath.Join(g.dir, groupPrefix+"probe-"+strconv.Itoa(os.Getpid()))
+	dir := filepath.Join(g.dir, g.prefix+"probe-"+strconv.Itoa(os.Getpid()))
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
@@ -98,7 +101,7 @@ func (g *Groups) path(id ID) string {
 	if g == nil {
 		return ""
 	}
-	return filepath.Join(g.dir, groupPrefix+id.String())
+	return filepath.Join(g.dir, g.prefix+id.String())
 }
 
 // create makes the attempt's group and opens it; without groups it returns nil.

@@ -87,7 +87,7 @@ func (d *server) newRunner() (*attempt.Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	groups, err := attempt.OpenGroups()
+	groups, err := attempt.OpenGroups(d.Identity.NodeID[:8])
 	if err != nil {
 		d.log.Info("commands are kept together by process group, not by control group", "reason", err)
 		groups = nil
