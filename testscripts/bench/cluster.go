@@ -198,7 +198,7 @@ func (c *cluster) retry() error {
 // until waits for the node's state.
 func (c *cluster) until(word string) error {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
-		out, _ := c.tool("manager", nil, "iwx-node", "status", "-H", "-o", "queue")
+		out, _ := c.tool("manager", nil, "iwx-node", "status", "-H", "-o", "state")
 		if strings.TrimSpace(string(out)) == word {
 			return nil
 		}
