@@ -104,8 +104,32 @@ func (a *admission) decide(token *Token, nodes []Node, head uint64) ([]Node, err
 		refusal.Checks = checks
 		return nil, refusal
 	}
+	if err := a.taken(token, nodes); err != nil {
+		return nil, err
+	}
 	a.answer.Checks = checks
 	return a.place(token, nodes, head)
+}
+
+// taken refuses a second member under one name or on one machine, which the
+// checks tell of and an operator may have ignored.
+func (a *admission) taken(token *Token, nodes []Node) error {
+	for _, n := range nodes {
+		if n.Membership != Member || n.ID == token.Rejoin {
+			continue
+		}
+		rejoin := fmt.Sprintf(hintNewToken+" --rejoin", n.Name)
+		switch sameMachine := n.MachineID == a.req.Facts.MachineID; {
+		case sameMachine && n.Name != token.Name:
+			return Refuse(RefusedChecks, "on a copied server: rm /etc/machine-id && systemd-machine-id-setup && reboot",
+				"the server is a member already, as %s", n.Name)
+		case sameMachine:
+			return Refuse(RefusedChecks, rejoin, "the server is a member already, as %s", n.Name)
+		case n.Name == token.Name:
+			return Refuse(RefusedChecks, rejoin, "another server is a member under the name %s", n.Name)
+		}
+	}
+	return nil
 }
 
 // checkToken tells each way apart in which a token can be of no use.
