@@ -114,6 +114,7 @@ func dsn(path string) string {
 		"foreign_keys(1)",
 		"cache_size(-512)", // KiB a connection: an idle node is to stay small
 		"temp_store(MEMORY)",
+		"secure_delete(1)", // what is erased is not to be left in free pages
 	} {
 		q.Add("_pragma", pragma)
 	}
