@@ -13,7 +13,7 @@
 //	exits CODE CMD...    run, and want this exit code; output as with exec
 //	wait-for TIME CMD... run again and again until it succeeds
 //	start ROOT           start iwx-queued there, and wait until it runs
-//	stop ROOT            end it with SIGTERM, and wait for the end
+//	end ROOT             end it with SIGTERM, and wait for the end
 //	signal SIG ROOT      send it a signal: HUP, STOP, CONT, TERM, KILL
 //	cluster [NAME...]    set up the manager at $M and join nodes, all started;
 //	                     web1 gets $W1 and $N1, and so on
@@ -31,6 +31,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -38,6 +39,7 @@ import (
 	"iwx/lib/cli"
 	"iwx/lib/tool/nodetool"
 	"iwx/lib/tool/queuedtool"
+	"iwx/lib/tool/queuetool"
 	"iwx/lib/tool/setuptool"
 )
 
@@ -49,6 +51,7 @@ func tools() map[string]cli.Tool {
 	return map[string]cli.Tool{
 		"iwx-cluster-setup": setuptool.Tool(),
 		"iwx-node":          nodetool.Tool(),
+		"iwx-queue":         queuetool.Tool(),
 		"iwx-queued":        queuedtool.Tool(),
 	}
 }
@@ -62,6 +65,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
+	wholeScripts(t)
 	buildShim(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                filepath.Join("..", "..", "testscripts"),
@@ -72,12 +76,31 @@ func TestScripts(t *testing.T) {
 			"exits":    exits,
 			"wait-for": waitFor,
 			"start":    start,
-			"stop":     stop,
+			"end":      end,
 			"signal":   sendSignal,
 			"cluster":  makeCluster,
 			"norm":     normalise,
 		},
 	})
+}
+
+// wholeScripts fails when a script has the command stop, testscript's own: it
+// ends the script there and lets it pass. To end a daemon is "end".
+func wholeScripts(t *testing.T) {
+	t.Helper()
+	scripts, err := filepath.Glob("../../testscripts/*.txtar")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, name := range scripts {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if commands, _, _ := strings.Cut(string(text), "\n-- "); strings.Contains("\n"+commands, "\nstop") {
+			t.Errorf("%s: stop lets the rest of a script pass; to end a daemon: end ROOT", filepath.Base(name))
+		}
+	}
 }
 
 // buildShim puts iwx-attempt beside the tools, where they look for it.
