@@ -274,7 +274,7 @@ func TestStatus(t *testing.T) {
 	}
 	s.contains(out, "1 node: current\n")
 	out, _ = s.run(3, "status")
-	s.contains(out, "of 2 nodes 1 halted: web2; 1 current\n", "E: Unable to locate package")
+	s.contains(out, "2 nodes: 1 halted (web2), 1 current\n", "E: Unable to locate package")
 	_, message = s.run(1, "status", "web9")
 	s.contains(message, `no node is called "web9"`)
 }
