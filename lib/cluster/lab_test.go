@@ -249,3 +249,9 @@ func keyHash(t *testing.T, csr string) [sha256.Size]byte {
 	check(t, err)
 	return sha256.Sum256(publicDER(t, key))
 }
+
+func (l *lab) addSensitive(body []byte) {
+	l.t.Helper()
+	_, err := l.store.Append(l.t.Context(), state.Draft{Kind: queue.KindCommand, Targets: queue.Members(), Body: body, Sensitive: true})
+	check(l.t, err)
+}

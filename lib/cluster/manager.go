@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,6 +82,7 @@ type view struct {
 	head    queue.Position
 	sig     []byte         // over head; nil for an empty log
 	tail    []queue.Record // the last records, in order
+	secret  bool           // the tail holds texts that are to be erased
 	nodes   map[string]Roster
 	changed chan struct{} // closed when there is a newer view
 }
@@ -118,7 +120,7 @@ func (m *Manager) read(ctx context.Context, old *view) (*view, error) {
 	if next.head, err = m.Store.Head(ctx); err != nil {
 		return nil, err
 	}
-	if next.head == old.head {
+	if next.head == old.head && !old.secret {
 		next.tail, next.sig = old.tail, old.sig
 		return next, nil
 	}
@@ -126,10 +128,12 @@ func (m *Manager) read(ctx context.Context, old *view) (*view, error) {
 }
 
 // readTail fills in the records since the old view, and the head's signature.
+// While there are secrets among them it reads all of them again, so that what
+// is erased in the state does not live on in memory.
 func (m *Manager) readTail(ctx context.Context, old, next *view) error {
 	after := old.head.Seq
 	next.tail = old.tail
-	if next.head.Seq < after || next.head.Seq-after > tailRecords {
+	if old.secret || next.head.Seq < after || next.head.Seq-after > tailRecords {
 		after, next.tail = next.head.Seq-min(next.head.Seq, tailRecords), nil
 	}
 	for after < next.head.Seq {
@@ -141,15 +145,24 @@ func (m *Manager) readTail(ctx context.Context, old, next *view) error {
 			break
 		}
 		after = records[len(records)-1].Seq
-		next.tail = append(next.tail[:len(next.tail):len(next.tail)], records...)
+		next.secret = next.secret || slices.ContainsFunc(records, isSecret)
+		next.tail = trim(append(next.tail[:len(next.tail):len(next.tail)], records...))
 	}
-	next.tail = trim(next.tail)
 	if n := len(next.tail); n > 0 {
 		next.head = next.tail[n-1].Position() // what came in the meantime, too
 	}
 	var err error
 	next.sig, err = m.Signer.SignHead(next.head)
 	return err
+}
+
+// isSecret reports whether the record's text is to be erased one day.
+func isSecret(r queue.Record) bool {
+	if r.Kind != queue.KindCommand || r.Body == nil {
+		return false
+	}
+	c, err := queue.DecodeCommand(r.Body)
+	return err == nil && c.Sensitive
 }
 
 // trim keeps of the records what fits into memory and one page.
