@@ -94,6 +94,22 @@ func Poke(dir string) {
 	_ = send(address)
 }
 
+// Alive reports whether a daemon listens in dir. It does not wake it and, unlike
+// Lock, cannot get in the way of one that is about to start.
+func Alive(dir string) bool {
+	address, release, err := wakeAddress(dir)
+	if err != nil {
+		return false
+	}
+	defer release()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return unix.Connect(fd, &unix.SockaddrUnix{Name: address}) == nil
+}
+
 // send puts a datagram into the socket, if it is there and has room. A full
 // socket is one that will wake its reader anyway.
 func send(address string) error {

@@ -38,6 +38,9 @@ func TestPokeWakes(t *testing.T) {
 		if info, err := os.Lstat(filepath.Join(dir, "wake")); err != nil || info.Mode() != os.ModeSocket|0o600 {
 			t.Errorf("socket: %v, %v", info, err)
 		}
+		if !Alive(dir) {
+			t.Error("not alive while it listens")
+		}
 		Poke(dir)
 		awaitWake(t, w.C)
 		for range 5000 { // more than the socket holds: none of them blocks
@@ -50,9 +53,15 @@ func TestPokeWakes(t *testing.T) {
 		if _, err := os.Lstat(filepath.Join(dir, "wake")); !os.IsNotExist(err) {
 			t.Errorf("socket after close: %v", err)
 		}
+		if Alive(dir) {
+			t.Error("alive after close")
+		}
 		Poke(dir)
 	}
 	Poke(filepath.Join(long, "none"))
+	if Alive(filepath.Join(long, "none")) {
+		t.Error("alive in a directory that is not there")
+	}
 }
 
 func TestListenReplacesOnlyADeadSocket(t *testing.T) {

@@ -75,14 +75,7 @@ func (s *Server) IsManager() bool { return s.Identity.Role == cluster.RoleManage
 func (s *Server) Poke() { daemon.Poke(s.Run) }
 
 // DaemonRuns reports whether iwx-queued runs on this server.
-func (s *Server) DaemonRuns() bool {
-	lock, err := daemon.Lock(s.DaemonLock)
-	if err == nil {
-		lock.Close()
-		return false
-	}
-	return fault.CodeOf(err) == fault.Busy
-}
+func (s *Server) DaemonRuns() bool { return daemon.Alive(s.Run) }
 
 // DaemonHint is how to start the daemon here.
 func (s *Server) DaemonHint() string {

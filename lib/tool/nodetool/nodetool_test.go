@@ -80,9 +80,9 @@ func (s *server) members(nodes ...cluster.Node) {
 // runs lets it look as if iwx-queued ran here.
 func (s *server) runs() {
 	s.t.Helper()
-	lock, err := daemon.Lock(host.At(s.root).DaemonLock)
+	waker, err := daemon.Listen(host.At(s.root).Run)
 	s.must(err)
-	s.t.Cleanup(func() { lock.Close() })
+	s.t.Cleanup(func() { waker.Close() })
 }
 
 // run runs iwx-node as a process would, and returns what it wrote.
