@@ -98,9 +98,9 @@ func (v *deleteVerb) delete(c *cli.Context, server *local.Server, node *cluster.
 	server.Poke()
 	c.Notef("deleted node %s, %s", node.Name, at)
 	if node.Word() == cluster.WordUnreachable {
-		c.Notef("hint: if it comes back it is refused; there: iwx-cluster-setup reset")
+		c.Notef("hint: if %s comes back it is refused; there: iwx-cluster-setup reset", node.Name)
 	} else {
-		c.Notef("hint: it replays nothing more; to take iwx's settings off it, there: iwx-cluster-setup reset")
+		c.Notef("hint: to make %s an independent server again, there: iwx-cluster-setup reset", node.Name)
 	}
 	return nil
 }

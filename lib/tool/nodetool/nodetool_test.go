@@ -298,7 +298,7 @@ func TestDelete(t *testing.T) {
 	_, message = s.run(0, "delete", "web1", "--yes")
 	s.contains(message, "node web1 was deleted 0s ago by ", "nothing changed")
 	_, message = s.run(0, "delete", "web2", "--force", "--yes")
-	s.contains(message, "deleted node web2", "if it comes back it is refused")
+	s.contains(message, "deleted node web2", "if web2 comes back it is refused")
 	out, _ := s.run(0, "list", "--all", "-H", "-o", "node,membership,state")
 	if out != "web1\tdeleted\tdeleted\nweb2\tdeleted\tdeleted\n" {
 		t.Errorf("list --all: %q", out)
