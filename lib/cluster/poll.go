@@ -59,7 +59,7 @@ func (m *Manager) claim(ctx context.Context, id, instance string, remote netip.A
 	p := m.presence(id)
 	p.mu.Lock()
 	incumbent := p.remote
-	if p.instance == instance || p.parked == 0 {
+	if p.instance == instance || p.free(remote, m.Now()) {
 		p.take(instance, remote, m.Now())
 		p.mu.Unlock()
 		return p, nil
@@ -82,6 +82,13 @@ func (m *Manager) claim(ctx context.Context, id, instance string, remote netip.A
 	case <-active:
 		return nil, m.refuseClone(ctx, id, remote, incumbent)
 	}
+}
+
+// free reports whether nobody holds the place: it was let go by a daemon on the
+// same server, or a while ago. An incumbent that has just been heard may be
+// between two polls. p.mu is held.
+func (p *presence) free(remote netip.Addr, now time.Time) bool {
+	return p.instance == "" || p.parked == 0 && (p.remote == remote || now.Sub(p.seen) >= cloneWait)
 }
 
 // take gives the place to a daemon. p.mu is held.
