@@ -185,7 +185,10 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		return pki.ExplainManager(err)
 	}
 	var op *net.OpError
-	if errors.As(err, &op) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		err = errors.New("no answer in time")
+	case errors.As(err, &op):
 		err = op.Err
 	}
 	return fault.Hint(

@@ -99,7 +99,7 @@ func open(ctx context.Context, path string) (*Store, error) {
 	}
 	if err := s.migrate(ctx); err != nil {
 		s.Close()
-		return nil, s.explain(err)
+		return nil, err
 	}
 	return s, nil
 }

@@ -2,6 +2,7 @@ package setuptool
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -213,4 +214,15 @@ func refusal(err error) *cluster.Refusal {
 func isMissing(path string) bool {
 	_, err := os.Lstat(path)
 	return errors.Is(err, fs.ErrNotExist)
+}
+
+// ip is an address given as a flag.
+type ip struct{ netip.Addr }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *ip) UnmarshalText(text []byte) (err error) {
+	if a.Addr, err = netip.ParseAddr(string(text)); err != nil {
+		return fmt.Errorf("%q is not an IP address", text)
+	}
+	return nil
 }

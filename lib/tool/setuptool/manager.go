@@ -16,11 +16,11 @@ import (
 )
 
 type managerVerb struct {
-	QuorumIP netip.Addr `name:"quorum-ip" required:"" placeholder:"IP" complete:"address" help:"Address of this server that the nodes reach it by."`
-	Name     string     `placeholder:"NAME" help:"Name of the cluster; without it, the host name."`
-	Address  netip.Addr `placeholder:"IP" complete:"address" help:"With --root: the server's own address, beside the quorum IP."`
-	Ignore   []string   `placeholder:"CHECK" complete:"check" help:"Go on although this check fails."`
-	DryRun   bool       `help:"Make the checks, print what would be done, and do nothing."`
+	QuorumIP ip       `name:"quorum-ip" required:"" placeholder:"IP" complete:"address" help:"Address of this server that the nodes reach it by."`
+	Name     string   `placeholder:"NAME" help:"Name of the cluster; without it, the host name."`
+	Address  ip       `placeholder:"IP" complete:"address" help:"With --root: the server's own address, beside the quorum IP."`
+	Ignore   []string `placeholder:"CHECK" complete:"check" help:"Go on although this check fails."`
+	DryRun   bool     `help:"Make the checks, print what would be done, and do nothing."`
 }
 
 // Examples implements cli.Exampled.
@@ -32,7 +32,7 @@ iwx-cluster-setup manager --quorum-ip 192.0.2.10 --name web > recovery.key`
 // Run makes this server the manager of a new cluster. The recovery key is all
 // that goes to standard output.
 func (v *managerVerb) Run(c *cli.Context) error {
-	h, err := look(c, v.Address, v.QuorumIP)
+	h, err := look(c, v.Address.Addr, v.QuorumIP.Addr)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (v *managerVerb) Run(c *cli.Context) error {
 	}
 	if h.Identity == nil {
 		s := h.server(preflight.Manager)
-		s.QuorumIP = v.QuorumIP
+		s.QuorumIP = v.QuorumIP.Addr
 		if err := h.require(c, s, v.Ignore); err != nil {
 			return err
 		}
@@ -106,8 +106,8 @@ func (v *managerVerb) identity(h *here) (*cluster.Identity, error) {
 	}
 	return &cluster.Identity{
 		Role: cluster.RoleManager, ClusterName: name, Name: h.shortName(), MachineID: h.Facts.MachineID,
-		Manager: netip.AddrPortFrom(v.QuorumIP, uint16(h.Config.Cluster.Port)),
-		Address: h.ownAddress(v.QuorumIP),
+		Manager: netip.AddrPortFrom(v.QuorumIP.Addr, uint16(h.Config.Cluster.Port)),
+		Address: h.ownAddress(v.QuorumIP.Addr),
 	}, nil
 }
 

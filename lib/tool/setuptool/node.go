@@ -18,10 +18,10 @@ import (
 )
 
 type nodeVerb struct {
-	File    string     `arg:"" optional:"" complete:"file" help:"File that holds the token; - for standard input. Without it, the token is asked for."`
-	Address netip.Addr `placeholder:"IP" complete:"address" help:"With --root: the server's own address."`
-	Ignore  []string   `placeholder:"CHECK" complete:"check" help:"Go on although this check fails, here or on the manager."`
-	DryRun  bool       `help:"Make the checks, print what would be done, and do nothing."`
+	File    string   `arg:"" optional:"" complete:"file" help:"File that holds the token; - for standard input. Without it, the token is asked for."`
+	Address ip       `placeholder:"IP" complete:"address" help:"With --root: the server's own address."`
+	Ignore  []string `placeholder:"CHECK" complete:"check" help:"Go on although this check fails, here or on the manager."`
+	DryRun  bool     `help:"Make the checks, print what would be done, and do nothing."`
 }
 
 // Examples implements cli.Exampled.
@@ -36,19 +36,18 @@ func (v *nodeVerb) Run(c *cli.Context) error {
 	if err := checkArgument(v.File); err != nil {
 		return err
 	}
-	var token *join.Token
-	if v.File != "" {
-		given, err := readToken(c, v.File)
-		if err != nil {
-			return err
-		}
-		token = &given
-	}
-	h, err := look(c, v.Address, netip.Addr{})
+	h, err := look(c, v.Address.Addr, netip.Addr{})
 	if err != nil {
 		return err
 	}
 	defer h.close()
+	if err := h.mayBeNode(); err != nil {
+		return err
+	}
+	token, err := v.token(c)
+	if err != nil {
+		return err
+	}
 	if h.Identity != nil {
 		lapsed, err := h.membership(token)
 		if err != nil {
@@ -74,15 +73,28 @@ func (v *nodeVerb) Run(c *cli.Context) error {
 	return v.join(h, token)
 }
 
+// token reads the one that was given; nil if it is to be asked for.
+func (v *nodeVerb) token(c *cli.Context) (*join.Token, error) {
+	if v.File == "" {
+		return nil, nil
+	}
+	token, err := readToken(c, v.File)
+	return &token, err
+}
+
+// mayBeNode fails on a manager.
+func (h *here) mayBeNode() error {
+	if h.Identity == nil || h.Identity.Role == cluster.RoleNode {
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Failed, "this server is %s; it cannot become a node", h.who()),
+		"see what it is: iwx-cluster-setup status\nundo that: iwx-cluster-setup reset")
+}
+
 // membership tells whether this server has to join again to be the node that it
 // is: its certificate has expired, or is gone. The error is for one that cannot,
 // or that the token does not invite.
 func (h *here) membership(token *join.Token) (lapsed bool, err error) {
-	id := h.Identity
-	if id.Role != cluster.RoleNode {
-		return false, fault.Hint(fault.New(fault.Failed, "this server is %s; it cannot become a node", h.who()),
-			"see what it is: iwx-cluster-setup status\nundo that: iwx-cluster-setup reset")
-	}
 	root, err := h.Keys.Root()
 	if err != nil {
 		return false, err
@@ -208,7 +220,7 @@ func (j *joining) meet() error {
 func (j *joining) join() error {
 	defer j.client.Close()
 	if err := j.ask(); err != nil {
-		if refusal(err) != nil && j.fresh {
+		if final(err) && j.fresh {
 			if _, undo := j.undoAll(); undo != nil {
 				j.c.Warnf("%v", undo)
 			}
@@ -216,6 +228,13 @@ func (j *joining) join() error {
 		return j.refused(err)
 	}
 	return j.save()
+}
+
+// final reports whether the manager has said no, and nothing was done there. An
+// error of its own may come after this server was let in.
+func final(err error) bool {
+	r := refusal(err)
+	return r != nil && (r.Reason == cluster.RefusedToken || r.Reason == cluster.RefusedChecks)
 }
 
 func (j *joining) ask() error {

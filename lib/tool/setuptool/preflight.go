@@ -18,10 +18,10 @@ import (
 
 type preflightVerb struct {
 	cli.Output
-	Role     string     `enum:"manager,node," default:"" placeholder:"ROLE" help:"What the server is to be: manager or node. Without it, what it is; else a node, or with --quorum-ip a manager."`
-	QuorumIP netip.Addr `name:"quorum-ip" placeholder:"IP" complete:"address" help:"Manager: the address that the nodes are to reach it by."`
-	Manager  string     `placeholder:"ADDR" help:"Node: ask the manager at this address too, with its port if it is not the default."`
-	Address  netip.Addr `placeholder:"IP" complete:"address" help:"With --root: the server's own address."`
+	Role     string `placeholder:"ROLE" help:"What the server is to be: manager or node. Without it, what it is; else a node, or with --quorum-ip a manager."`
+	QuorumIP ip     `name:"quorum-ip" placeholder:"IP" complete:"address" help:"Manager: the address that the nodes are to reach it by."`
+	Manager  string `placeholder:"ADDR" help:"Node: ask the manager at this address too, with its port if it is not the default."`
+	Address  ip     `placeholder:"IP" complete:"address" help:"With --root: the server's own address."`
 }
 
 // Examples implements cli.Exampled.
@@ -32,13 +32,16 @@ iwx-cluster-setup preflight --manager 192.0.2.10`
 
 // Run makes all checks and prints them. The exit code is 3 when one fails.
 func (v *preflightVerb) Run(c *cli.Context) error {
-	h, err := look(c, v.Address, v.QuorumIP)
+	if v.Role != "" && v.Role != string(preflight.Manager) && v.Role != string(preflight.Node) {
+		return fault.New(fault.Usage, "--role %q is neither manager nor node", v.Role)
+	}
+	h, err := look(c, v.Address.Addr, v.QuorumIP.Addr)
 	if err != nil {
 		return err
 	}
 	defer h.close()
 	s := h.server(v.role(h))
-	s.QuorumIP = v.QuorumIP
+	s.QuorumIP = v.QuorumIP.Addr
 	if h.Identity != nil && !s.QuorumIP.IsValid() {
 		s.QuorumIP = h.Identity.Manager.Addr()
 	}

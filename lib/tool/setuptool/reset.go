@@ -165,7 +165,7 @@ func (h *here) stopDaemon() (release io.Closer, err error) {
 	}
 	release, err = daemon.Lock(h.DaemonLock)
 	if fault.CodeOf(err) == fault.Busy {
-		err = fault.Hint(err, "stop it first: kill the process")
+		err = fault.Hint(err, "stop it first: kill $(cat %s)", h.DaemonLock)
 	}
 	return release, err
 }

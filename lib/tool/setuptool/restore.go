@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,12 +22,12 @@ import (
 
 type restoreVerb struct {
 	cli.Yes
-	File    string     `arg:"" complete:"file" help:"The backup."`
-	Key     string     `placeholder:"FILE" complete:"file" help:"File that holds the recovery key; - for standard input. Without it, the key is asked for."`
-	Address netip.Addr `placeholder:"IP" complete:"address" help:"With --root: the server's own address, beside the quorum IP."`
-	Ignore  []string   `placeholder:"CHECK" complete:"check" help:"Go on although this check fails."`
-	Force   bool       `help:"Also on a server that is this cluster's manager: what it has queued since is given up."`
-	DryRun  bool       `help:"Verify the backup, make the checks, print what would be done, and do nothing."`
+	File    string   `arg:"" complete:"file" help:"The backup."`
+	Key     string   `placeholder:"FILE" complete:"file" help:"File that holds the recovery key; - for standard input. Without it, the key is asked for."`
+	Address ip       `placeholder:"IP" complete:"address" help:"With --root: the server's own address, beside the quorum IP."`
+	Ignore  []string `placeholder:"CHECK" complete:"check" help:"Go on although this check fails."`
+	Force   bool     `help:"Also on a server that is this cluster's manager: what it has queued since is given up."`
+	DryRun  bool     `help:"Verify the backup, make the checks, print what would be done, and do nothing."`
 }
 
 // Examples implements cli.Exampled.
@@ -59,7 +58,7 @@ func (v *restoreVerb) Run(c *cli.Context) error {
 	defer unlock()
 	err = v.restore(h, key)
 	os.RemoveAll(h.workDir()) // it holds keys; the next run removes what is left
-	if err != nil && fresh {
+	if fresh {
 		os.Remove(h.Lib) // fails when there is anything in it, as it should
 	}
 	return err
@@ -107,8 +106,7 @@ func (v *restoreVerb) restore(h *here, key string) error {
 		return err
 	}
 	if v.DryRun {
-		return h.c.Printf("would become %s, with %s up to entry %d, as of %s\n",
-			who(u.identity), u.Manifest.ClusterName, u.head.Seq, stamp(u.Manifest.Created))
+		return h.c.Printf("would become %s, as of %s, at entry %d\n", who(u.identity), stamp(u.Manifest.Created), u.head.Seq)
 	}
 	if again {
 		h.c.Notef("this backup is restored already")
@@ -238,7 +236,7 @@ func (u *unpacked) isRestored(h *here) (bool, error) {
 func (v *restoreVerb) check(h *here, u *unpacked) error {
 	quorum := u.identity.Manager.Addr()
 	h.Config = u.config
-	if err := h.readFacts(v.Address, quorum); err != nil {
+	if err := h.readFacts(v.Address.Addr, quorum); err != nil {
 		return err
 	}
 	s := h.server(preflight.Manager)

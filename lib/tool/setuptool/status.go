@@ -81,7 +81,7 @@ func (v *statusVerb) Run(c *cli.Context) error {
 func (r *report) add(what, hint string) { r.problems = append(r.problems, problem{what, hint}) }
 
 func (r *report) show(c *cli.Context, o cli.Output) error {
-	if err := reportTable().Show(c, o, r.verdict(), r); err != nil || len(r.problems) == 0 {
+	if err := reportTable(o).Show(c, o, r.verdict(), r); err != nil || len(r.problems) == 0 {
 		return err
 	}
 	if o.Human() {
@@ -114,14 +114,16 @@ func (r *report) verdict() string {
 	return strings.Join(lines, "\n")
 }
 
-func reportTable() cli.Table[*report] {
+// reportTable is the columns of a report. People have read the problems in the
+// verdict.
+func reportTable(o cli.Output) cli.Table[*report] {
 	number := func(r *report, n uint64) any {
 		if r.role != string(cluster.RoleManager) && r.role != string(cluster.RoleNode) {
 			return nil
 		}
 		return cli.ID(n)
 	}
-	return cli.Table[*report]{Singular: "server", Plural: "servers", Columns: []cli.Column[*report]{
+	table := cli.Table[*report]{Singular: "server", Plural: "servers", Columns: []cli.Column[*report]{
 		{Name: "role", Value: func(r *report) any { return r.role }},
 		{Name: "name", Value: func(r *report) any { return r.name }},
 		{Name: "cluster", Value: func(r *report) any { return r.cluster }},
@@ -138,11 +140,14 @@ func reportTable() cli.Table[*report] {
 		{Name: "nodes", Value: func(r *report) any { return r.nodes }},
 		{Name: "certificate_expires", Value: func(r *report) any { return cli.Date(r.expires) }},
 		{Name: "set_up", Value: func(r *report) any { return cli.Date(r.setUp) }},
-		{Name: "problems", Value: func(r *report) any { return r.problemList() }, Detail: true},
+		{Name: "problems", Value: func(r *report) any { return r.problemList() }},
 	}}
+	if o.Human() && o.Columns == nil {
+		table.Columns = table.Columns[:len(table.Columns)-1]
+	}
+	return table
 }
 
-// problemList is for scripts: people have read them in the verdict.
 func (r *report) problemList() []string {
 	var list []string
 	for _, p := range r.problems {
@@ -188,7 +193,7 @@ func (h *here) report(r *report) error {
 
 func (h *here) reportDaemon(r *report) {
 	if r.daemon = daemonRuns(h.DaemonLock); !r.daemon {
-		r.add("iwx-queued is not running", h.daemonCommand())
+		r.add("iwx-queued is not running", "start it: "+h.daemonCommand())
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // The kinds of things that setup notes for reset.
 const (
 	undoFile      = "file"      // removed, unless somebody has edited it
-	undoDirectory = "directory" // removed with what is in it if it is ours alone, else when it is empty
+	undoDirectory = "directory" // removed with what is in it if that is ours alone, else when it is empty
 	undoUnit      = "unit"      // stopped, and no longer started at boot
 )
 
@@ -26,7 +26,7 @@ func (h *here) undo(u state.Undo) (kept string, err error) {
 	case undoFile:
 		return h.undoFile(u.Target)
 	case undoDirectory:
-		return h.undoDirectory(u.Target)
+		return "", h.undoDirectory(u.Target)
 	case undoUnit:
 		return "", h.stopUnit()
 	}
@@ -47,19 +47,16 @@ func (h *here) undoFile(path string) (kept string, err error) {
 	return "", os.Remove(path)
 }
 
-func (h *here) undoDirectory(path string) (kept string, err error) {
-	// Everything in these is the daemon's and setup's own.
+// undoDirectory leaves a directory with files of somebody else's.
+func (h *here) undoDirectory(path string) error {
 	if path == h.PKI || path == h.Attempts || path == h.Run {
-		return "", os.RemoveAll(path)
+		return os.RemoveAll(path) // all of it is setup's and the daemon's
 	}
-	err = os.Remove(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return "", nil
-	case errors.Is(err, syscall.ENOTEMPTY):
-		return path + ", which is not empty", nil
+	err := os.Remove(path)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTEMPTY) {
+		err = nil
 	}
-	return "", err
+	return err
 }
 
 func (h *here) stopUnit() error {
