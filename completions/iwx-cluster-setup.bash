@@ -86,7 +86,7 @@ _iwx_cluster_setup_spec() {
         takes=(
             '--columns '
             '-o '
-            '--role manager,node,'
+            '--role '
             '--quorum-ip address'
             '--manager '
             '--address address'

@@ -105,7 +105,7 @@ complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'preflight\'' -l no-he
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'preflight\'' -l columns -s o -x -d 'Print only these columns, in this order'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'preflight\'' -l exact -s p -d 'Print exact numbers and RFC 3339 times'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'preflight\'' -l json -d 'Print JSON'
-complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'preflight\'' -l role -x -a 'manager node ' -d 'What the server is to be: manager or node. Without it, what it is; else a node, or with --quorum-ip a manager'
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'preflight\'' -l role -x -d 'What the server is to be: manager or node. Without it, what it is; else a node, or with --quorum-ip a manager'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'preflight\'' -l quorum-ip -x -a '(__iwx_cluster_setup_values address)' -d 'Manager: the address that the nodes are to reach it by'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'preflight\'' -l manager -x -d 'Node: ask the manager at this address too, with its port if it is not the default'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'preflight\'' -l address -x -a '(__iwx_cluster_setup_values address)' -d 'With --root: the server\'s own address'
