@@ -270,7 +270,20 @@ func (m *Manager) Sweep(ctx context.Context) error {
 	if len(silent) == 0 {
 		return nil
 	}
-	return m.Store.SaveSilence(ctx, silent)
+	err := m.Store.SaveSilence(ctx, silent)
+	if err != nil {
+		for id := range silent {
+			m.presence(id).unnoted()
+		}
+	}
+	return err
+}
+
+// unnoted has the silence told again: it could not be written down.
+func (p *presence) unnoted() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.silent = false
 }
 
 // silence reports, once, that nothing is heard of a node and since when.

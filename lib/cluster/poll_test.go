@@ -142,16 +142,16 @@ func TestPollOrders(t *testing.T) {
 		if p = ask(paused, time.Minute); p.done {
 			t.Fatalf("it was told already: %+v", p.answer)
 		}
-		check(t, l.store.Retry(t.Context(), map[string]uint64{s.id: 7}))
+		check(t, l.store.Retry(t.Context(), map[string]uint64{s.id: 7}, time.UnixMilli(9)))
 		l.refresh()
 		synctest.Wait()
-		if want := (cluster.Orders{Paused: true, Retry: 1, RetrySeq: 7}); !p.done || p.answer.Orders != want {
+		if !p.done || !p.answer.Orders.Paused || p.answer.Orders.Retry == 0 || p.answer.Orders.RetrySeq != 7 {
 			t.Fatalf("retry: %+v", p.answer)
 		}
 		if bystander.done {
 			t.Errorf("the other node was answered: %+v", bystander.answer)
 		}
-		if p = ask(cluster.Orders{}, time.Minute); !p.done || p.answer.Orders.Retry != 1 {
+		if p = ask(cluster.Orders{}, time.Minute); !p.done || p.answer.Orders.RetrySeq != 7 {
 			t.Error("a node that has lost its orders is told at once")
 		}
 	})
