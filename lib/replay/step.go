@@ -71,10 +71,9 @@ type State struct {
 	RetryAt   time.Time // with Waiting
 	RetrySeen uint64    // the last request to retry that was heeded
 
-	More     bool    // the manager has records that are not received yet
-	Paused   bool    // an operator holds this node still
-	Trouble  Trouble // from the manager; see also State.Blocked
-	Draining bool    // the daemon is about to end: begin nothing
+	More    bool    // the manager has records that are not received yet
+	Paused  bool    // an operator holds this node still
+	Trouble Trouble // from the manager; see also State.Blocked
 }
 
 // Event is something that happened. Now is the time at which it did.
@@ -103,8 +102,6 @@ type (
 	}
 	// Tick: the time may have come for a retry.
 	Tick struct{}
-	// Drain: the daemon is about to end.
-	Drain struct{}
 )
 
 // Orders are the manager's standing orders to this node.
@@ -119,7 +116,6 @@ func (Heard) event()    {}
 func (Filled) event()   {}
 func (Finished) event() {}
 func (Tick) event()     {}
-func (Drain) event()    {}
 
 // Outcome is how an attempt ended.
 type Outcome uint8
@@ -173,8 +169,6 @@ func (s State) Step(ev Event, now time.Time) (State, []Action) {
 		s.Head, s.Ahead = ev.Head, ev.Ahead
 	case Finished:
 		actions = s.finish(ev, now)
-	case Drain:
-		s.Draining = true
 	}
 	return s.advance(actions, now)
 }
@@ -184,7 +178,7 @@ func (s State) Step(ev Event, now time.Time) (State, []Action) {
 // cannot be followed yet is kept for later, when the manager tells it again: a
 // crash until then must not lose it.
 func (s *State) heed(order Orders) []Action {
-	if order.Retry <= s.RetrySeen || s.More || s.Paused || s.Draining || s.Trouble != NoTrouble {
+	if order.Retry <= s.RetrySeen || s.More || s.Paused || s.Trouble != NoTrouble {
 		return nil
 	}
 	s.RetrySeen = order.Retry
@@ -247,7 +241,7 @@ func (s State) advance(actions []Action, now time.Time) (State, []Action) {
 		}
 		return s, actions
 	}
-	if s.Paused || s.Draining || s.Ahead[0].halts() || !s.due(now) {
+	if s.Paused || s.Ahead[0].halts() || !s.due(now) {
 		return s, actions
 	}
 	s.Phase = Running

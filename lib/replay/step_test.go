@@ -142,7 +142,6 @@ func retryCases() []stepCase {
 		{"a retry that was heeded is not heeded again", waiting.but(func(s *State) { s.RetrySeen = 4 }), heard(waiting, order), nil, 0, Waiting, WordHalted},
 		held("a retry is kept while the node is paused", waiting, Orders{Retry: 4, RetrySeq: 1, Paused: true}, WordHalted),
 		held("a retry is kept while the node is in trouble", waiting, Orders{Retry: 4, RetrySeq: 1, Trouble: Rewound}, "rewound"),
-		held("a retry is kept while the daemon ends", waiting.but(func(s *State) { s.Draining = true }), order, WordHalted),
 		{"a retry is kept until all is received", waiting, more, nil, 0, Waiting, WordHalted},
 	}
 }
@@ -195,8 +194,6 @@ func heldCases() []stepCase {
 		{"what cannot be read needs an upgrade", State{}, Heard{Filled: Filled{Head: 2, Ahead: with(two, 1, unreadable)}}, nil, 0, Idle, "needs upgrade"},
 		{"what comes before it is replayed", State{}, Heard{Filled: Filled{Head: 2, Ahead: with(two, 2, unreadable)}}, []Action{begin(1, 1)}, 0, Running, WordReplaying},
 		{"nothing is begun before all is received", idle, more, nil, 0, Idle, WordReplaying},
-		{"nothing is begun at the end", idle.but(func(s *State) { s.Paused = true }), Drain{}, nil, 0, Idle, WordPaused},
-		{"a draining node begins nothing new", at(Running, 1, two).but(func(s *State) { s.Draining = true }), Finished{Outcome: Succeeded}, []Action{Settle{Seq: 1}}, 1, Idle, WordReplaying},
 	}
 }
 
@@ -204,7 +201,7 @@ func heldCases() []stepCase {
 // fails at the next: that is attempt 1.
 func TestNeverBeganDoesNotCount(t *testing.T) {
 	t.Parallel()
-	s := at(Running, 1, own(1, 1)).but(func(s *State) { s.Draining = true })
+	s := at(Running, 1, own(1, 1)).but(func(s *State) { s.Paused = true })
 	s, _ = s.Step(Finished{Outcome: NeverBegan}, noon)
 	if s.Attempt != 0 || s.Phase != Idle {
 		t.Errorf("attempt %d, phase %d after an attempt that never began; want 0, idle", s.Attempt, s.Phase)
@@ -218,7 +215,7 @@ func TestStepLeavesItsStateAlone(t *testing.T) {
 	s := at(Running, 2, own(1, 3))
 	before := s
 	before.Ahead = append([]Pending(nil), s.Ahead...)
-	for _, ev := range []Event{Finished{Outcome: Succeeded}, Finished{Outcome: Failed}, Finished{Outcome: NeverBegan}, heard(s, Orders{Retry: 1, Paused: true}), Drain{}} {
+	for _, ev := range []Event{Finished{Outcome: Succeeded}, Finished{Outcome: Failed}, Finished{Outcome: NeverBegan}, heard(s, Orders{Retry: 1, Paused: true})} {
 		s.Step(ev, noon)
 		if !reflect.DeepEqual(s, before) {
 			t.Fatalf("%T changed the state it was given: %+v, was %+v", ev, s, before)
@@ -297,8 +294,6 @@ func (w *walk) event() Event {
 		outcomes := []Outcome{Succeeded, Succeeded, Succeeded, Failed, Unknown, NeverBegan}
 		return Finished{Outcome: outcomes[w.rng.IntN(len(outcomes))], RetryAfter: time.Duration(w.rng.IntN(600)) * time.Second}
 	case n == 16 && w.rng.IntN(8) == 0:
-		return Drain{}
-	case n == 17 && w.state.Draining:
 		w.restart()
 	}
 	return Tick{}
@@ -307,7 +302,6 @@ func (w *walk) event() Event {
 // restart is a daemon that ended and comes back: what was under way is taken
 // up, and nothing is begun before the manager is heard.
 func (w *walk) restart() {
-	w.state.Draining = false
 	w.state.More = true
 }
 
@@ -372,7 +366,7 @@ func (w *walk) checkBegin(b Begin) error {
 	switch {
 	case len(s.Ahead) == 0 || s.Ahead[0].OpID != b.OpID:
 		return fmt.Errorf("began %s, which is not first of %v", b.OpID, s.Ahead)
-	case s.Paused || s.Draining || s.Trouble != NoTrouble || s.More:
+	case s.Paused || s.Trouble != NoTrouble || s.More:
 		return fmt.Errorf("began %s while held back: %+v", b.OpID, s)
 	case !s.Ahead[0].replays() || s.Ahead[0].halts():
 		return fmt.Errorf("began %s, which is not to be replayed", b.OpID)
@@ -425,7 +419,7 @@ func (w *walk) invariants(before State, ev Event, actions []Action) error {
 // way or to wait for: that it cannot be forgotten.
 func (w *walk) notStalled() error {
 	s := w.state
-	held := s.Paused || s.Draining || s.Trouble != NoTrouble || s.More
+	held := s.Paused || s.Trouble != NoTrouble || s.More
 	if held || len(s.Ahead) == 0 || s.Ahead[0].halts() || s.Phase == Running {
 		return nil
 	}

@@ -83,7 +83,8 @@ func (f *AttemptFilter) where() (string, []any) {
 // attempts. Storing one twice changes nothing. What is sensitive and done with
 // on every node is erased.
 func (s *Store) SaveReport(ctx context.Context, node string, seen time.Time, status cluster.Status, attempts []cluster.Attempt) error {
-	return s.update(ctx, func(t *tx) error {
+	var erased int64
+	err := s.update(ctx, func(t *tx) (err error) {
 		if err := t.saveStatus(node, seen, status); err != nil {
 			return err
 		}
@@ -92,8 +93,13 @@ func (s *Store) SaveReport(ctx context.Context, node string, seen time.Time, sta
 				return err
 			}
 		}
-		return t.eraseSettled()
+		erased, err = t.eraseSettled()
+		return err
 	})
+	if err == nil && erased > 0 {
+		err = s.forget(ctx)
+	}
+	return err
 }
 
 // saveAttempt stores an attempt, over what was known of it.
@@ -115,18 +121,17 @@ func (t *tx) saveAttempt(node, boot string, a *cluster.Attempt) error {
 }
 
 // eraseSettled erases sensitive bodies that every member is done with.
-func (t *tx) eraseSettled() error {
+func (t *tx) eraseSettled() (int64, error) {
 	var oldest sql.NullInt64
 	if err := t.row(`SELECT min(seq) FROM log WHERE sensitive = 1 AND erased = 0`, nil, []any{&oldest}); err != nil || !oldest.Valid {
-		return err
+		return 0, err
 	}
 	var settled sql.NullInt64
 	err := t.row(`SELECT min(coalesce(json_extract(status, '$.done'), 0)) FROM node WHERE membership = 'member'`, nil, []any{&settled})
 	if err != nil || !settled.Valid || settled.Int64 < oldest.Int64 {
-		return err
+		return 0, err
 	}
-	_, err = t.eraseSensitive(uint64(settled.Int64))
-	return err
+	return t.eraseSensitive(uint64(settled.Int64))
 }
 
 // Prune deletes attempts that ended before the given time, and of every node

@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"database/sql"
-	"errors"
 
 	"iwx/lib/queue"
 )
@@ -26,9 +25,8 @@ func (s *Store) Entries(ctx context.Context, f EntryFilter, each func(*queue.Rec
 	if f.Newest {
 		order = "DESC"
 	}
-	enough := errors.New("enough")
 	left := f.Limit
-	err := s.view(ctx, func(t *tx) error {
+	return s.view(ctx, func(t *tx) error {
 		return t.each(`SELECT `+recordColumns+` FROM log WHERE seq > ? AND (? = 0 OR kind = ?) ORDER BY seq `+order,
 			[]any{f.After, f.Kind, f.Kind}, func(r *sql.Rows) error {
 				rec, err := scanRecord(r)
@@ -39,15 +37,11 @@ func (s *Store) Entries(ctx context.Context, f EntryFilter, each func(*queue.Rec
 					return err
 				}
 				if left--; left == 0 {
-					return enough
+					return errEnough
 				}
 				return nil
 			})
 	})
-	if errors.Is(err, enough) {
-		return nil
-	}
-	return err
 }
 
 // LastAttempts returns the last attempt of every node at an entry, without an

@@ -91,19 +91,25 @@ func (t *tx) loadTried(node string, saved *replay.Saved) error {
 	return nil
 }
 
-// Ahead returns the records that are not settled, in order, up to limit.
+// Ahead returns the records that are not settled, in order, up to limit, and
+// fewer when their texts are large; at least one, if there is one.
 func (j *Journal) Ahead(ctx context.Context, limit int) ([]replay.Pending, error) {
 	var list []replay.Pending
+	size := 0
 	err := j.store.view(ctx, func(t *tx) error {
 		return t.each(`SELECT log.seq, epoch, kind, targets, digest, hash, body, erased, coalesce(max(void.disposition), '')
 			FROM log LEFT JOIN void ON void.seq = log.seq AND void.node IN ('', ?)
 			WHERE log.seq > (SELECT done FROM journal) GROUP BY log.seq ORDER BY log.seq LIMIT ?`, []any{j.node, limit}, func(r *sql.Rows) error {
-			var rec queue.Record
-			var digest, hash []byte
 			var void queue.Disposition
-			err := r.Scan(&rec.Seq, &rec.Epoch, &rec.Kind, &rec.Targets, &digest, &hash, &rec.Body, &rec.Erased, &void)
+			rec, err := scanRecord(r, &void)
+			if err != nil {
+				return err
+			}
+			if size += len(rec.Body); size > queue.MaxPage && len(list) > 0 {
+				return errEnough
+			}
 			list = append(list, replay.Describe(&rec, j.node, j.start, void))
-			return err
+			return nil
 		})
 	})
 	return list, err
@@ -120,7 +126,8 @@ func (j *Journal) Command(ctx context.Context, seq uint64) (*queue.Command, erro
 
 // Commit writes the changes of one step in one transaction.
 func (j *Journal) Commit(ctx context.Context, c *replay.Changes) error {
-	return j.store.update(ctx, func(t *tx) error {
+	var erased int64
+	err := j.store.update(ctx, func(t *tx) (err error) {
 		if err := t.receive(c); err != nil {
 			return err
 		}
@@ -128,12 +135,16 @@ func (j *Journal) Commit(ctx context.Context, c *replay.Changes) error {
 			return err
 		}
 		if c.Settled != 0 {
-			if _, err := t.eraseSensitive(c.Settled); err != nil {
+			if erased, err = t.eraseSensitive(c.Settled); err != nil {
 				return err
 			}
 		}
 		return t.move(c)
 	})
+	if err == nil && erased > 0 {
+		err = j.store.forget(ctx)
+	}
+	return err
 }
 
 // receive stores the records of a page, and its signature with the last.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"time"
 
 	"iwx/lib/fault"
 	"iwx/lib/queue"
@@ -163,10 +165,11 @@ func (s *Store) RaiseEpochOver(ctx context.Context, floor uint64, reason string,
 
 const recordColumns = `seq, epoch, kind, targets, digest, hash, body, erased`
 
-func scanRecord(r *sql.Rows) (queue.Record, error) {
+// scanRecord reads recordColumns, and whatever columns come after them.
+func scanRecord(r *sql.Rows, more ...any) (queue.Record, error) {
 	var rec queue.Record
 	var digest, hash []byte
-	err := r.Scan(&rec.Seq, &rec.Epoch, &rec.Kind, &rec.Targets, &digest, &hash, &rec.Body, &rec.Erased)
+	err := r.Scan(append([]any{&rec.Seq, &rec.Epoch, &rec.Kind, &rec.Targets, &digest, &hash, &rec.Body, &rec.Erased}, more...)...)
 	copy(rec.Digest[:], digest)
 	copy(rec.Hash[:], hash)
 	return rec, err
@@ -176,7 +179,6 @@ func scanRecord(r *sql.Rows) (queue.Record, error) {
 // up to sizeBytes together; at least one, if there is one.
 func (s *Store) Records(ctx context.Context, after uint64, limit, sizeBytes int) ([]queue.Record, error) {
 	var list []queue.Record
-	enough := errors.New("enough")
 	size := 0
 	err := s.view(ctx, func(t *tx) error {
 		return t.each(`SELECT `+recordColumns+` FROM log WHERE seq > ? ORDER BY seq LIMIT ?`, []any{after, limit}, func(r *sql.Rows) error {
@@ -185,15 +187,12 @@ func (s *Store) Records(ctx context.Context, after uint64, limit, sizeBytes int)
 				return err
 			}
 			if size += len(rec.Body) + len(rec.Targets); size > sizeBytes && len(list) > 0 {
-				return enough
+				return errEnough
 			}
 			list = append(list, rec)
 			return nil
 		})
 	})
-	if errors.Is(err, enough) {
-		err = nil
-	}
 	return list, err
 }
 
@@ -252,20 +251,36 @@ func (s *Store) Voids(ctx context.Context, first, last uint64) ([]Void, error) {
 	return list, err
 }
 
-// EraseSensitive erases the bodies of sensitive entries up to seq, which every
-// node they are for is done with, and returns how many there were.
-func (s *Store) EraseSensitive(ctx context.Context, seq uint64) (erased int64, err error) {
-	err = s.update(ctx, func(t *tx) error {
-		erased, err = t.eraseSensitive(seq)
-		return err
-	})
-	return erased, err
-}
-
+// eraseSensitive erases the bodies of sensitive entries up to seq, and returns
+// how many there were.
 func (t *tx) eraseSensitive(seq uint64) (int64, error) {
 	res, err := t.exec(`UPDATE log SET body = NULL, erased = 1 WHERE sensitive = 1 AND erased = 0 AND seq <= ?`, seq)
 	if err != nil {
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// forgetWait is how long to wait for readers before the write-ahead log is left
+// as it is; the next checkpoint then overwrites it.
+const forgetWait = 200 * time.Millisecond
+
+// forget moves the write-ahead log into the file and empties it, so that what
+// was erased is not left there to be read.
+func (s *Store) forget(ctx context.Context) error {
+	c, err := s.connect(ctx)
+	if err != nil {
+		return s.explain(err)
+	}
+	defer c.raw.Close()
+	for _, pragma := range []string{
+		fmt.Sprintf("PRAGMA busy_timeout = %d", forgetWait.Milliseconds()),
+		"PRAGMA wal_checkpoint(TRUNCATE)",
+		fmt.Sprintf("PRAGMA busy_timeout = %d", busyWait.Milliseconds()),
+	} {
+		if _, err := c.raw.ExecContext(ctx, pragma); err != nil {
+			return s.explain(err)
+		}
+	}
+	return nil
 }

@@ -164,11 +164,12 @@ func (s *Store) Pause(ctx context.Context, ids []string, paused bool) error {
 }
 
 // Retry asks the nodes to try again, now, the entries that they halt at: node
-// id to sequence number.
-func (s *Store) Retry(ctx context.Context, halted map[string]uint64) error {
+// id to sequence number. The request counts on from the time of day, so that a
+// restored manager, which has forgotten some, is not taken to repeat them.
+func (s *Store) Retry(ctx context.Context, halted map[string]uint64, now time.Time) error {
 	return s.update(ctx, func(t *tx) error {
 		for id, seq := range halted {
-			if _, err := t.exec(`UPDATE node SET retry = retry + 1, retry_seq = ? WHERE id = ?`, seq, id); err != nil {
+			if _, err := t.exec(`UPDATE node SET retry = max(retry + 1, ?), retry_seq = ? WHERE id = ?`, millis(now), seq, id); err != nil {
 				return err
 			}
 		}

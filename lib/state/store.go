@@ -104,11 +104,14 @@ func open(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
+// busyWait is how long SQLite waits for a lock.
+const busyWait = 10 * time.Second
+
 // dsn holds the pragmas, so that every connection of the pool has them.
 func dsn(path string) string {
 	q := url.Values{}
 	for _, pragma := range []string{
-		"busy_timeout(10000)", // beside the turnstile only a checkpoint can make us wait
+		fmt.Sprintf("busy_timeout(%d)", busyWait.Milliseconds()), // beside the turnstile only a checkpoint can make us wait
 		"journal_mode(WAL)",
 		"synchronous(FULL)",
 		"foreign_keys(1)",
@@ -210,7 +213,10 @@ func (t *tx) row(query string, args, dest []any) error {
 	return st.QueryRowContext(t.ctx, args...).Scan(dest...)
 }
 
-// each calls scan for every row of a query.
+// errEnough ends tx.each early, without being an error of it.
+var errEnough = errors.New("enough")
+
+// each calls scan for every row of a query, until it returns errEnough.
 func (t *tx) each(query string, args []any, scan func(*sql.Rows) error) error {
 	st, err := t.stmt(query)
 	if err != nil {
@@ -222,7 +228,11 @@ func (t *tx) each(query string, args []any, scan func(*sql.Rows) error) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := scan(rows); err != nil {
+		switch err := scan(rows); err {
+		case nil:
+		case errEnough:
+			return nil
+		default:
 			return err
 		}
 	}
@@ -301,8 +311,6 @@ const (
 	sqliteCorrupt  = 11
 	sqliteFull     = 13
 	sqliteNotADB   = 26
-	sqliteUnique   = 2067
-	sqlitePrimary  = 1555
 )
 
 // explain turns the driver's errors into ones that say what to do.
@@ -318,18 +326,15 @@ func (s *Store) explain(err error) error {
 	case sqliteCorrupt, sqliteNotADB:
 		return fault.Hint(fault.New(fault.Failed, "%s is damaged: %w", s.path, err),
 			"bring back a backup: iwx-cluster-setup restore FILE")
+	case sqliteIOErr:
+		return fault.Hint(fault.New(fault.Failed, "%s cannot be read or written: %w", s.path, err),
+			"see whether the disk is failing or a quota is used up: dmesg | tail; df %s", filepath.Dir(s.path))
 	case sqliteBusy:
 		return fault.New(fault.Busy, "%s is busy: %w", s.path, err)
 	case sqliteReadOnly:
 		return fault.Hint(fault.New(fault.Failed, "%s cannot be written: %w", s.path, err), "run it as root, on a file system that is mounted writable")
 	}
 	return fmt.Errorf("%s: %w", s.path, err)
-}
-
-// isConflict reports whether a unique constraint refused a row.
-func isConflict(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && (e.Code() == sqliteUnique || e.Code() == sqlitePrimary)
 }
 
 // millis is t as it is stored; the zero time is 0.

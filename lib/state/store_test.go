@@ -276,14 +276,14 @@ func TestNodes(t *testing.T) {
 	must(t, s.SaveSilence(t.Context(), map[string]time.Time{"n2": at(60)}))
 	must(t, s.SaveSilence(t.Context(), map[string]time.Time{"n2": at(70)}))
 	must(t, s.Pause(t.Context(), []string{"n1"}, true))
-	must(t, s.Retry(t.Context(), map[string]uint64{"n1": 5}))
-	must(t, s.Retry(t.Context(), map[string]uint64{"n1": 6}))
+	must(t, s.Retry(t.Context(), map[string]uint64{"n1": 5}, at(100)))
+	must(t, s.Retry(t.Context(), map[string]uint64{"n1": 6}, at(99)))
 	must(t, s.SaveRefused(t.Context(), "n2", "a clone"))
 	must(t, s.SaveCertificate(t.Context(), "n2", "cd", at(80)))
 	list, err := s.Members(t.Context())
 	must(t, err)
 	one, two := member("n1", "web1"), member("n2", "web2")
-	one.LastSeen, one.Status, one.Paused, one.Retry, one.RetrySeq = at(50), cluster.Status{Word: "current", Done: 4}, true, 2, 6
+	one.LastSeen, one.Status, one.Paused, one.Retry, one.RetrySeq = at(50), cluster.Status{Word: "current", Done: 4}, true, 101, 6
 	two.SilentSince, two.Refused, two.CertSerial, two.CertExpires = at(60), "a clone", "cd", at(80)
 	equal(t, "members", list, []cluster.Node{one, two})
 
@@ -297,7 +297,7 @@ func TestNodes(t *testing.T) {
 	}
 	rosters, err := s.Rosters(t.Context())
 	must(t, err)
-	equal(t, "orders", rosters[0].Orders, cluster.Orders{Paused: true, Retry: 2, RetrySeq: 6})
+	equal(t, "orders", rosters[0].Orders, cluster.Orders{Paused: true, Retry: 101, RetrySeq: 6})
 	admit(t, s, member("n3", "web2")) // the name is free again
 }
 
@@ -389,7 +389,6 @@ func TestEraseSensitive(t *testing.T) {
 		t.Errorf("it is still there: %+v", r)
 	}
 	equal(t, "what is not sensitive", string(records[0].Body), "plain")
-	must(t, s.Close())
 	for _, name := range []string{s.Path(), s.Path() + "-wal"} {
 		if data, err := os.ReadFile(name); err == nil && strings.Contains(string(data), "hunter2-hunter2") {
 			t.Errorf("%s still holds the text", name)

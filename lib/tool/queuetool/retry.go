@@ -48,7 +48,7 @@ func (v *retryVerb) Run(c *cli.Context) error {
 	for _, n := range halted {
 		orders[n.ID] = n.Status.Blocked.Seq
 	}
-	if err := server.Store.Retry(c, orders); err != nil {
+	if err := server.Store.Retry(c, orders, c.Now()); err != nil {
 		return err
 	}
 	server.Poke()
