@@ -89,6 +89,9 @@ func (v *backupVerb) checkFile(c *cli.Context) error {
 		}
 		return nil
 	}
+	if _, err := os.Stat(filepath.Dir(v.File)); err != nil {
+		return err
+	}
 	info, err := os.Stat(v.File)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
