@@ -38,7 +38,7 @@ type Queue struct {
 	HistoryDays   int           `toml:"history_days" default:"30" min:"1" max:"3650" doc:"Days that finished attempts are kept. What is pending is never removed."`
 	HistoryMax    int           `toml:"history_max" default:"10000" min:"1" max:"10000000" doc:"Finished attempts that are kept for each node, the newest ones."`
 	Timeout       time.Duration `toml:"timeout" default:"1h" min:"0" max:"30d" doc:"How long a cascaded command may run when it was queued without a timeout of its own. 0 sets no limit."`
-	PollWait      time.Duration `toml:"poll_wait" default:"50s" min:"1s" max:"10m" doc:"How long the manager holds a node's poll open when there is nothing to tell. Firewalls that drop idle connections sooner need less."`
+	PollWait      time.Duration `toml:"poll_wait" default:"50s" min:"1s" max:"2m" doc:"How long the manager holds a node's poll open when there is nothing to tell. Firewalls that drop idle connections sooner need less."`
 	Lint          bool          `toml:"lint" default:"true" doc:"Ask before queueing a command that is known to do harm when every node runs it."`
 }
 

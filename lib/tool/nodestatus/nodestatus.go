@@ -54,7 +54,8 @@ func Nodes(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error)
 // itself returns the node that this server is, as its manager would see it.
 func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error) {
 	id := server.Identity
-	saved, err := server.Store.Journal(id).Load(c)
+	journal := server.Store.Journal(id)
+	saved, err := journal.Load(c)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -62,6 +63,11 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 	if err != nil {
 		return nil, 0, err
 	}
+	// The first pending record tells whether this version can read it.
+	if saved.State.Ahead, err = journal.Ahead(c, 1); err != nil {
+		return nil, 0, err
+	}
+	saved.State.More = contact.Head > saved.State.Head
 	n := cluster.Node{
 		ID: id.NodeID, Name: id.Name, Membership: cluster.Member, Start: id.Start, JoinedAt: id.SetupAt,
 		LastSeen: contact.HeardAt, SilentSince: contact.SilentAt, Paused: contact.Orders.Paused,
