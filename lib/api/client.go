@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"iwx/lib/cluster"
@@ -184,14 +185,25 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if cert := (*tls.CertificateVerificationError)(nil); errors.As(err, &cert) {
 		return pki.ExplainManager(err)
 	}
-	var op *net.OpError
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		err = errors.New("no answer in time")
-	case errors.As(err, &op):
-		err = op.Err
-	}
 	return fault.Hint(
-		fault.New(fault.Busy, "the manager at %s cannot be reached: %w", c.manager, err),
+		fault.New(fault.Busy, "the manager at %s cannot be reached: %w", c.manager, reason(err)),
 		"on the manager: systemctl status iwx-queued; from here: ping %s", c.manager.Addr())
+}
+
+// reason returns what is worth telling of an error of the network.
+func reason(err error) error {
+	var late net.Error
+	var op *net.OpError
+	var request *url.Error
+	switch {
+	case errors.As(err, &late) && late.Timeout():
+		return errors.New("no answer in time")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("it closed the connection")
+	case errors.As(err, &op):
+		return op.Err
+	case errors.As(err, &request):
+		return request.Err
+	}
+	return err
 }

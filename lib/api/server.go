@@ -91,6 +91,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("POST "+cluster.PathRenew, s.member(s.renew))
 	mux.Handle("POST "+cluster.PathLeave, s.member(s.leave))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
 		refuse(w, http.StatusNotFound, cluster.Refuse(cluster.RefusedMalformed, "", "there is nothing at %.80q", r.URL.Path))
 	})
 	return mux
@@ -107,9 +108,11 @@ type call struct {
 // answerer answers a call with something to be sent as JSON.
 type answerer func(c *call) (any, error)
 
-// stranger lets anyone in.
+// stranger lets anyone in, for one request: a connection that may idle is for
+// members.
 func (s *Server) stranger(answer answerer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
 		s.answer(w, r, "", maxStranger, answer)
 	})
 }
@@ -150,8 +153,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, node string, max
 		c.remote = from.Addr().Unmap()
 	}
 	result, err := answer(c)
-	if r.Context().Err() != nil {
-		return // nobody is there to be answered
+	var refusal *cluster.Refusal
+	if r.Context().Err() != nil && !errors.As(err, &refusal) {
+		// Nobody is there to be answered, or the daemon ends: returning would
+		// send an empty 200, which says that a report was stored.
+		panic(http.ErrAbortHandler)
 	}
 	// The deadline is for the writing alone: a poll may have been held open.
 	if err := control.SetWriteDeadline(s.Now().Add(writeWait)); err != nil {
