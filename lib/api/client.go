@@ -51,13 +51,17 @@ func NewClient(manager netip.AddrPort, local netip.Addr, config *tls.Config) *Cl
 	if local.IsValid() {
 		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
 	}
-	return &Client{manager: manager, http: &http.Client{Transport: &http.Transport{
-		DialContext:         dialer.DialContext,
-		TLSClientConfig:     config,
-		TLSHandshakeTimeout: dialWait,
-		MaxIdleConnsPerHost: 2,
-		DisableCompression:  true,
-	}}}
+	return &Client{manager: manager, http: &http.Client{
+		Transport: &http.Transport{
+			DialContext:         dialer.DialContext,
+			TLSClientConfig:     config,
+			TLSHandshakeTimeout: dialWait,
+			MaxIdleConnsPerHost: 2,
+			DisableCompression:  true,
+		},
+		// A manager sends nobody elsewhere, and a token must not go there.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // Manager returns the address that is asked.
@@ -159,13 +163,12 @@ func (c *Client) call(ctx context.Context, method, path string, req, answer any)
 		return c.refusal(limited, response.Status)
 	}
 	if answer == nil {
-		_, err = io.Copy(io.Discard, limited)
-	} else {
-		err = json.NewDecoder(limited).Decode(answer)
+		answer = &struct{}{} // an empty answer is none
 	}
-	if err != nil {
+	if err := json.NewDecoder(limited).Decode(answer); err != nil {
 		return c.unreachable(ctx, fmt.Errorf("its answer: %w", err))
 	}
+	_, _ = io.Copy(io.Discard, limited) // so that the connection can be used again
 	return nil
 }
 
@@ -183,7 +186,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	if cert := (*tls.CertificateVerificationError)(nil); errors.As(err, &cert) {
-		return pki.ExplainManager(err)
+		return pki.ExplainManager(fmt.Errorf("the server at %s: %w", c.manager, cert))
 	}
 	return fault.Hint(
 		fault.New(fault.Busy, "the manager at %s cannot be reached: %w", c.manager, reason(err)),

@@ -124,13 +124,22 @@ func ExplainManager(err error) error {
 		return err
 	}
 	invalid := x509.CertificateInvalidError{}
+	name := x509.HostnameError{}
 	switch {
-	case errors.As(err, &x509.UnknownAuthorityError{}):
+	case errors.As(err, &x509.UnknownAuthorityError{}), errors.As(err, &name) && !sameCluster(name):
 		return fault.Hint(err, "the server at this address is not the manager of this cluster; iwx-cluster-setup status")
-	case errors.As(err, &x509.HostnameError{}):
+	case errors.As(err, &name):
 		return fault.Hint(err, "the server at this address is of this cluster, but not its manager")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return fault.Hint(err, "compare the clocks of both servers with date -u; if they agree, on the manager: iwx-cluster-setup renew")
 	}
 	return err
+}
+
+// sameCluster reports whether a certificate that is not the manager's names
+// the same cluster. Names are compared before signatures, so that it is the
+// first that is found out about a manager of another one.
+func sameCluster(e x509.HostnameError) bool {
+	cluster, found := strings.CutPrefix(e.Host, "manager")
+	return found && len(e.Certificate.DNSNames) == 1 && strings.HasSuffix(e.Certificate.DNSNames[0], cluster)
 }
