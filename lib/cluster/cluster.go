@@ -8,7 +8,8 @@ package cluster
 
 import (
 	"net/netip"
-	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"iwx/lib/fault"
@@ -51,16 +52,20 @@ const (
 	PathLeave  = "/v1/leave"
 )
 
-// namePattern is a host name label (RFC 1123 §2.1) or several with dots
-// between, in lower case.
-var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
-
-// CheckName tells whether a node or cluster may bear the name.
+// CheckName tells whether a node or cluster may bear the name: a host name in
+// lower case, labels of letters, digits and hyphens with dots between (RFC 1123
+// §2.1).
 func CheckName(name string) error {
-	if len(name) > 253 || !namePattern.MatchString(name) {
+	if len(name) > 253 || slices.ContainsFunc(strings.Split(name, "."), func(label string) bool { return !isLabel(label) }) {
 		return fault.New(fault.Usage, "name %q is not a host name: lower-case letters, digits, - and . (RFC 1123)", name)
 	}
 	return nil
+}
+
+func isLabel(label string) bool {
+	strange := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }
+	return label != "" && len(label) <= 63 && !strings.ContainsFunc(label, strange) &&
+		!strings.HasPrefix(label, "-") && !strings.HasSuffix(label, "-")
 }
 
 // Membership says whether a node still belongs.

@@ -36,7 +36,7 @@ func (r *Replayer) apply(ctx context.Context, ev Event, c Changes) error {
 			r.blocked = nil
 		}
 		if begun != nil {
-			r.open = begun
+			r.open, r.command = begun, nil
 		}
 		if changed := r.publish(); c.Ended != nil || changed && begun == nil {
 			r.signal()
@@ -94,10 +94,11 @@ func (r *Replayer) start(ctx context.Context, open *Open) {
 }
 
 func (r *Replayer) startCommand(ctx context.Context, open *Open) (attempt.Running, error) {
-	c, err := r.Journal.Command(ctx, open.Seq)
+	c, err := r.text(ctx, open.Seq)
 	if err != nil {
 		return nil, err
 	}
+	r.command = c
 	spec, err := r.Spec(queue.OpID{Epoch: open.Epoch, Seq: open.Seq}, open.Attempt.Attempt, c)
 	if err != nil {
 		return nil, err

@@ -46,8 +46,10 @@ type Replayer struct {
 	position queue.Position // of the last received record
 	orders   cluster.Orders // as the journal had them at the start
 	blocked  *cluster.Blocked
-	open     *Open // the attempt under way
-	stuck    error // why the journal cannot be used
+	open     *Open          // the attempt under way
+	command  *queue.Command // of open; nil when it was begun by an earlier run
+	recent   *queue.Record  // the last one received, which is often the next one to run
+	stuck    error          // why the journal cannot be used
 	stuckAt  time.Time
 	results  chan result
 	inbox    chan delivery
@@ -287,7 +289,22 @@ func (r *Replayer) take(ctx context.Context, d delivery) error {
 	if len(d.page.Records) > 0 {
 		ev.Filled = r.extend(d.page.Records)
 	}
+	if n := len(d.page.Records); n > 0 {
+		r.recent = &d.page.Records[n-1]
+		defer func() { r.recent = nil }() // it may be large
+	}
 	return r.apply(ctx, ev, Changes{Records: d.page.Records, Sig: d.page.Sig})
+}
+
+// text returns the command of an entry, from memory if it is there.
+func (r *Replayer) text(ctx context.Context, seq uint64) (*queue.Command, error) {
+	switch {
+	case r.command != nil && r.open != nil && r.open.Seq == seq:
+		return r.command, nil
+	case r.recent != nil && r.recent.Seq == seq && r.recent.Body != nil:
+		return queue.DecodeCommand(r.recent.Body)
+	}
+	return r.Journal.Command(ctx, seq)
 }
 
 // extend returns what is pending once the records are received.
@@ -345,7 +362,7 @@ func (r *Replayer) settled(ctx context.Context, res *result) *result {
 		res.Outcome = attempt.Unknown
 	}
 	ended, outcome := settleResult(r.open.Attempt, res.Result, now)
-	if c, err := r.Journal.Command(ctx, ended.Seq); err != nil || c.Sensitive {
+	if c, err := r.text(ctx, ended.Seq); err != nil || c.Sensitive {
 		blank(&ended)
 	}
 	id := attemptID(&ended)
