@@ -16,7 +16,7 @@ type Held struct {
 	Targets queue.Targets
 	Body    []byte
 	PID     int    // of the iwx-queue that runs it
-	Boot    string // boot id under which it ran
+	Boot    string // boot id under which it ran, and what else tells its process apart
 	At      time.Time
 }
 

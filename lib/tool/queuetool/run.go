@@ -1,6 +1,7 @@
 package queuetool
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func (v *runVerb) hold(c *cli.Context, server *local.Server) (*holding, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.id, err = server.Store.Hold(c, state.Held{Targets: b.targets, Body: body, PID: os.Getpid(), Boot: bootID(), At: c.Now()})
+	h.id, err = server.Store.Hold(c, state.Held{Targets: b.targets, Body: body, PID: os.Getpid(), Boot: birth(os.Getpid()), At: c.Now()})
 	return h, fault.WithCode(err, fault.Internal)
 }
 
@@ -211,20 +212,26 @@ func currentUmask() uint32 {
 	return 0o022
 }
 
-// bootID returns what is another after every boot, random(4).
-func bootID() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+// birth tells a process apart from any other that ever has its number: the boot
+// id and the time of its start in ticks since then, proc(5). It is "" for one
+// that is gone, a zombie included.
+func birth(pid int) string {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(id))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	// The second field, in parentheses, may hold anything.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	const state, start = 3 - 3, 22 - 3
+	if len(fields) <= start || fields[state] == "Z" || fields[state] == "X" {
+		return ""
+	}
+	return strings.TrimSpace(string(boot)) + "/" + fields[start]
 }
 
 // lives reports whether the iwx-queue that runs a held command is still there.
-func lives(h *state.Held) bool {
-	if h.Boot != bootID() {
-		return false
-	}
-	err := syscall.Kill(h.PID, 0)
-	return err == nil || errors.Is(err, syscall.EPERM)
-}
+func lives(h *state.Held) bool { return h.Boot != "" && h.Boot == birth(h.PID) }
