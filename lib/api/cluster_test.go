@@ -132,8 +132,8 @@ func (l *lab) replica(name, shim string) *replica {
 		PollWait: func() time.Duration { return time.Minute }, Now: time.Now, Log: log,
 	}
 	reporter := &replay.Reporter{Manager: client, Replayer: n.replayer, Instance: n.instance, Log: log}
-	l.run(n.replayer.Run, fetcher.Run, reporter.Run)
 	l.t.Cleanup(func() { runner.Close(); n.store.Close() })
+	l.run(n.replayer.Run, fetcher.Run, reporter.Run)
 	return n
 }
 
