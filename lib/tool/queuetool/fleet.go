@@ -57,12 +57,8 @@ func (f *fleet) blocked() []uint64 {
 	return list
 }
 
-// isFor reports whether the entry is for one of the nodes. One that is for all
-// is listed on the manager even while there are none.
+// isFor reports whether the entry is for one of the nodes.
 func (f *fleet) isFor(t queue.Targets, seq uint64) bool {
-	if len(f.nodes) == 0 {
-		return true
-	}
 	for i := range f.nodes {
 		if t.Include(f.nodes[i].ID, f.nodes[i].Start, seq) {
 			return true

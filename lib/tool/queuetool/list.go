@@ -74,7 +74,10 @@ func (v *listVerb) Run(c *cli.Context) error {
 	if err := f.only(v.Node); err != nil {
 		return err
 	}
-	l := &lister{c: c, server: server, fleet: f, people: v.Output.Human(), voids: map[uint64][]state.Void{}}
+	l := &lister{
+		c: c, server: server, fleet: f, people: v.Output.Human(),
+		all: server.IsManager() && v.Node == "", voids: map[uint64][]state.Void{},
+	}
 	if err := l.fill(v); err != nil {
 		return err
 	}
@@ -93,6 +96,7 @@ type lister struct {
 	server *local.Server
 	fleet  *fleet
 	people bool
+	all    bool                    // also what is for none of the fleet, as it was for nodes that are gone
 	voids  map[uint64][]state.Void // by the entry that they name
 
 	rows  []listed
@@ -148,7 +152,7 @@ func (l *lister) numbers(seqs []uint64) error {
 // newest lists the last entries, and before them older ones that a node halts
 // at.
 func (l *lister) newest(limit int) error {
-	filter := state.EntryFilter{Kind: queue.KindCommand, Newest: true, Limit: limit, Matches: l.matches(l.fleet.isFor)}
+	filter := state.EntryFilter{Kind: queue.KindCommand, Newest: true, Limit: limit, Matches: l.matches(l.isFor)}
 	if err := l.server.Store.Entries(l.c, filter, l.take); err != nil {
 		return err
 	}
@@ -167,6 +171,8 @@ func (l *lister) pending(limit int) error {
 	filter := state.EntryFilter{Kind: queue.KindCommand, After: l.fleet.settled(), Limit: limit, Matches: l.matches(l.fleet.pending)}
 	return l.server.Store.Entries(l.c, filter, l.take)
 }
+
+func (l *lister) isFor(t queue.Targets, seq uint64) bool { return l.all || l.fleet.isFor(t, seq) }
 
 func (l *lister) matches(wanted func(queue.Targets, uint64) bool) func(*queue.Record) bool {
 	return func(r *queue.Record) bool {
@@ -199,7 +205,7 @@ func (l *lister) held() error {
 	helds, err := l.server.Store.Helds(l.c)
 	for i := range helds {
 		h := &helds[i]
-		if !l.fleet.isFor(h.Targets, l.fleet.head+1) {
+		if !l.isFor(h.Targets, l.fleet.head+1) {
 			continue
 		}
 		row := listed{name: heldName(h.ID), state: heldState(h), at: h.At, command: text(h.Body)}
