@@ -1,0 +1,50 @@
+package nodestatus
+
+import (
+	"testing"
+	"time"
+
+	"iwx/lib/cluster"
+)
+
+func row(name, word string) Row {
+	now := time.Unix(1, 0)
+	return Row{Node: cluster.Node{Name: name, Membership: cluster.Member, LastSeen: now, Status: cluster.Status{Word: word}}}
+}
+
+func TestVerdict(t *testing.T) {
+	silent := row("web9", "halted")
+	silent.SilentSince = time.Unix(2, 0)
+	tests := []struct {
+		rows []Row
+		want string
+	}{
+		{nil, "no nodes yet: iwx-node add NAME invites one"},
+		{[]Row{row("web1", "current")}, "1 node: current"},
+		{[]Row{row("web1", "current"), row("web2", "current")}, "2 nodes: current"},
+		{[]Row{row("web1", "current"), row("web2", "replaying")}, "2 nodes: 1 current, 1 replaying"},
+		{[]Row{row("web1", "halted")}, "1 node: 1 halted (web1)"},
+		{[]Row{row("web1", "paused"), row("web2", "current"), silent, row("web3", "halted"), row("web4", "halted")},
+			"5 nodes: 2 halted (web3, web4), 1 unreachable (web9), 1 paused (web1), 1 current"},
+		{[]Row{row("a", "diverged"), row("b", "diverged"), row("c", "diverged"), row("d", "diverged"), row("e", "diverged"), row("f", "diverged")},
+			"6 nodes: 6 diverged (a, b, c, d and 2 more)"},
+	}
+	for _, tt := range tests {
+		if got := Verdict(tt.rows); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+// TestGrave holds that a word which nobody has thought of is looked into.
+func TestGrave(t *testing.T) {
+	for word, want := range map[string]bool{
+		"current": false, "replaying": false, "paused": false,
+		"halted": true, "unknown outcome": true, "unreachable": true, "diverged": true, "rewound": true,
+		"needs resync": true, "needs upgrade": true, "": true, "new word": true,
+	} {
+		if Grave(word) != want {
+			t.Errorf("Grave(%q) is %v", word, !want)
+		}
+	}
+}
