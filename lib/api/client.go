@@ -168,7 +168,6 @@ func (c *Client) call(ctx context.Context, method, path string, req, answer any)
 	if err := json.NewDecoder(limited).Decode(answer); err != nil {
 		return c.unreachable(ctx, fmt.Errorf("its answer: %w", err))
 	}
-	_, _ = io.Copy(io.Discard, limited) // so that the connection can be used again
 	return nil
 }
 

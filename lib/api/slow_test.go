@@ -81,8 +81,20 @@ func check(t *testing.T, err error) {
 	}
 }
 
+// patient are rules that hold every poll open to its end.
+type patient struct{ Rules }
+
+func (patient) Poll(ctx context.Context, _ string, _ netip.Addr, req *cluster.PollRequest) (*cluster.PollAnswer, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(time.Duration(req.Wait) * time.Millisecond):
+		return &cluster.PollAnswer{Head: 7}, nil
+	}
+}
+
 // onWire runs a test against a server in virtual time.
-func onWire(t *testing.T, test func(t *testing.T, w *wire)) {
+func onWire(t *testing.T, test func(t *testing.T, w *wire, ca *pki.CA)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -90,9 +102,9 @@ func onWire(t *testing.T, test func(t *testing.T, w *wire)) {
 		w := newWire()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error)
-		server := &Server{CA: ca.Cert, Creds: creds, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+		server := &Server{Rules: patient{}, CA: ca.Cert, Creds: creds, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 		go func() { served <- server.Serve(ctx, w) }()
-		test(t, w)
+		test(t, w, ca)
 		stop()
 		check(t, <-served)
 	})
@@ -113,7 +125,7 @@ func TestSlowPeers(t *testing.T) {
 			want: `{"reason":"malformed","error":"the request cannot be read: `, after: 15 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			onWire(t, func(t *testing.T, w *wire) {
+			onWire(t, func(t *testing.T, w *wire, _ *pki.CA) {
 				begun := time.Now()
 				answer := drip(t, w, tt.plain, tt.say)
 				if took := time.Since(begun); took < tt.after || took > tt.after+2*time.Second {
@@ -156,9 +168,52 @@ func drip(t *testing.T, w *wire, plain bool, say string) string {
 	return string(answer)
 }
 
+// TestSlowReader: who does not fetch the answer is waited for half a minute.
+func TestSlowReader(t *testing.T) {
+	for after, want := range map[time.Duration]bool{29 * time.Second: true, 31 * time.Second: false} {
+		t.Run(after.String(), func(t *testing.T) {
+			onWire(t, func(t *testing.T, w *wire, _ *pki.CA) {
+				conn, err := w.dial(t.Context(), "", "")
+				check(t, err)
+				defer conn.Close()
+				secure := tls.Client(conn, pki.FetchConfig())
+				_, err = io.WriteString(secure, "GET /v1/ca HTTP/1.1\r\nHost: x\r\n\r\n")
+				check(t, err)
+				time.Sleep(after)
+				answer, _ := io.ReadAll(secure) // as far as it came
+				if got := strings.Contains(string(answer), `{"cluster_id":`); got != want {
+					t.Errorf("the answer is there: %v, want %v", got, want)
+				}
+			})
+		})
+	}
+}
+
+// TestLongPoll: the deadlines of reading and writing do not end a poll that is
+// held open.
+func TestLongPoll(t *testing.T) {
+	onWire(t, func(t *testing.T, w *wire, ca *pki.CA) {
+		key, err := pki.NewKey()
+		check(t, err)
+		csr, err := pki.NewCSR(key)
+		check(t, err)
+		cert, err := ca.SignNode(csr, "web1", time.Now())
+		check(t, err)
+		c := wired(t, w, ca.Cert, pki.NewCredentials(&tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}))
+		defer c.Close()
+		for range 2 {
+			begun := time.Now()
+			a, err := c.Poll(t.Context(), &cluster.PollRequest{Wait: 120_000})
+			if err != nil || a.Head != 7 || time.Since(begun) != 2*time.Minute {
+				t.Errorf("after %s: %+v, %v", time.Since(begun), a, err)
+			}
+		}
+	})
+}
+
 // TestNoCertificate: a stranger on a member's path keeps no connection.
 func TestNoCertificate(t *testing.T) {
-	onWire(t, func(t *testing.T, w *wire) {
+	onWire(t, func(t *testing.T, w *wire, _ *pki.CA) {
 		conn, err := w.dial(t.Context(), "", "")
 		check(t, err)
 		defer conn.Close()
@@ -218,7 +273,7 @@ func TestSilentManager(t *testing.T) {
 				defer w.Close()
 				ca, creds := authority(t)
 				go tt.peer(t, w, creds)
-				c := wired(t, w, ca.Cert)
+				c := wired(t, w, ca.Cert, &pki.Credentials{})
 				defer c.Close()
 				begun := time.Now()
 				err := tt.call(t.Context(), c)
@@ -272,9 +327,9 @@ func hangUp(say string) func(*testing.T, *wire, *pki.Credentials) {
 }
 
 // wired is a client whose connections lead to the wire.
-func wired(t *testing.T, w *wire, ca *x509.Certificate) *Client {
+func wired(t *testing.T, w *wire, ca *x509.Certificate, creds *pki.Credentials) *Client {
 	t.Helper()
-	config, err := pki.ClientConfig(ca, &pki.Credentials{}, time.Now)
+	config, err := pki.ClientConfig(ca, creds, time.Now)
 	check(t, err)
 	c := NewClient(netip.MustParseAddrPort("192.0.2.1:2480"), netip.Addr{}, config)
 	c.http.Transport.(*http.Transport).DialContext = w.dial
@@ -289,7 +344,7 @@ func TestCancelled(t *testing.T) {
 		defer w.Close()
 		ca, creds := authority(t)
 		go mute("")(t, w, creds)
-		c := wired(t, w, ca.Cert)
+		c := wired(t, w, ca.Cert, &pki.Credentials{})
 		defer c.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)

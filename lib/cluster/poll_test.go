@@ -168,6 +168,8 @@ func TestPages(t *testing.T) {
 		for _, size := range []int{queue.MaxBody, 10, queue.MaxPage, 10, queue.MaxPage / 2, queue.MaxPage / 2, queue.MaxPage} {
 			l.add(queue.Members(), size)
 		}
+		l.refresh()
+		l.follow(s) // the large ones are the newest
 		for range 300 {
 			l.add(queue.Members(), 1)
 		}
