@@ -85,6 +85,17 @@ func (s *Server) DaemonHint() string {
 	return "start it: systemctl start iwx-queued"
 }
 
+// WarnIdle tells, if so, that the daemon does not run here, and what follows
+// from that. It reports whether it had to.
+func (s *Server) WarnIdle(c *cli.Context, so string) bool {
+	if s.DaemonRuns() {
+		return false
+	}
+	c.Warnf("iwx-queued is not running here: %s", so)
+	c.Notef("hint: %s", s.DaemonHint())
+	return true
+}
+
 // NodeNames returns the members' names by id, and with the nodes that are gone
 // as "NAME (deleted)".
 func (s *Server) NodeNames(c *cli.Context) (map[string]string, error) {

@@ -136,7 +136,7 @@ func (v *addVerb) sayNext(c *cli.Context, server *local.Server, k *cluster.Token
 	}
 	c.Notef("a token for %s, to be used once, until %s (in %s)", where, k.ExpiresAt.Local().Format(time.DateTime), cli.Duration(v.TTL))
 	c.Notef("hint: on %s: iwx-cluster-setup node", v.Name)
-	warnIdle(c, server, "nobody can join until it does")
+	server.WarnIdle(c, "nobody can join until it does")
 }
 
 // openToken returns the token for name that is still good, or nil.

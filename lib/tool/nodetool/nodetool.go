@@ -32,17 +32,6 @@ type grammar struct {
 	Delete deleteVerb `cmd:"" help:"Take a node out of the cluster."`
 }
 
-// warnIdle tells that the daemon does not run here. Without it, what is known of
-// the nodes stands still, and nobody can join.
-func warnIdle(c *cli.Context, server *local.Server, so string) bool {
-	if server.DaemonRuns() {
-		return false
-	}
-	c.Warnf("iwx-queued is not running here: %s", so)
-	c.Notef("hint: %s", server.DaemonHint())
-	return true
-}
-
 // onlyItself refuses to tell on a node about another one.
 func onlyItself(server *local.Server, name string) error {
 	id := server.Identity

@@ -29,7 +29,7 @@ func (v *statusVerb) Run(c *cli.Context) error {
 	if rows, err = v.choose(server, rows); err != nil {
 		return err
 	}
-	idle := warnIdle(c, server, "what follows is how it was when it stopped")
+	idle := server.WarnIdle(c, "what follows is how it was when it stopped")
 	if err := nodestatus.Write(c, v.Output, rows); err != nil || !idle {
 		return err
 	}

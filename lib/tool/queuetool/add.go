@@ -19,6 +19,9 @@ import (
 // readOnly is why the writing verbs are refused on a node.
 const readOnly = "the queue is written on the manager"
 
+// idle is what it means for the queue that the manager's daemon is not running.
+const idle = "no node replays anything until it does"
+
 type addVerb struct {
 	recipients
 	terms
@@ -212,5 +215,8 @@ func (b *batch) announce(what string) {
 		b.c.Notef("%s", what)
 		b.c.Warnf("there are no nodes yet, and no node that joins later replays it")
 		b.c.Notef("hint: to keep it for them, queue it again with --baseline")
+	}
+	if len(b.nodes) > 0 {
+		b.server.WarnIdle(b.c, idle)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
+	"iwx/lib/daemon"
 	"iwx/lib/host"
 	"iwx/lib/state"
 )
@@ -45,6 +46,14 @@ func newServer(t *testing.T, id *cluster.Identity) *rig {
 	if err := os.MkdirAll(paths.Lib, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.MkdirAll(paths.Run, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	waker, err := daemon.Listen(paths.Run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { waker.Close() })
 	store, err := state.Create(t.Context(), paths.State)
 	if err != nil {
 		t.Fatal(err)

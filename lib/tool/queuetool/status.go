@@ -2,6 +2,7 @@ package queuetool
 
 import (
 	"iwx/lib/cli"
+	"iwx/lib/fault"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/nodestatus"
 )
@@ -14,8 +15,8 @@ func (*statusVerb) Examples() string {
 		iwx-queue status -H -o node,state,lag`
 }
 
-// Run prints how the nodes' queues stand; exit code 3 when one is not as it
-// should be.
+// Run prints how the nodes' queues stand; exit code 3 when one, or the
+// daemon of this server, is not as it should be.
 func (v *statusVerb) Run(c *cli.Context) error {
 	server, err := local.Open(c)
 	if err != nil {
@@ -26,5 +27,9 @@ func (v *statusVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return nodestatus.Write(c, v.Output, rows)
+	idle := server.WarnIdle(c, "what follows is how it was when it stopped")
+	if err := nodestatus.Write(c, v.Output, rows); err != nil || !idle {
+		return err
+	}
+	return cli.Exit(fault.Unhealthy)
 }

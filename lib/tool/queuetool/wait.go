@@ -45,6 +45,7 @@ func (v *waitVerb) Run(c *cli.Context) error {
 		return err
 	}
 	defer server.Close()
+	server.WarnIdle(c, idle)
 	w := waiting{Wait: true, WaitTimeout: v.Timeout}
 	if v.Entry == "" {
 		head, err := server.Store.Head(c)
