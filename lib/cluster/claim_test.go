@@ -37,7 +37,7 @@ func TestClone(t *testing.T) {
 				clone := l.clone(s)
 				incumbent := l.park(t.Context(), s, time.Minute)
 				newcomer := l.park(t.Context(), clone, time.Minute)
-				if !incumbent.done || incumbent.err != nil || !incumbent.answer.Again || newcomer.done {
+				if !incumbent.done.Load() || incumbent.err != nil || !incumbent.answer.Again || newcomer.done.Load() {
 					t.Fatalf("incumbent: %+v, newcomer: %+v", incumbent, newcomer)
 				}
 				time.Sleep(2*time.Second - time.Millisecond)
@@ -67,7 +67,7 @@ func TestCloneOfBusy(t *testing.T) {
 		newcomer := l.park(t.Context(), clone, time.Minute)
 		time.Sleep(time.Second)
 		p := l.park(t.Context(), s, time.Minute)
-		if p.done {
+		if p.done.Load() {
 			t.Errorf("the incumbent lost its place: %+v, %v", p.answer, p.err)
 		}
 		refused(t, newcomer.err, cluster.RefusedClone, fmt.Sprintf("another server, at %s, is using this node's certificate", s.remote), hintClone)
@@ -84,12 +84,12 @@ func TestCloneOfSilent(t *testing.T) {
 		newcomer := l.park(t.Context(), moved, time.Minute)
 		time.Sleep(2*time.Second - time.Millisecond)
 		synctest.Wait()
-		if newcomer.done {
+		if newcomer.done.Load() {
 			t.Fatalf("the incumbent has two seconds: %+v, %v", newcomer.answer, newcomer.err)
 		}
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		if newcomer.err != nil || newcomer.done {
+		if newcomer.done.Load() {
 			t.Fatalf("the newcomer: %+v, %v", newcomer.answer, newcomer.err)
 		}
 		// The old one is back: now it is the newcomer, and the place is held.
@@ -110,10 +110,11 @@ func TestCloneGivesUp(t *testing.T) {
 		defer cancel()
 		newcomer := l.park(ctx, l.clone(s), time.Minute)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if newcomer.err != context.DeadlineExceeded {
 			t.Errorf("newcomer: %v", newcomer.err)
 		}
-		if p := l.park(t.Context(), s, time.Minute); p.done {
+		if p := l.park(t.Context(), s, time.Minute); p.done.Load() {
 			t.Errorf("the incumbent: %+v, %v", p.answer, p.err)
 		}
 	})

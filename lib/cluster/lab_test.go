@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,6 +178,17 @@ func (l *lab) add(targets queue.Targets, size int) queue.OpID {
 	return op
 }
 
+// addMany appends n commands of the given size for all members, in one write.
+func (l *lab) addMany(n, size int) {
+	l.t.Helper()
+	drafts := make([]state.Draft, n)
+	for i := range drafts {
+		drafts[i] = state.Draft{Kind: queue.KindCommand, Targets: queue.Members(), Body: make([]byte, size)}
+	}
+	_, err := l.store.Append(l.t.Context(), drafts...)
+	check(l.t, err)
+}
+
 // refresh lets the polls see what was written.
 func (l *lab) refresh() {
 	l.t.Helper()
@@ -202,7 +214,7 @@ type parked struct {
 	answer *cluster.PollAnswer
 	err    error
 	after  time.Duration
-	done   bool
+	done   atomic.Bool // set when the others are
 }
 
 // park polls in the background, from the log's end. It returns when the poll
@@ -212,7 +224,8 @@ func (l *lab) park(ctx context.Context, s *server, wait time.Duration) *parked {
 	p, at, begun := &parked{}, l.head(), time.Now()
 	go func() {
 		p.answer, p.err = l.pollAt(ctx, s, at, wait)
-		p.after, p.done = time.Since(begun), true
+		p.after = time.Since(begun)
+		p.done.Store(true)
 	}()
 	synctest.Wait()
 	return p

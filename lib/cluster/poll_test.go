@@ -58,13 +58,13 @@ func TestPollParked(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		l.refresh() // with nothing new
 		synctest.Wait()
-		if p.done {
+		if p.done.Load() {
 			t.Fatalf("answered for nothing: %+v", p.answer)
 		}
 		l.add(queue.Members(), 1)
 		l.add(queue.Members(), 1)
 		synctest.Wait()
-		if p.done {
+		if p.done.Load() {
 			t.Fatal("answered before the state was read")
 		}
 		l.refresh()
@@ -86,12 +86,12 @@ func TestPollWaitOver(t *testing.T) {
 				p := l.park(t.Context(), l.joined("web1"), wait)
 				time.Sleep(want - time.Millisecond)
 				synctest.Wait()
-				if p.done {
+				if p.done.Load() {
 					t.Fatalf("answered after %s", p.after)
 				}
 				time.Sleep(time.Millisecond)
 				synctest.Wait()
-				if !p.done || p.err != nil || len(p.answer.Page) > 0 || p.answer.Again || p.after != want {
+				if !p.done.Load() || p.err != nil || len(p.answer.Page) > 0 || p.answer.Again || p.after != want {
 					t.Errorf("after %s: %+v, %v", p.after, p.answer, p.err)
 				}
 			})
@@ -106,7 +106,7 @@ func TestPollCancelled(t *testing.T) {
 		p := l.park(ctx, s, time.Minute)
 		cancel()
 		synctest.Wait()
-		if !p.done || !errors.Is(p.err, context.Canceled) {
+		if !p.done.Load() || !errors.Is(p.err, context.Canceled) {
 			t.Fatalf("%+v", p)
 		}
 		// The place is free: another run of the daemon has it at once.
@@ -125,7 +125,7 @@ func TestPollOrders(t *testing.T) {
 			p := &parked{}
 			go func() {
 				p.answer, p.err = l.Poll(t.Context(), s.id, s.remote, &cluster.PollRequest{Instance: s.instance, Orders: orders, Wait: wait.Milliseconds()})
-				p.done = true
+				p.done.Store(true)
 			}()
 			synctest.Wait()
 			return p
@@ -136,22 +136,22 @@ func TestPollOrders(t *testing.T) {
 		l.refresh()
 		synctest.Wait()
 		paused := cluster.Orders{Paused: true}
-		if !p.done || p.err != nil || p.answer.Orders != paused {
+		if !p.done.Load() || p.err != nil || p.answer.Orders != paused {
 			t.Fatalf("paused: %+v", p)
 		}
-		if p = ask(paused, time.Minute); p.done {
+		if p = ask(paused, time.Minute); p.done.Load() {
 			t.Fatalf("it was told already: %+v", p.answer)
 		}
 		check(t, l.store.Retry(t.Context(), map[string]uint64{s.id: 7}, time.UnixMilli(9)))
 		l.refresh()
 		synctest.Wait()
-		if !p.done || !p.answer.Orders.Paused || p.answer.Orders.Retry == 0 || p.answer.Orders.RetrySeq != 7 {
+		if !p.done.Load() || !p.answer.Orders.Paused || p.answer.Orders.Retry == 0 || p.answer.Orders.RetrySeq != 7 {
 			t.Fatalf("retry: %+v", p.answer)
 		}
-		if bystander.done {
+		if bystander.done.Load() {
 			t.Errorf("the other node was answered: %+v", bystander.answer)
 		}
-		if p = ask(cluster.Orders{}, time.Minute); !p.done || p.answer.Orders.RetrySeq != 7 {
+		if p = ask(cluster.Orders{}, time.Minute); !p.done.Load() || p.answer.Orders.RetrySeq != 7 {
 			t.Error("a node that has lost its orders is told at once")
 		}
 	})
@@ -162,17 +162,13 @@ func TestPages(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
 		s := l.server()
 		l.mustJoin(s, l.invite("web1", func(k *cluster.Token) { k.From = cluster.FromBeginning }))
-		for range 3000 {
-			l.add(queue.Members(), 1)
-		}
+		l.addMany(3000, 1)
 		for _, size := range []int{queue.MaxBody, 10, queue.MaxPage, 10, queue.MaxPage / 2, queue.MaxPage / 2, queue.MaxPage} {
 			l.add(queue.Members(), size)
 		}
 		l.refresh()
 		l.follow(s) // the large ones are the newest
-		for range 300 {
-			l.add(queue.Members(), 1)
-		}
+		l.addMany(300, 1)
 		l.refresh()
 		l.follow(s)
 	})
@@ -216,9 +212,9 @@ func TestPagesWhileGrowing(t *testing.T) {
 		l.mustJoin(s, l.invite("web1", func(k *cluster.Token) { k.From = cluster.FromBeginning }))
 		var at []queue.Position // of every entry
 		for _, more := range []int{1, 1, 100, 256, 1, 300, 7} {
+			l.addMany(more, 2000)
 			for range more {
-				at = append(at, l.head())
-				l.add(queue.Members(), 2000)
+				at = append(at, l.at(uint64(len(at))))
 			}
 			l.refresh()
 			for i := range at {

@@ -107,9 +107,7 @@ func TestNeedsResync(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
 		s := l.server()
 		l.mustJoin(s, l.invite("web1", func(k *cluster.Token) { k.From = cluster.FromBeginning }))
-		for range 600 {
-			l.add(queue.Members(), 1)
-		}
+		l.addMany(600, 1)
 		l.Store = horizon{l.store, 300}
 		l.refresh()
 		for seq, want := range map[uint64]cluster.Orders{
@@ -136,20 +134,21 @@ func TestTroubleParks(t *testing.T) {
 		at := cluster.WirePosition(onAnother(l.head(), 4))
 		a, err := l.Poll(t.Context(), s.id, s.remote, &cluster.PollRequest{Instance: s.instance, Position: at, Wait: 60000})
 		check(t, err)
-		var told *cluster.PollAnswer
+		told := &parked{}
 		go func() {
-			told, err = l.Poll(t.Context(), s.id, s.remote, &cluster.PollRequest{Instance: s.instance, Position: at, Wait: 60000, Orders: a.Orders})
+			told.answer, told.err = l.Poll(t.Context(), s.id, s.remote, &cluster.PollRequest{Instance: s.instance, Position: at, Wait: 60000, Orders: a.Orders})
+			told.done.Store(true)
 		}()
 		synctest.Wait()
-		if told != nil {
-			t.Fatalf("it was told already: %+v", told)
+		if told.done.Load() {
+			t.Fatalf("it was told already: %+v", told.answer)
 		}
 		time.Sleep(time.Second)
 		l.restore()
 		l.refresh()
 		synctest.Wait()
-		if told == nil || err != nil || told.Orders.Trouble != "diverged" {
-			t.Fatalf("%+v, %v", told, err)
+		if !told.done.Load() || told.err != nil || told.answer.Orders.Trouble != "diverged" {
+			t.Fatalf("%+v, %v", told.answer, told.err)
 		}
 	})
 }
