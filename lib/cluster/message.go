@@ -252,4 +252,5 @@ const (
 	RefusedLimit     = "limit"     // too many attempts to join
 	RefusedMalformed = "malformed" // the request cannot be read
 	RefusedFailed    = "failed"    // the manager could not do it
+	Distrusted       = "distrust"  // it is the node that refuses: what the manager sent is not of this log
 )

@@ -3,7 +3,6 @@ package replay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -67,7 +66,7 @@ func (f *Fetcher) Run(ctx context.Context) error {
 			continue
 		}
 		wait := backoff
-		if refusal := (*cluster.Refusal)(nil); errors.As(err, &refusal) && refusal.Reason != cluster.RefusedFailed {
+		if refusal := (*cluster.Refusal)(nil); errors.As(err, &refusal) && lasts(refusal.Reason) {
 			wait = refusedBackoff
 		}
 		backoff = min(2*backoff, longestBackoff)
@@ -86,6 +85,11 @@ func (f *Fetcher) patience() time.Duration {
 		return 0
 	}
 	return f.PollWait()
+}
+
+// lasts reports whether a refusal is one that does not pass by itself soon.
+func lasts(reason string) bool {
+	return reason != cluster.RefusedFailed && reason != cluster.Distrusted
 }
 
 // Once polls until everything the manager has is received.
@@ -147,9 +151,8 @@ func (f *Fetcher) poll(ctx context.Context, wait time.Duration) (more bool, err 
 func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error {
 	page := answer.QueuePage()
 	if answer.Epoch < f.position.Epoch {
-		return fault.Hint(
-			fmt.Errorf("the manager is in epoch %d of the log, and this node has followed epoch %d: an old manager is back", answer.Epoch, f.position.Epoch),
-			"end the old manager; the restored one holds the cluster")
+		return cluster.Refuse(cluster.Distrusted, "end the old manager; the restored one holds the cluster",
+			"the manager is in epoch %d of the log, and this node has followed epoch %d: an old manager is back", answer.Epoch, f.position.Epoch)
 	}
 	if err := f.verify(page); err != nil {
 		return err
@@ -186,8 +189,8 @@ func (f *Fetcher) verify(page *queue.Page) error {
 		err = f.Verify(page.Records[n-1].Position(), page.Sig)
 	}
 	if err != nil {
-		return fault.Hint(fmt.Errorf("the manager sent a log that does not verify, and nothing of it was run: %w", err),
-			"see what the manager is: iwx-cluster-setup status there")
+		return cluster.Refuse(cluster.Distrusted, "see what the manager is: iwx-cluster-setup status there",
+			"the manager sent a log that does not verify, and nothing of it was run: %v", err)
 	}
 	return nil
 }

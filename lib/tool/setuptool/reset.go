@@ -109,7 +109,7 @@ func (v *resetVerb) plan(h *here) error {
 	}
 	words := map[string]string{undoUnit: "stop and disable", undoFile: "remove", undoDirectory: "remove"}
 	for _, u := range list {
-		if err := h.c.Printf("would %s %s\n", words[u.Kind], u.Target); err != nil {
+		if err := h.c.Printf("would %s %s\n", words[u.Kind], h.target(u)); err != nil {
 			return err
 		}
 	}

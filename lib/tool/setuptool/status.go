@@ -254,6 +254,8 @@ func (h *here) reportManager(r *report) {
 	switch {
 	case err != nil:
 		r.add(err.Error(), fault.HintOf(err))
+	case contact != nil && contact.Reason == cluster.Distrusted:
+		r.add("this node does not follow the manager: "+contact.Error, contact.Hint)
 	case contact != nil && contact.Reason != "":
 		r.add("the manager refuses this server: "+contact.Error, contact.Hint)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"iwx/lib/atomicfile"
 	"iwx/lib/conf"
@@ -101,9 +102,10 @@ func (h *here) makeDir(dir string, mode os.FileMode) error {
 	return atomicfile.MkdirAll(dir, mode)
 }
 
-// note writes down what is about to be made.
+// note writes down what is about to be made. Paths are noted as they are below
+// the root: a copy of a root is not to undo the original.
 func (h *here) note(kind, target string) error {
-	return h.store.RecordUndo(h.c, kind, target, h.c.Now())
+	return h.store.RecordUndo(h.c, kind, strings.TrimPrefix(target, h.Root), h.c.Now())
 }
 
 // configStep writes the settings file with every key commented out, unless

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"iwx/lib/conf"
@@ -24,13 +25,21 @@ const (
 func (h *here) undo(u state.Undo) (kept string, err error) {
 	switch u.Kind {
 	case undoFile:
-		return h.undoFile(u.Target)
+		return h.undoFile(h.target(u))
 	case undoDirectory:
-		return "", h.undoDirectory(u.Target)
+		return "", h.undoDirectory(h.target(u))
 	case undoUnit:
 		return "", h.stopUnit()
 	}
 	return u.Kind + " " + u.Target + ", which a newer iwx made", nil
+}
+
+// target is what was noted, as it is called here: a path below the root.
+func (h *here) target(u state.Undo) string {
+	if u.Kind == undoUnit {
+		return u.Target
+	}
+	return filepath.Join(h.Root, u.Target)
 }
 
 func (h *here) undoFile(path string) (kept string, err error) {
