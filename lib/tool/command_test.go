@@ -97,12 +97,24 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("iwx-queued ended:\n%s", ts.ReadFile(filepath.Join(root, "queued.log")))
 		default:
 		}
-		return listens(root)
+		return works(root)
 	})
 }
 
-// listens reports whether a daemon has opened its wake socket, the last thing
-// that it does before it works.
+// works reports whether a daemon has opened its wake socket, and on a manager
+// its API.
+func works(root string) bool {
+	if !listens(root) {
+		return false
+	}
+	if _, err := os.Stat(filepath.Join(host.At(root).PKI, "ca.key")); err != nil {
+		return true // a node
+	}
+	out, _ := exec.Command("iwx-cluster-setup", "--root", root, "status", "-H", "-o", "manager").Output()
+	return string(out) == "answers\n"
+}
+
+// listens reports whether a wake socket is open.
 func listens(root string) bool {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -85,7 +85,7 @@ func (s server) daemon() (end func()) {
 		<-ended
 	}
 	s.t.Cleanup(end)
-	s.until("the daemon runs", func() bool { return listens(s.root) })
+	s.until("the daemon works", func() bool { return works(s.root) })
 	return end
 }
 
