@@ -62,7 +62,13 @@ func TestCloneOfBusy(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
 		s := l.joined("web1")
 		clone := l.clone(s)
-		check(t, l.Report(t.Context(), s.id, s.remote, &cluster.Report{Instance: s.instance}))
+		clone.remote = s.remote             // behind one address, even
+		l.park(t.Context(), s, time.Minute) // and answered:
+		check(t, l.store.Pause(t.Context(), []string{s.id}, true))
+		l.refresh()
+		synctest.Wait()
+		check(t, l.store.Pause(t.Context(), []string{s.id}, false))
+		l.refresh()
 		time.Sleep(time.Second) // it runs a command, or waits after an error
 		newcomer := l.park(t.Context(), clone, time.Minute)
 		time.Sleep(time.Second)
@@ -142,13 +148,33 @@ func TestRestart(t *testing.T) {
 func TestMoved(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
 		s := l.joined("web1")
-		_, err := l.pollAt(t.Context(), s, l.head(), 0)
-		check(t, err)
+		l.park(t.Context(), s, time.Second)
 		time.Sleep(3 * time.Second)
 		begun := time.Now()
-		_, err = l.pollAt(t.Context(), l.clone(s), l.head(), 0)
+		_, err := l.pollAt(t.Context(), l.clone(s), l.head(), 0)
 		if err != nil || time.Since(begun) != 0 {
 			t.Errorf("after %s: %v", time.Since(begun), err)
+		}
+	})
+}
+
+// TestCloneAsksTwice: while the incumbent shows that it lives, a second request
+// of the newcomer does not slip in, even from the same address.
+func TestCloneAsksTwice(t *testing.T) {
+	onManager(t, func(t *testing.T, l *lab) {
+		s := l.joined("web1")
+		clone := l.clone(s)
+		clone.remote = s.remote
+		incumbent := l.park(t.Context(), s, time.Minute)
+		first := l.park(t.Context(), clone, time.Minute)
+		second := l.park(t.Context(), clone, 0)
+		if !incumbent.done.Load() || second.done.Load() {
+			t.Fatalf("incumbent: %+v, the second request: %+v", incumbent, second)
+		}
+		check(t, l.Report(t.Context(), s.id, s.remote, &cluster.Report{Instance: s.instance}))
+		synctest.Wait()
+		for _, p := range []*parked{first, second} {
+			refused(t, p.err, cluster.RefusedClone, fmt.Sprintf("another server, at %s, is using this node's certificate", s.remote), hintClone)
 		}
 	})
 }

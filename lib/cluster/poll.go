@@ -18,6 +18,8 @@ type presence struct {
 	remote    netip.Addr
 	seen      time.Time
 	parked    int           // polls that are held open
+	resident  bool          // the daemon has held polls open
+	dropped   bool          // its last poll ended with its connection
 	challenge chan struct{} // closed to make a parked poll answer "again"
 	active    chan struct{} // closed and replaced whenever the incumbent asks
 	savedAt   time.Time
@@ -59,7 +61,7 @@ func (m *Manager) claim(ctx context.Context, id, instance string, remote netip.A
 	p := m.presence(id)
 	p.mu.Lock()
 	incumbent := p.remote
-	if p.instance == instance || p.free(remote, m.Now()) {
+	if p.instance == instance || p.free(m.Now()) {
 		p.take(instance, remote, m.Now())
 		p.mu.Unlock()
 		return p, nil
@@ -84,16 +86,17 @@ func (m *Manager) claim(ctx context.Context, id, instance string, remote netip.A
 	}
 }
 
-// free reports whether nobody holds the place: it was let go by a daemon on the
-// same server, or a while ago. An incumbent that has just been heard may be
-// between two polls. p.mu is held.
-func (p *presence) free(remote netip.Addr, now time.Time) bool {
-	return p.instance == "" || p.parked == 0 && (p.remote == remote || now.Sub(p.seen) >= cloneWait)
+// free reports whether nobody holds the place. A daemon that has held polls
+// open and was heard a moment ago is between two of them, unless its connection
+// was closed, as when it ends. p.mu is held.
+func (p *presence) free(now time.Time) bool {
+	return p.instance == "" || p.parked == 0 && (!p.resident || p.dropped || now.Sub(p.seen) >= cloneWait)
 }
 
 // take gives the place to a daemon. p.mu is held.
 func (p *presence) take(instance string, remote netip.Addr, now time.Time) {
-	p.instance, p.remote, p.seen = instance, remote, now
+	p.resident = p.resident && p.instance == instance
+	p.instance, p.remote, p.seen, p.dropped = instance, remote, now, false
 	close(p.active)
 	p.active = make(chan struct{})
 }
@@ -127,8 +130,8 @@ func (m *Manager) Poll(ctx context.Context, id string, remote netip.Addr, req *P
 	wait := min(time.Duration(req.Wait)*time.Millisecond, longestPoll)
 	timer := time.NewTimer(max(wait, 0))
 	defer timer.Stop()
-	challenge := p.park()
-	defer p.leave(m.Now)
+	challenge := p.park(wait > 0)
+	defer p.leave(ctx, m.Now)
 	for last := wait <= 0; ; {
 		v := m.view.Load()
 		answer, err := m.answer(ctx, v, id, req)
@@ -149,17 +152,19 @@ func (m *Manager) Poll(ctx context.Context, id string, remote netip.Addr, req *P
 }
 
 // park counts a poll that is held open, and returns what makes it answer.
-func (p *presence) park() <-chan struct{} {
+func (p *presence) park(lasting bool) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.parked++
+	p.resident = p.resident || lasting
 	return p.challenge
 }
 
-func (p *presence) leave(now func() time.Time) {
+func (p *presence) leave(ctx context.Context, now func() time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.parked--
+	p.dropped = ctx.Err() != nil
 	p.seen = now()
 }
 
