@@ -115,11 +115,12 @@ func (t *tx) saveStatus(id string, seen time.Time, status cluster.Status) error 
 }
 
 // SaveSilence records that nothing has been heard of the nodes since the times
-// given. Nodes that are known to be silent already keep the earlier time.
+// given. Nodes that are known to be silent already keep the earlier time, and
+// those that were heard meanwhile are not silent.
 func (s *Store) SaveSilence(ctx context.Context, since map[string]time.Time) error {
 	return s.update(ctx, func(t *tx) error {
 		for id, at := range since {
-			if _, err := t.exec(`UPDATE node SET silent_since = ? WHERE id = ? AND silent_since = 0`, millis(at), id); err != nil {
+			if _, err := t.exec(`UPDATE node SET silent_since = ?1 WHERE id = ?2 AND silent_since = 0 AND last_seen <= ?1`, millis(at), id); err != nil {
 				return err
 			}
 		}
@@ -146,9 +147,22 @@ func (s *Store) set(ctx context.Context, query string, args ...any) error {
 }
 
 // EndMembership takes a member out: it left, or was deleted. A node that is
-// out already stays as it is.
+// out already stays as it is. What is sensitive and waited for this node alone
+// is erased.
 func (s *Store) EndMembership(ctx context.Context, id string, how cluster.Membership, by string, at time.Time) error {
-	return s.set(ctx, `UPDATE node SET membership = ?, ended_by = ?, ended_at = ? WHERE id = ? AND membership = 'member'`, string(how), by, millis(at), id)
+	var erased int64
+	err := s.update(ctx, func(t *tx) error {
+		_, err := t.exec(`UPDATE node SET membership = ?, ended_by = ?, ended_at = ? WHERE id = ? AND membership = 'member'`,
+			string(how), by, millis(at), id)
+		if err == nil {
+			erased, err = t.eraseSettled()
+		}
+		return err
+	})
+	if err == nil && erased > 0 {
+		err = s.forget(ctx)
+	}
+	return err
 }
 
 // Pause holds the nodes' queues still, or lets them go on.

@@ -394,6 +394,15 @@ func TestEraseSensitive(t *testing.T) {
 			t.Errorf("%s still holds the text", name)
 		}
 	}
+
+	// What waited for a node that leaves waits no more.
+	_, err = s.Append(t.Context(), secret)
+	must(t, err)
+	must(t, s.SaveReport(t.Context(), "n1", at(2), cluster.Status{Done: 3}, nil))
+	must(t, s.EndMembership(t.Context(), "n2", cluster.Deleted, "root", at(3)))
+	if r := verify(t, s)[2]; !r.Erased {
+		t.Error("it is kept for a node that was deleted")
+	}
 }
 
 func TestOps(t *testing.T) {
