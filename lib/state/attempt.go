@@ -111,7 +111,7 @@ func (t *tx) saveAttempt(node, boot string, a *cluster.Attempt) error {
 	_, err := t.exec(`INSERT INTO attempt (node, epoch, seq, attempt, boot, started, ended, duration, outcome, code, signal, error,
 			out_head, out_tail, out_size, err_head, err_tail, err_size)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (node, epoch, seq, attempt) DO UPDATE SET boot = excluded.boot, started = excluded.started, ended = excluded.ended,
+		ON CONFLICT (seq, node, epoch, attempt) DO UPDATE SET boot = excluded.boot, started = excluded.started, ended = excluded.ended,
 			duration = excluded.duration, outcome = excluded.outcome, code = excluded.code, signal = excluded.signal, error = excluded.error,
 			out_head = excluded.out_head, out_tail = excluded.out_tail, out_size = excluded.out_size,
 			err_head = excluded.err_head, err_tail = excluded.err_tail, err_size = excluded.err_size`,

@@ -180,8 +180,9 @@ func (c *conn) close() error {
 
 // tx is an open transaction.
 type tx struct {
-	ctx  context.Context
-	conn *conn
+	ctx    context.Context // of the statements: never done, since each would cost a goroutine to watch it
+	caller context.Context // looked at between the rows of a query
+	conn   *conn
 }
 
 func (t *tx) stmt(query string) (*sql.Stmt, error) {
@@ -228,6 +229,9 @@ func (t *tx) each(query string, args []any, scan func(*sql.Rows) error) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
+		if err := t.caller.Err(); err != nil {
+			return err
+		}
 		switch err := scan(rows); err {
 		case nil:
 		case errEnough:
@@ -270,7 +274,7 @@ func read(ctx context.Context, c *conn, fn func(*tx) error) (ended bool, err err
 	if _, err := frame.exec("BEGIN"); err != nil {
 		return false, err
 	}
-	err = fn(&tx{ctx: ctx, conn: c})
+	err = fn(&tx{ctx: frame.ctx, caller: ctx, conn: c})
 	if _, endErr := frame.exec("ROLLBACK"); endErr != nil {
 		return false, errors.Join(err, endErr)
 	}

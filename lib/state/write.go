@@ -1,13 +1,6 @@
 package state
 
-import (
-	"context"
-	"time"
-)
-
-// commitWait bounds one commit, so that a dead disk is an error and not a
-// silence.
-const commitWait = 30 * time.Second
+import "context"
 
 // write is a transaction that waits to be committed.
 type write struct {
@@ -42,8 +35,7 @@ func (s *Store) update(ctx context.Context, fn func(*tx) error) error {
 // commitPending commits every writer that is waiting, the caller among them,
 // and hands the lead on to one that came meanwhile.
 func (s *Store) commitPending() {
-	ctx, cancel := context.WithTimeout(context.Background(), commitWait)
-	defer cancel()
+	ctx := context.Background() // it is for all of them, whoever gives up
 	err := s.turn.enter(ctx)
 	s.mu.Lock()
 	batch := s.pending
@@ -78,12 +70,16 @@ func (s *Store) commit(ctx context.Context, batch []*write) error {
 		}
 		s.writer = c
 	}
-	t := &tx{ctx: ctx, conn: s.writer}
+	t := &tx{ctx: ctx, caller: ctx, conn: s.writer}
 	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
+	run := t.run
+	if len(batch) == 1 {
+		run = t.runAlone
+	}
 	for _, w := range batch {
-		if err := t.run(w); err != nil {
+		if err := run(w); err != nil {
 			_, _ = t.exec("ROLLBACK") // the error in hand is the one to tell
 			return err
 		}
@@ -93,6 +89,14 @@ func (s *Store) commit(ctx context.Context, batch []*write) error {
 		return err
 	}
 	return nil
+}
+
+// runAlone runs the only writer of a transaction, which needs no savepoint.
+func (t *tx) runAlone(w *write) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	return w.fn(t)
 }
 
 // run runs one writer; its own failure is its own, the error returned is for

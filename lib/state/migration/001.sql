@@ -86,10 +86,8 @@ CREATE TABLE attempt (
     err_head BLOB,
     err_tail BLOB,
     err_size INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (node, epoch, seq, attempt)
+    UNIQUE (seq, node, epoch, attempt) -- two indexes, not more: each is a page in every commit
 ) STRICT;
-CREATE INDEX attempt_seq ON attempt (seq, node);
-CREATE INDEX attempt_ended ON attempt (ended);
 CREATE INDEX attempt_node ON attempt (node);
 
 -- A node's place in the log. One row on a node.
