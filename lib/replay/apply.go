@@ -30,7 +30,6 @@ func (r *Replayer) apply(ctx context.Context, ev Event, c Changes) error {
 		}
 		if c.Ended != nil || c.NotBegun != nil {
 			r.open = nil
-			r.slow.Stop()
 		}
 		if r.blocked != nil && r.blocked.Seq <= r.state.Done {
 			r.blocked = nil
@@ -38,11 +37,16 @@ func (r *Replayer) apply(ctx context.Context, ev Event, c Changes) error {
 		if begun != nil {
 			r.open, r.command = begun, nil
 		}
-		if changed := r.publish(); c.Ended != nil || changed && begun == nil {
-			r.signal()
+		changed := r.publish()
+		switch {
+		case begun != nil && c.Ended != nil:
+			r.tell(reportTogether)
+		case begun != nil:
+			r.tell(slowCommand)
+		case changed || c.Ended != nil:
+			r.tell(0)
 		}
 		if begun != nil {
-			r.slow.Reset(slowCommand)
 			r.start(ctx, begun)
 		}
 		if !refill {
@@ -129,6 +133,22 @@ func (r *Replayer) publish() (changed bool) {
 		s.Blocked = &cluster.Blocked{Seq: r.state.Done + 1, Error: r.stuck.Error(), FirstFailure: r.stuckAt.UnixMilli()}
 	}
 	return !reflect.DeepEqual(r.status.Swap(&s), &s)
+}
+
+// tell has the reporter woken after d, if it is not to be woken sooner.
+func (r *Replayer) tell(d time.Duration) {
+	now := r.Now()
+	at := now.Add(d)
+	if r.tellAt.After(now) && r.tellAt.Before(at) {
+		return
+	}
+	r.tellAt = at
+	if d == 0 {
+		r.telling.Stop()
+		r.signal()
+		return
+	}
+	r.telling.Reset(d)
 }
 
 // signal wakes the reporter.

@@ -26,6 +26,11 @@ const aliveEvery = 10 * time.Second
 // does: most are over sooner, and one report tells it all.
 const slowCommand = 250 * time.Millisecond
 
+// reportTogether is how long a result waits for others while the queue goes on
+// to the next command: a backlog of short ones is reported in a few messages.
+// The last one, and a failure, are told at once.
+const reportTogether = 25 * time.Millisecond
+
 // Replayer runs a node's queue: it feeds what happens to State.Step and does
 // what comes out. One goroutine, that of Run, owns the state; the others talk
 // to it.
@@ -55,7 +60,8 @@ type Replayer struct {
 	inbox    chan delivery
 	ready    chan struct{}
 	changed  chan struct{}
-	slow     *time.Timer // signals that a command takes long
+	telling  *time.Timer // wakes the reporter
+	tellAt   time.Time   // when it does, or did
 	status   atomic.Pointer[cluster.Status]
 	reported atomic.Int64
 }
@@ -85,8 +91,8 @@ func (r *Replayer) New() *Replayer {
 	r.inbox = make(chan delivery)
 	r.ready = make(chan struct{})
 	r.changed = make(chan struct{}, 1)
-	r.slow = time.AfterFunc(time.Hour, r.signal)
-	r.slow.Stop()
+	r.telling = time.AfterFunc(time.Hour, r.signal)
+	r.telling.Stop()
 	r.status.Store(&cluster.Status{Version: r.Version})
 	return r
 }
@@ -419,7 +425,7 @@ func (r *Replayer) note(ctx context.Context, err error) {
 	case err != nil && before == nil:
 		r.Log.Error("the journal cannot be used; nothing is run until it can", "error", err)
 		r.publish()
-		r.signal()
+		r.tell(0)
 	case err == nil && before != nil:
 		r.Log.Info("the journal can be used again")
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -191,6 +192,7 @@ func (c *cluster) retry() error {
 		}
 		s = append(s, time.Since(begin)-asked)
 	}
+	slices.Sort(s)
 	c.b.report("halted node current again after iwx-queue retry", "50 ms", "%s", s)
 	return nil
 }
