@@ -153,7 +153,7 @@ func (r *Replayer) run(ctx context.Context, enough func() bool) error {
 	if err := r.load(ctx); err != nil {
 		return err
 	}
-	timer := time.NewTimer(time.Hour)
+	timer := time.NewTimer(aliveEvery)
 	defer timer.Stop()
 	var unsettled *result // its end could not be written yet
 	for !enough() {
@@ -268,10 +268,10 @@ func (r *Replayer) wait(ctx context.Context, running attempt.Running) {
 	}()
 }
 
-// arm sets the timer for the next retry, or for writing again to a journal
-// that refused.
+// arm sets the timer for the next retry, for writing again to a journal that
+// refused, or at the latest for showing that the loop is alive.
 func (r *Replayer) arm(timer *time.Timer) {
-	d := time.Hour
+	d := aliveEvery
 	switch {
 	case r.stuck != nil:
 		d = journalRetry
@@ -279,7 +279,7 @@ func (r *Replayer) arm(timer *time.Timer) {
 		// What is due and was not begun is held back by something else, which
 		// no amount of ticking ends.
 		if left := r.state.RetryAt.Sub(r.Now()); left > 0 {
-			d = left
+			d = min(left, aliveEvery)
 		}
 	}
 	timer.Reset(d)
