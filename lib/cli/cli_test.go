@@ -229,6 +229,31 @@ func TestSignalCancelsTheVerb(t *testing.T) {
 	}
 }
 
+func TestSecondSignalEndsAVerbThatHangs(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		cmd := sampleProcess(t, "fail", "hang")
+		pipe, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		stderr := bufio.NewReader(pipe)
+		for _, want := range []string{"waiting\n", "draining\n"} {
+			if line, _ := stderr.ReadString('\n'); line != want {
+				t.Fatalf("stderr has %q, want %q", line, want)
+			}
+			cmd.Process.Signal(sig)
+		}
+		io.Copy(io.Discard, stderr)
+		var exit *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != sig {
+			t.Errorf("%v: ended with %v", sig, err)
+		}
+	}
+}
+
 // singleTool is the grammar of a tool without verbs, as a daemon has.
 type singleTool struct {
 	Once bool   `help:"Do it once."`

@@ -85,7 +85,7 @@ func (v *addVerb) Run(c *Context) error {
 }
 
 type failVerb struct {
-	How string `arg:"" enum:"hint,join,silent,panic,lines,wait,confirm,secret,progress" help:"Which way."`
+	How string `arg:"" enum:"hint,join,silent,panic,lines,wait,hang,confirm,secret,progress" help:"Which way."`
 	Yes
 }
 
@@ -103,6 +103,11 @@ func (v *failVerb) Run(c *Context) error {
 		c.Notef("waiting")
 		<-c.Done()
 		return fmt.Errorf("poll: %w", c.Err())
+	case "hang":
+		c.Notef("waiting")
+		<-c.Done()
+		c.Notef("draining")
+		select {}
 	case "confirm":
 		return c.Confirm(v.Yes.Yes, "delete node web2?")
 	case "progress":

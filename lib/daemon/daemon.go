@@ -1,5 +1,5 @@
 // Package daemon is what a long-running tool of the suite needs of the system
-// around it: signals, readiness and watchdog of systemd, one instance per
+// around it: reloads, readiness and watchdog of systemd, one instance per
 // server, the socket that wakes it, and its log.
 //
 // A daemon here stays in the foreground and logs to stderr. It is a group of
@@ -55,30 +55,6 @@ func Run(ctx context.Context, members ...Member) error {
 	}
 	all.Wait()
 	return errors.Join(errs...)
-}
-
-// UntilSignal returns a context that the first SIGTERM or SIGINT cancels, so
-// that the daemon drains. A second one has its default effect and ends the
-// process at once, which loses nothing: everything is made to survive kill -9.
-// The caller calls stop at the end.
-func UntilSignal(parent context.Context, log *slog.Logger) (ctx context.Context, stop func()) {
-	ctx, cancel := context.WithCancel(parent)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	go func() {
-		select {
-		case s := <-signals:
-			signal.Stop(signals)
-			log.Info("stopping", "signal", s.String())
-			Stopping()
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() {
-		signal.Stop(signals)
-		cancel()
-	}
 }
 
 // Reloader returns a member that calls reload on each SIGHUP, one at a time. The

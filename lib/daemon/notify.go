@@ -70,13 +70,6 @@ func (w *Worker) Alive() {
 	w.last = w.dog.now()
 }
 
-// Done ends the watch over a loop that ends.
-func (w *Worker) Done() {
-	w.dog.mu.Lock()
-	defer w.dog.mu.Unlock()
-	delete(w.dog.workers, w)
-}
-
 // stuck returns the names of the workers that are past their deadline.
 func (w *Watchdog) stuck() []string {
 	w.mu.Lock()

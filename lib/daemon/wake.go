@@ -138,30 +138,3 @@ func wakeAddress(dir string) (address string, release func(), err error) {
 	}
 	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, wakeName), func() { unix.Close(fd) }, nil
 }
-
-// Broadcast is a wake-up for any number of waiters. The zero Broadcast is ready.
-type Broadcast struct {
-	mu sync.Mutex
-	c  chan struct{} // nil while nobody waits
-}
-
-// C returns a channel that the next Wake closes. To miss nothing, take it before
-// looking at what the wake-up is about.
-func (b *Broadcast) C() <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.c == nil {
-		b.c = make(chan struct{})
-	}
-	return b.c
-}
-
-// Wake wakes all that wait now.
-func (b *Broadcast) Wake() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.c != nil {
-		close(b.c)
-		b.c = nil
-	}
-}

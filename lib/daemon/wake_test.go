@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -94,22 +93,5 @@ func TestListenNeedsItsDirectory(t *testing.T) {
 	}
 	if _, err := Lock(filepath.Join(t.TempDir(), "none", "lock")); err == nil {
 		t.Error("a lock in no directory")
-	}
-}
-
-func TestBroadcastWakesAll(t *testing.T) {
-	var b Broadcast
-	b.Wake() // nobody waits
-	var all sync.WaitGroup
-	for range 10 {
-		c := b.C()
-		all.Go(func() { <-c })
-	}
-	b.Wake()
-	all.Wait()
-	select {
-	case <-b.C():
-		t.Error("woken by what was before")
-	default:
 	}
 }
