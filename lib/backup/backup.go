@@ -79,12 +79,6 @@ func NewRecoveryKey() (identity, recipient string, err error) {
 	return id.String(), id.Recipient().String(), nil
 }
 
-// CheckRecipient fails unless text is a recipient as NewRecoveryKey makes it.
-func CheckRecipient(text string) error {
-	_, err := parseRecipient(text)
-	return err
-}
-
 func parseRecipient(text string) (*age.X25519Recipient, error) {
 	r, err := age.ParseX25519Recipient(text)
 	if err != nil {

@@ -17,7 +17,6 @@ import (
 	"log/slog"
 	"net/netip"
 
-	"iwx/lib/fault"
 	"iwx/lib/pki"
 )
 
@@ -26,16 +25,6 @@ type ID [8]byte
 
 // String returns the id as 16 hexadecimal digits.
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
-
-// ParseID reads what ID.String printed, in either case.
-func ParseID(text string) (ID, error) {
-	raw, err := hex.DecodeString(text)
-	if err != nil || len(raw) != len(ID{}) {
-		err := fault.New(fault.Usage, "%.40q is not a token id (16 hexadecimal digits)", text)
-		return ID{}, fault.Hint(err, "iwx-node token list")
-	}
-	return ID(raw), nil
-}
 
 // Secret is the 128-bit part of a token that proves its possession. It does not
 // show itself when printed or logged.

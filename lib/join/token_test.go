@@ -166,20 +166,6 @@ func TestSecretIsNotShown(t *testing.T) {
 	}
 }
 
-func TestParseID(t *testing.T) {
-	id := tokenAt("192.0.2.1:2480").ID
-	for _, text := range []string{id.String(), strings.ToUpper(id.String())} {
-		if got, err := ParseID(text); err != nil || got != id {
-			t.Errorf("ParseID(%q) = %v, %v", text, got, err)
-		}
-	}
-	for _, text := range []string{"", "a0", "zz" + id.String()[2:], id.String() + "00"} {
-		if _, err := ParseID(text); fault.CodeOf(err) != fault.Usage {
-			t.Errorf("ParseID(%q): %v", text, err)
-		}
-	}
-}
-
 // What is accepted has exactly one canonical text, and that text is accepted.
 func FuzzParseToken(f *testing.F) {
 	v4, v6 := tokenAt("192.0.2.1:2480").Text(), tokenAt("[2001:db8::1]:2480").Text()

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -71,7 +70,7 @@ func ServerConfig(creds *Credentials, now func() time.Time) *tls.Config {
 
 // ClientConfig returns a node's side of TLS: only the manager of the cluster
 // that ca belongs to is believed. now may be the node's clock, or during a join
-// the manager's (TimeOf), so that a wrong clock is told in seconds rather than
+// the manager's, so that a wrong clock is told in seconds rather than
 // as an expired certificate.
 func ClientConfig(ca *x509.Certificate, creds *Credentials, now func() time.Time) (*tls.Config, error) {
 	cluster, err := ClusterID(ca)
@@ -105,13 +104,4 @@ func CheckPin(ca *x509.Certificate, pin Pin) error {
 	err := fault.New(fault.Failed, "manager shows a CA with pin %.16s…, the token says %.16s…", got, pin)
 	return fault.Hint(err, "someone else may be answering at this address; "+
 		"if the manager was set up anew, make a new token there: iwx-node add NAME")
-}
-
-// TimeOf returns the Date of an HTTP answer (RFC 9110 §6.6.1), to the second.
-func TimeOf(h http.Header) (time.Time, error) {
-	t, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return time.Time{}, fault.New(fault.Failed, "answer without a valid Date: %.40q", h.Get("Date"))
-	}
-	return t, nil
 }

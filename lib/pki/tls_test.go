@@ -71,9 +71,6 @@ func get(t *testing.T, addr string, config *tls.Config) (string, error) {
 		return "", err
 	}
 	defer res.Body.Close()
-	if _, err := TimeOf(res.Header); err != nil {
-		t.Error(err)
-	}
 	body, err := io.ReadAll(res.Body)
 	return string(body), err
 }
@@ -243,15 +240,5 @@ func TestFetchAndPin(t *testing.T) {
 	leaf := nodeCert(t, ca, "n1", testKey(t), start)
 	if _, err := ClientConfig(leaf, new(Credentials), clock(start)); err == nil {
 		t.Error("a leaf was taken for a CA")
-	}
-}
-
-func TestTimeOf(t *testing.T) {
-	h := http.Header{"Date": {"Sun, 01 Mar 2026 12:00:00 GMT"}}
-	if at, err := TimeOf(h); err != nil || !at.Equal(start) {
-		t.Errorf("%s, %v", at, err)
-	}
-	if _, err := TimeOf(http.Header{}); err == nil {
-		t.Error("no Date was accepted")
 	}
 }

@@ -38,8 +38,6 @@ type manager interface {
 	ReloadContext(ctx context.Context) error
 	StartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
 	StopUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
-	RestartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
-	ReloadUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
 	GetUnitPropertyContext(ctx context.Context, unit, property string) (*dbus.Property, error)
 	Close()
 }
@@ -118,16 +116,6 @@ func (c *Conn) DisableNow(ctx context.Context, units ...string) error {
 		failed = append(failed, fmt.Errorf("disable %v: %w", present, err))
 	}
 	return errors.Join(failed...)
-}
-
-// Restart stops and starts a unit, or starts it if it was not running.
-func (c *Conn) Restart(ctx context.Context, unit string) error {
-	return c.job(ctx, "restart", unit, c.bus.RestartUnitContext)
-}
-
-// Reload asks a running unit to read its configuration again.
-func (c *Conn) Reload(ctx context.Context, unit string) error {
-	return c.job(ctx, "reload", unit, c.bus.ReloadUnitContext)
 }
 
 // ActiveState returns "active", "reloading", "inactive", "failed", "activating"

@@ -65,14 +65,6 @@ func (r *recorder) StopUnitContext(_ context.Context, unit, _ string, ch chan<- 
 	return r.job("stop", unit, ch)
 }
 
-func (r *recorder) RestartUnitContext(_ context.Context, unit, _ string, ch chan<- string) (int, error) {
-	return r.job("restart", unit, ch)
-}
-
-func (r *recorder) ReloadUnitContext(_ context.Context, unit, _ string, ch chan<- string) (int, error) {
-	return r.job("reload", unit, ch)
-}
-
 func (r *recorder) GetUnitPropertyContext(_ context.Context, unit, property string) (*dbus.Property, error) {
 	value := "loaded"
 	if strings.HasPrefix(unit, "no-") {
@@ -105,11 +97,10 @@ func TestCalls(t *testing.T) {
 		{"disable goes on", disable, map[string]string{"a.service": "timeout"}, "", []string{"get LoadState a.service", "stop a.service",
 			"get LoadState no-b.service", "get LoadState c.service", "stop c.service", "disable a.service c.service", "daemon-reload"},
 			"stop a.service: job timeout"},
+		{"enable, first cancelled", enable, map[string]string{"a.service": "canceled"}, "",
+			[]string{"enable a.service b.service", "daemon-reload", "start a.service"}, "start a.service: job canceled"},
 		{"disable nothing", func(c *Conn) error { return c.DisableNow(t.Context(), "no-a.service") }, nil, "",
 			[]string{"get LoadState no-a.service"}, ""},
-		{"restart", func(c *Conn) error { return c.Restart(t.Context(), "a.service") }, nil, "", []string{"restart a.service"}, ""},
-		{"reload", func(c *Conn) error { return c.Reload(t.Context(), "a.service") }, map[string]string{"a.service": "canceled"}, "",
-			[]string{"reload a.service"}, "job canceled"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -127,7 +118,7 @@ func TestCalls(t *testing.T) {
 
 func TestFailedJobPointsToTheJournal(t *testing.T) {
 	c := &Conn{bus: &recorder{results: map[string]string{"a.service": "failed"}}}
-	if hint := fault.HintOf(c.Restart(t.Context(), "a.service")); hint != "journalctl -u a.service" {
+	if hint := fault.HintOf(c.EnableNow(t.Context(), "a.service")); hint != "journalctl -u a.service" {
 		t.Errorf("hint %q", hint)
 	}
 }
@@ -135,7 +126,7 @@ func TestFailedJobPointsToTheJournal(t *testing.T) {
 func TestJobHasADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &Conn{bus: &recorder{results: map[string]string{"a.service": "hang"}}}
-		err := c.Restart(t.Context(), "a.service")
+		err := c.EnableNow(t.Context(), "a.service")
 		if fault.CodeOf(err) != fault.TimedOut || !strings.Contains(err.Error(), "goes on") {
 			t.Errorf("%v", err)
 		}
