@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -81,6 +82,20 @@ func (l *lab) openState() {
 		Signer:   &cluster.Keys{CA: l.ca, Log: logKey, Cluster: l.ca.ClusterID(), Now: time.Now},
 		Identity: identity, Facts: facts(1), Version: "0.1.0", Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}
+}
+
+// member returns what the manager's state holds of the member of that name.
+func (l *lab) member(name string) (n cluster.Node, err error) {
+	members, err := l.store.Members(l.t.Context())
+	if err != nil {
+		return n, err
+	}
+	for _, n := range members {
+		if n.Name == name {
+			return n, nil
+		}
+	}
+	return n, fmt.Errorf("no member is called %q", name)
 }
 
 func (l *lab) managerCreds() *pki.Credentials {

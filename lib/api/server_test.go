@@ -105,7 +105,7 @@ func TestCertificates(t *testing.T) {
 	}
 	_, err = m.poll(t.Context(), cluster.Position{}, 0)
 	check(t, err)
-	if n, err := l.store.NodeNamed(t.Context(), "web1"); err != nil || n.Refused != "" {
+	if n, err := l.member("web1"); err != nil || n.Refused != "" {
 		t.Errorf("the member: %+v, %v", n, err)
 	}
 }
@@ -165,7 +165,7 @@ func TestDeletion(t *testing.T) {
 		polled <- err
 	}()
 	await(t, "the poll to be held open", func() bool {
-		n, err := l.store.NodeNamed(t.Context(), "web1")
+		n, err := l.member("web1")
 		return err == nil && !n.LastSeen.IsZero()
 	})
 	at := time.Now()
@@ -333,7 +333,7 @@ func TestLocalAddress(t *testing.T) {
 	t.Parallel()
 	l := serve(t)
 	m := l.join("web1")
-	n, err := l.store.NodeNamed(t.Context(), "web1")
+	n, err := l.member("web1")
 	check(t, err)
 	if n.Address != m.local {
 		t.Errorf("it joined from %s, want %s", n.Address, m.local)
@@ -353,7 +353,7 @@ func TestMemberVerbs(t *testing.T) {
 		t.Errorf("hello: %+v, %v", hello, err)
 	}
 	check(t, m.Report(t.Context(), &cluster.Report{Instance: m.instance, Status: cluster.Status{Word: "current", Done: 9}}))
-	if n, err := l.store.NodeNamed(t.Context(), "web1"); err != nil || n.Status.Done != 9 {
+	if n, err := l.member("web1"); err != nil || n.Status.Done != 9 {
 		t.Errorf("stored: %+v, %v", n, err)
 	}
 	csr, err := pki.NewCSR(newKey(t))
@@ -407,7 +407,7 @@ func TestServeEnds(t *testing.T) {
 		polled <- err
 	}()
 	await(t, "the poll to be held open", func() bool {
-		n, err := l.store.NodeNamed(t.Context(), "web1")
+		n, err := l.member("web1")
 		return err == nil && !n.LastSeen.IsZero()
 	})
 	l.stop()

@@ -63,7 +63,6 @@ type Manager struct {
 	Signer   Signer
 	Identity *Identity
 	Facts    host.Facts // of the manager, to compare joining nodes with
-	CA       string     // PEM
 	Version  string
 	Now      func() time.Time
 	Log      *slog.Logger

@@ -242,7 +242,7 @@ func TestWithheld(t *testing.T) {
 		l.add(queue.Nodes(web2.id), 3)
 		l.add(queue.Nodes(web1.id, web2.id), 3)
 		l.add(queue.Members(), 3)
-		_, err := l.store.RaiseEpoch(t.Context(), "restored", 1)
+		_, err := l.store.RaiseEpoch(t.Context(), 0, "restored", 1)
 		check(t, err)
 		l.refresh()
 		for s, want := range map[*server]string{web1: "-bb-bbb", web2: "-b-bbbb"} {

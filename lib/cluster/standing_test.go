@@ -15,7 +15,7 @@ import (
 // restore raises the epoch, as a restored manager does before anything else.
 func (l *lab) restore() {
 	l.t.Helper()
-	_, err := l.store.RaiseEpoch(l.t.Context(), "restored", 1)
+	_, err := l.store.RaiseEpoch(l.t.Context(), 0, "restored", 1)
 	check(l.t, err)
 }
 

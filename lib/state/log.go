@@ -135,15 +135,10 @@ func (s *Store) Epoch(ctx context.Context) (epoch uint64, err error) {
 }
 
 // RaiseEpoch begins a new epoch after a restore: its record names the position
-// that the restored log ends at.
-func (s *Store) RaiseEpoch(ctx context.Context, reason string, at int64) (epoch uint64, err error) {
-	return s.RaiseEpochOver(ctx, 0, reason, at)
-}
-
-// RaiseEpochOver is RaiseEpoch to an epoch that is also above floor, the one in
-// force in the state that the restored one takes the place of: epochs are never
-// used twice.
-func (s *Store) RaiseEpochOver(ctx context.Context, floor uint64, reason string, at int64) (epoch uint64, err error) {
+// that the restored log ends at. The epoch is also above floor, the one in force
+// in the state that the restored one takes the place of: epochs are never used
+// twice. at is in unix milliseconds.
+func (s *Store) RaiseEpoch(ctx context.Context, floor uint64, reason string, at int64) (epoch uint64, err error) {
 	err = s.update(ctx, func(t *tx) error {
 		head, err := t.head()
 		if err != nil {
@@ -192,24 +187,6 @@ func (s *Store) Records(ctx context.Context, after uint64, limit, sizeBytes int)
 			list = append(list, rec)
 			return nil
 		})
-	})
-	return list, err
-}
-
-// Latest returns up to limit records of the given kind (0: any), the last
-// first, beginning below before (0: at the end).
-func (s *Store) Latest(ctx context.Context, kind queue.Kind, before uint64, limit int) ([]queue.Record, error) {
-	var list []queue.Record
-	if before == 0 {
-		before = 1<<63 - 1
-	}
-	err := s.view(ctx, func(t *tx) error {
-		return t.each(`SELECT `+recordColumns+` FROM log WHERE seq < ? AND (? = 0 OR kind = ?) ORDER BY seq DESC LIMIT ?`,
-			[]any{before, kind, kind, limit}, func(r *sql.Rows) error {
-				rec, err := scanRecord(r)
-				list = append(list, rec)
-				return err
-			})
 	})
 	return list, err
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"iwx/lib/cluster"
-	"iwx/lib/fault"
 )
 
 const nodeColumns = `id, name, membership, address, machine_id, facts, cert_serial, cert_expires, start,
@@ -62,26 +61,6 @@ func (s *Store) Nodes(ctx context.Context) (list []cluster.Node, err error) {
 		return err
 	})
 	return list, err
-}
-
-// NodeNamed returns the member of that name.
-func (s *Store) NodeNamed(ctx context.Context, name string) (n *cluster.Node, err error) {
-	err = s.view(ctx, func(t *tx) error {
-		n, err = t.nodeNamed(name)
-		return err
-	})
-	return n, err
-}
-
-func (t *tx) nodeNamed(name string) (*cluster.Node, error) {
-	list, err := t.nodes(`WHERE membership = 'member' AND name = ?`, name)
-	if err != nil {
-		return nil, err
-	}
-	if len(list) == 0 {
-		return nil, fault.Hint(fault.New(fault.Failed, "no node is called %q", name), "iwx-node list")
-	}
-	return &list[0], nil
 }
 
 // Rosters returns what the daemon needs to know of every node there ever was,

@@ -126,7 +126,7 @@ func TestEpoch(t *testing.T) {
 	must(t, err)
 	parent, err := s.Head(t.Context())
 	must(t, err)
-	epoch, err := s.RaiseEpoch(t.Context(), "restore", 7)
+	epoch, err := s.RaiseEpoch(t.Context(), 0, "restore", 7)
 	must(t, err)
 	equal(t, "epoch", epoch, uint64(2))
 	op, err := s.Append(t.Context(), draft("b"))
@@ -211,9 +211,9 @@ func TestAdmit(t *testing.T) {
 	s := newManager(t)
 	n := member("n1", "web1")
 	admit(t, s, n)
-	got, err := s.NodeNamed(t.Context(), "web1")
+	got, err := s.Members(t.Context())
 	must(t, err)
-	equal(t, "node", got, &n)
+	equal(t, "members", got, []cluster.Node{n})
 	_, err = s.RevokeToken(t.Context(), "kn1", at(9))
 	wantFault(t, err, fault.Failed, "has been used: web1 joined with it", "iwx-node delete web1")
 
@@ -233,8 +233,9 @@ func TestAdmit(t *testing.T) {
 		}
 		return nil, nil
 	}))
-	_, err = s.NodeNamed(t.Context(), "web2")
-	wantFault(t, err, fault.Failed, `no node is called "web2"`, "iwx-node list")
+	got, err = s.Members(t.Context())
+	must(t, err)
+	equal(t, "members still", got, []cluster.Node{n})
 }
 
 // TestAdmitDisplacesNobody: the file itself refuses a second member of the same

@@ -258,7 +258,7 @@ func (h *here) prepare(u *unpacked) (epoch uint64, err error) {
 	if err := u.store.SetIdentity(h.c, id); err != nil {
 		return 0, err
 	}
-	if epoch, err = u.store.RaiseEpochOver(h.c, floor, u.reason(), h.c.Now().UnixMilli()); err != nil {
+	if epoch, err = u.store.RaiseEpoch(h.c, floor, u.reason(), h.c.Now().UnixMilli()); err != nil {
 		return 0, err
 	}
 	return epoch, h.noteRestored()
