@@ -127,7 +127,11 @@ func Write(c *cli.Context, o cli.Output, rows []Row) error {
 // hint is what to do about a node that is not as it should be.
 func hint(n *cluster.Node) string {
 	switch n.Word() {
-	case replay.WordHalted, replay.WordUnknown:
+	case replay.WordUnknown:
+		if b := n.Status.Blocked; b != nil {
+			return fmt.Sprintf("look on %s how far entry %d came; then iwx-queue done %s, or iwx-queue retry %s, or iwx-queue skip %s", n.Name, b.Seq, n.Name, n.Name, n.Name)
+		}
+	case replay.WordHalted:
 		if b := n.Status.Blocked; b != nil && b.Attempts > 0 {
 			return fmt.Sprintf("iwx-queue show %d; then mend the cause, or iwx-queue retry %s, or iwx-queue skip %s", b.Seq, n.Name, n.Name)
 		}
