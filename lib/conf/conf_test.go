@@ -60,7 +60,8 @@ func TestFaults(t *testing.T) {
 		{"typo", "[queue]\nretry_intervall = \"5m\"", []string{`f:2: queue.retry_intervall: unknown key, did you mean queue.retry_interval?`}},
 		{"wrong table", "[cluster]\nretry_interval = \"5m\"", []string{`f:2: cluster.retry_interval: unknown key, did you mean queue.retry_interval?`}},
 		{"no table", "\n\nport = 1", []string{`f:3: port: unknown key, did you mean cluster.port?`}},
-		{"far from all", "[colours]\nfancy = true", []string{`f:1: colours: unknown key`}},
+		{"far from all", "[colours]\nfancy = true", []string{`f:1: colours: unknown table`}},
+		{"mistyped table", "[quque]\nlint = true", []string{`f:1: quque: unknown table, did you mean [queue]?`}},
 		{"not a table", "queue = 3", []string{`f:1: queue: is a table, write [queue]`}},
 		{"list of tables", "[[queue]]\nlint = true", []string{`f:1: queue: is a table, write [queue]`}},
 		{"wrong types", "[cluster]\nport = \"x\"\n[queue]\nlint = 1\ntimeout = 300\n[log]\nlevel = true", []string{

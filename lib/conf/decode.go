@@ -27,7 +27,9 @@ func decode(c *Config, file string, data []byte) Faults {
 		faults = append(faults, Fault{File: file, Line: lineOf(lines, name), Key: name, What: what})
 	}
 	for name, value := range leaves(tree, "", known) {
-		if k, ok := known[name]; !ok {
+		if _, isTable := value.(map[string]any); isTable && known[name].Name == "" {
+			report(name, unknownTable(name, known))
+		} else if k, ok := known[name]; !ok {
 			report(name, unknown(name, known))
 		} else if v, what := k.read(value); what != "" {
 			report(name, what)
@@ -98,6 +100,21 @@ func unknown(name string, known map[string]Key) string {
 		return "unknown key"
 	}
 	return "unknown key, did you mean " + best + "?"
+}
+
+// unknownTable says that there is no table called name, with the nearest one.
+func unknownTable(name string, known map[string]Key) string {
+	best, bestDistance := "", len(name)/3+1
+	for _, candidate := range slices.Sorted(maps.Keys(known)) {
+		table, _, _ := strings.Cut(candidate, ".")
+		if d := distance(name, table); d < bestDistance {
+			best, bestDistance = table, d
+		}
+	}
+	if best == "" {
+		return "unknown table"
+	}
+	return "unknown table, did you mean [" + best + "]?"
 }
 
 // distance is the Levenshtein distance of a and b in bytes.
