@@ -146,7 +146,7 @@ func (a *admission) checkToken(token *Token) (again bool, err error) {
 	case !token.UsedAt.IsZero() && string(token.KeyHash) == string(a.keyHash[:]):
 		return true, nil
 	case !token.UsedAt.IsZero():
-		return false, Refuse(RefusedToken, hint, "token %s was used at %s by %s", token.ID, stamp(token.UsedAt), token.UsedBy)
+		return false, Refuse(RefusedToken, a.hintUsed(token), "token %s was used at %s by %s", token.ID, stamp(token.UsedAt), token.UsedBy)
 	case !token.RevokedAt.IsZero():
 		return false, Refuse(RefusedToken, hint, "token %s was revoked at %s", token.ID, stamp(token.RevokedAt))
 	case a.now.After(token.ExpiresAt):
@@ -156,6 +156,12 @@ func (a *admission) checkToken(token *Token) (again bool, err error) {
 			"token %s is bound to %s, and this server comes from %s", token.ID, token.Address, a.remote)
 	}
 	return false, nil
+}
+
+// hintUsed is the way on for who comes with a token that a member has used: a
+// server of another name, or that member, set up anew.
+func (a *admission) hintUsed(token *Token) string {
+	return fmt.Sprintf(hintNewToken, "NAME") + fmt.Sprintf("\nif this is %[1]s, set up anew: iwx-node add %[1]s --rejoin", token.Name)
 }
 
 // compare holds the server against the manager and the other members.

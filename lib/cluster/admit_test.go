@@ -109,7 +109,7 @@ func TestJoinRefused(t *testing.T) {
 			at := stamped()
 			time.Sleep(2 * time.Hour) // that it has expired too does not matter
 			_, err := l.ask(s, token)
-			return err, fmt.Sprintf("token %s was used at %s by %s", token.ID, at, first.remote), "on the manager: iwx-node add web1"
+			return err, fmt.Sprintf("token %s was used at %s by %s", token.ID, at, first.remote), "on the manager: iwx-node add NAME\nif this is web1, set up anew: iwx-node add web1 --rejoin"
 		},
 		"revoked": func(t *testing.T, l *lab, s *server) (error, string, string) {
 			token := l.invite("web1", nil)
@@ -357,7 +357,7 @@ func TestJoinsAtOnce(t *testing.T) {
 				continue
 			}
 			refused(t, errs[i], cluster.RefusedToken, fmt.Sprintf("token %s was used at %s by %s", token.ID, stamped(), members[0].Address),
-				"on the manager: iwx-node add web1")
+				"on the manager: iwx-node add NAME\nif this is web1, set up anew: iwx-node add web1 --rejoin")
 		}
 	})
 }
