@@ -47,7 +47,7 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{"token", 2, "", "sample: a verb is missing\nhint: verbs of sample token: list, revoke\nhint: sample token --help\n"},
 		{"list --bogus", 2, "", "sample: unknown flag --bogus\nhint: sample list --help\n"},
 		{"list --jso", 2, "", "sample: unknown flag --jso, did you mean \"--json\"?\nhint: sample list --help\n"},
-		{"add", 2, "", "sample: expected \"<command>\"\nhint: sample add --help\n"},
+		{"add", 2, "", "sample: an argument is missing: COMMAND\nhint: sample add --help\n"},
 		{"add --", 2, "", "sample: a command is missing\nhint: sample add --help\n"},
 		{"add --timeout soon true", 2, "", "sample: --timeout: \"soon\" is not a duration such as 90s, 5m, 12h or 7d\nhint: sample add --help\n"},
 		{"list -o name,nam", 2, "", "sample: unknown column \"nam\"\nhint: columns: name,state,position,last_seen,took,size,tags,error,output\n"},

@@ -87,5 +87,9 @@ func usageError(t Tool, node *kong.Node, err error) error {
 	if strings.HasPrefix(text, "expected one of") {
 		text = "a verb is missing" // kong lists them, cut short; the hint has all
 	}
+	if name, missing := strings.CutPrefix(text, `expected "<`); missing {
+		name, _, _ = strings.Cut(name, ">")
+		text = "an argument is missing: " + strings.ToUpper(name)
+	}
 	return fault.Hint(fault.New(fault.Usage, "%s", text), "%s", hint)
 }

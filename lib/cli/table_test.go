@@ -143,7 +143,8 @@ func TestSpans(t *testing.T) {
 		d             time.Duration
 		age, duration string
 	}{
-		{0, "0s", "0ms"},
+		{0, "0s", "0s"},
+		{350 * time.Millisecond, "0s", "350ms"},
 		{2300 * time.Millisecond, "2s", "2.3s"},
 		{59 * time.Second, "59s", "59s"},
 		{192 * time.Second, "3m", "3m12s"},
