@@ -2,8 +2,10 @@ package queuetool
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -97,7 +99,7 @@ func (t *terms) input(c *cli.Context) ([]byte, error) {
 func readAll(r io.Reader, name string) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, queue.MaxBody+1))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, fmt.Errorf("%s cannot be read: %w", name, reason(err))
 	}
 	if len(data) > queue.MaxBody {
 		return nil, fault.Hint(
@@ -105,6 +107,14 @@ func readAll(r io.Reader, name string) ([]byte, error) {
 			"put the data on the shared storage and cascade a command that reads it there")
 	}
 	return data, nil
+}
+
+// reason is err without the path that a file's errors repeat.
+func reason(err error) error {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }
 
 // parseUmask reads an octal mask, "022".
