@@ -148,17 +148,25 @@ const (
 	FromBeginning From = "beginning" // everything that is still in the log
 )
 
-// Word returns the token's state: "used", "revoked", "expired" or "open".
+// The states of a token.
+const (
+	TokenOpen    = "open"
+	TokenUsed    = "used"
+	TokenRevoked = "revoked"
+	TokenExpired = "expired"
+)
+
+// Word returns the token's state in one of the words above.
 func (t *Token) Word(now time.Time) string {
 	switch {
 	case !t.UsedAt.IsZero():
-		return "used"
+		return TokenUsed
 	case !t.RevokedAt.IsZero():
-		return "revoked"
+		return TokenRevoked
 	case now.After(t.ExpiresAt):
-		return "expired"
+		return TokenExpired
 	}
-	return "open"
+	return TokenOpen
 }
 
 // Roster is what the manager's daemon keeps in memory of a node.

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"fmt"
+	"time"
+
 	"iwx/lib/attempt"
 	"iwx/lib/host"
 	"iwx/lib/preflight"
@@ -11,6 +13,14 @@ import (
 // The messages below are the bodies of the API, in JSON. Times are integers,
 // unix milliseconds; hashes and bodies are base64. A field is only ever added,
 // so that a manager and a node of neighbouring versions understand each other.
+
+// Instant returns a time of the wire; the zero time for 0, which is none.
+func Instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
 
 // Status is how a node's queue is doing, sent with every report.
 type Status struct {
@@ -107,9 +117,16 @@ type Orders struct {
 	Paused   bool   `json:"paused,omitempty"`
 	Retry    uint64 `json:"retry,omitempty"` // counts requests to retry
 	RetrySeq uint64 `json:"retry_seq,omitempty"`
-	Trouble  string `json:"trouble,omitempty"` // "diverged", "rewound", "needs resync"
+	Trouble  string `json:"trouble,omitempty"` // one of the words below
 	Detail   string `json:"detail,omitempty"`  // the trouble in a sentence
 }
+
+// The troubles that keep a node from going on, as the manager tells them.
+const (
+	TroubleDiverged = "diverged"     // the node has entries that a restore gave up
+	TroubleRewound  = "rewound"      // the manager is behind what the node acknowledged
+	TroubleResync   = "needs resync" // what the node lacks is no longer in the log
+)
 
 // PollAnswer is what a poll gets.
 type PollAnswer struct {
@@ -205,7 +222,7 @@ type JoinAnswer struct {
 	Again       bool              `json:"again"` // this key had joined already
 }
 
-// RenewRequest asks for a new certificate for a new key.
+// RenewRequest asks for a new certificate, for the key that signed the request.
 type RenewRequest struct {
 	CSR string `json:"csr"` // PEM
 }

@@ -186,7 +186,6 @@ func (m *Manager) answer(ctx context.Context, v *view, id string, req *PollReque
 }
 
 // standing tells whether the node's place is one from which the log goes on.
-// The words are those of package replay.
 func (m *Manager) standing(ctx context.Context, v *view, from queue.Position) (trouble, detail string, err error) {
 	if from.Seq == 0 {
 		return "", "", nil
@@ -197,16 +196,16 @@ func (m *Manager) standing(ctx context.Context, v *view, from queue.Position) (t
 			return "", "", err
 		}
 		if here.Seq == 0 {
-			return "needs resync", fmt.Sprintf("entry %d, which this node received last, is no longer in the manager's log", from.Seq), nil
+			return TroubleResync, fmt.Sprintf("entry %d, which this node received last, is no longer in the manager's log", from.Seq), nil
 		}
-		return "diverged", fmt.Sprintf("entry %d of this node (epoch %d, %s) is not the manager's (epoch %d, %s): the manager was restored from an older backup",
+		return TroubleDiverged, fmt.Sprintf("entry %d of this node (epoch %d, %s) is not the manager's (epoch %d, %s): the manager was restored from an older backup",
 			from.Seq, from.Epoch, from.Hash.Short(), here.Epoch, here.Hash.Short()), nil
 	}
 	if from.Epoch < v.epoch {
-		return "diverged", fmt.Sprintf("this node has entries up to %d of epoch %d; the manager was restored and begins epoch %d at entry %d",
+		return TroubleDiverged, fmt.Sprintf("this node has entries up to %d of epoch %d; the manager was restored and begins epoch %d at entry %d",
 			from.Seq, from.Epoch, v.epoch, v.head.Seq), nil
 	}
-	return "rewound", fmt.Sprintf("this node has acknowledged entry %d, and the manager's log ends at %d", from.Seq, v.head.Seq), nil
+	return TroubleRewound, fmt.Sprintf("this node has acknowledged entry %d, and the manager's log ends at %d", from.Seq, v.head.Seq), nil
 }
 
 func (m *Manager) positionAt(ctx context.Context, v *view, seq uint64) (queue.Position, error) {
@@ -224,7 +223,7 @@ func (m *Manager) page(ctx context.Context, v *view, n *Roster, after uint64, a 
 		return err
 	}
 	if len(records) == 0 || records[0].Seq != after+1 {
-		a.Orders.Trouble = "needs resync"
+		a.Orders.Trouble = TroubleResync
 		a.Orders.Detail = fmt.Sprintf("what follows entry %d is no longer in the manager's log", after)
 		return nil
 	}

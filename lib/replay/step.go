@@ -14,6 +14,7 @@ package replay
 import (
 	"time"
 
+	"iwx/lib/cluster"
 	"iwx/lib/queue"
 )
 
@@ -53,9 +54,9 @@ type Trouble string
 // The troubles, most of them told by the manager.
 const (
 	NoTrouble    Trouble = ""
-	Diverged     Trouble = "diverged"      // the node has entries that a restore gave up
-	Rewound      Trouble = "rewound"       // the manager is behind what the node acknowledged
-	NeedsResync  Trouble = "needs resync"  // what the node lacks is no longer in the log
+	Diverged     Trouble = cluster.TroubleDiverged
+	Rewound      Trouble = cluster.TroubleRewound
+	NeedsResync  Trouble = cluster.TroubleResync
 	NeedsUpgrade Trouble = "needs upgrade" // the next record was written by a newer iwx
 )
 

@@ -2,7 +2,6 @@ package nodestatus
 
 import (
 	"fmt"
-	"time"
 
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
@@ -25,7 +24,7 @@ func Table() cli.Table[Row] {
 		{Name: "lag", Value: func(r Row) any { return r.Last - min(r.Status.Done, r.Last) }},
 		{Name: "entry", Value: blocked(func(b *cluster.Blocked) any { return cli.ID(b.Seq) })},
 		{Name: "attempts", Value: blocked(func(b *cluster.Blocked) any { return b.Attempts })},
-		{Name: "next_retry", Value: blocked(func(b *cluster.Blocked) any { return instant(b.RetryAt) })},
+		{Name: "next_retry", Value: blocked(func(b *cluster.Blocked) any { return cluster.Instant(b.RetryAt) })},
 		{Name: "since", Value: func(r Row) any { return r.since() }},
 		{Name: "last_seen", Value: func(r Row) any { return r.LastSeen }},
 		{Name: "version", Value: func(r Row) any { return r.Status.Version }},
@@ -56,12 +55,4 @@ func running(seq uint64) any {
 		return nil
 	}
 	return cli.ID(seq)
-}
-
-// instant is a time of the wire; 0 is none.
-func instant(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms)
 }

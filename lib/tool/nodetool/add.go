@@ -146,7 +146,7 @@ func openToken(c *cli.Context, server *local.Server, name string) (*cluster.Toke
 		return nil, err
 	}
 	for i := range tokens {
-		if tokens[i].Name == name && tokens[i].Word(c.Now()) == wordOpen {
+		if tokens[i].Name == name && tokens[i].Word(c.Now()) == cluster.TokenOpen {
 			return &tokens[i], nil
 		}
 	}

@@ -2,6 +2,7 @@ package nodetool
 
 import (
 	"iwx/lib/cli"
+	"iwx/lib/cluster"
 	"iwx/lib/tool/local"
 )
 
@@ -40,7 +41,7 @@ func completeToken(c *cli.Context, server *local.Server) (list []cli.Candidate) 
 		return nil
 	}
 	for _, k := range tokens {
-		if k.Word(c.Now()) == wordOpen {
+		if k.Word(c.Now()) == cluster.TokenOpen {
 			list = append(list, cli.Candidate{Value: k.ID, Help: "for " + k.Name})
 		}
 	}

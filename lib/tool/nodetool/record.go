@@ -2,7 +2,6 @@ package nodetool
 
 import (
 	"fmt"
-	"time"
 
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
@@ -54,8 +53,8 @@ func queueColumns() []cli.Column[record] {
 		{Name: "error", Value: blocked(func(b *cluster.Blocked) any { return b.Error }), Detail: true},
 		{Name: "exit_code", Value: blocked(func(b *cluster.Blocked) any { return b.Code }), Detail: true},
 		{Name: "attempts", Value: blocked(func(b *cluster.Blocked) any { return b.Attempts }), Detail: true},
-		{Name: "first_failure", Value: blocked(func(b *cluster.Blocked) any { return millis(b.FirstFailure) }), Detail: true},
-		{Name: "next_retry", Value: blocked(func(b *cluster.Blocked) any { return millis(b.RetryAt) }), Detail: true},
+		{Name: "first_failure", Value: blocked(func(b *cluster.Blocked) any { return cluster.Instant(b.FirstFailure) }), Detail: true},
+		{Name: "next_retry", Value: blocked(func(b *cluster.Blocked) any { return cluster.Instant(b.RetryAt) }), Detail: true},
 		{Name: "will_not_heal", Value: blocked(func(b *cluster.Blocked) any { return b.WillNotHeal }), Detail: true},
 	}
 }
@@ -100,12 +99,4 @@ func entry(seq uint64) any {
 		return nil
 	}
 	return cli.ID(seq)
-}
-
-// millis is a time as the nodes report it, 0 for never.
-func millis(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms)
 }

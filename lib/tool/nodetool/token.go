@@ -11,13 +11,6 @@ import (
 	"iwx/lib/tool/local"
 )
 
-// The states of a token, as cluster.Token.Word tells them.
-const (
-	wordOpen    = "open"
-	wordUsed    = "used"
-	wordExpired = "expired"
-)
-
 type tokenVerbs struct {
 	List   tokenListVerb   `cmd:"" help:"List the tokens."`
 	Revoke tokenRevokeVerb `cmd:"" help:"Make a token void."`
@@ -40,7 +33,7 @@ func (v *tokenListVerb) Run(c *cli.Context) error {
 		return err
 	}
 	if v.Open {
-		tokens = slices.DeleteFunc(tokens, func(k cluster.Token) bool { return k.Word(c.Now()) != wordOpen })
+		tokens = slices.DeleteFunc(tokens, func(k cluster.Token) bool { return k.Word(c.Now()) != cluster.TokenOpen })
 	}
 	return tokenTable(c.Now()).Write(c, v.Output, tokens)
 }
@@ -69,7 +62,7 @@ func tokenTable(now time.Time) cli.Table[cluster.Token] {
 }
 
 func tokenLevel(word string) cli.Level {
-	if word == wordOpen {
+	if word == cluster.TokenOpen {
 		return cli.Good
 	}
 	return cli.Plain
@@ -95,8 +88,8 @@ func (v *tokenRevokeVerb) Run(c *cli.Context) error {
 		return fault.Hint(fault.New(fault.Failed, "there is no token %q, nor one for a node of that name", v.Token), "iwx-node token list")
 	}
 	switch word := found.Word(c.Now()); word {
-	case wordOpen, wordUsed: // the state tells what a used one needs
-	case wordExpired:
+	case cluster.TokenOpen, cluster.TokenUsed: // the state tells what a used one needs
+	case cluster.TokenExpired:
 		c.Notef("token %s, for %s, expired %s; nothing changed", found.ID, found.Name, local.Ago(c, found.ExpiresAt))
 		return nil
 	default:
@@ -121,7 +114,7 @@ func findToken(tokens []cluster.Token, name string, now time.Time) *cluster.Toke
 		case k.ID == strings.ToLower(name):
 			return k
 		case k.Name != name:
-		case found == nil, k.Word(now) == wordOpen && found.Word(now) != wordOpen:
+		case found == nil, k.Word(now) == cluster.TokenOpen && found.Word(now) != cluster.TokenOpen:
 			found = k
 		}
 	}

@@ -51,16 +51,6 @@ func (t *tried) failure() string {
 	return replay.FirstLine(&t.Attempt.Attempt)
 }
 
-func (t *tried) ended() any { return wireTime(t.Ended) }
-
-// wireTime is a time in unix milliseconds; 0 is none.
-func wireTime(ms int64) any {
-	if ms == 0 {
-		return nil
-	}
-	return time.UnixMilli(ms)
-}
-
 // exit is the exit code of an attempt that has ended by itself.
 func (t *tried) exit() any {
 	if t.Outcome == "" || t.Outcome == cluster.OutcomeUnknown || t.Signal != "" {
@@ -83,11 +73,11 @@ func historyTable() cli.Table[tried] {
 		{Name: "attempt", Value: func(t tried) any { return t.Attempt.Attempt.Attempt }},
 		{Name: "outcome", Value: func(t tried) any { return t.outcome() }},
 		{Name: "exit", Value: func(t tried) any { return t.exit() }},
-		{Name: "started", Value: func(t tried) any { return wireTime(t.Started) }},
+		{Name: "started", Value: func(t tried) any { return cluster.Instant(t.Started) }},
 		{Name: "took", Value: func(t tried) any { return t.took() }},
 		{Name: "error", Value: func(t tried) any { return t.failure() }, Cut: true},
 		{Name: "epoch", Value: func(t tried) any { return t.Epoch }, Detail: true},
-		{Name: "ended", Value: func(t tried) any { return t.ended() }, Detail: true},
+		{Name: "ended", Value: func(t tried) any { return cluster.Instant(t.Ended) }, Detail: true},
 		{Name: "signal", Value: func(t tried) any { return t.Signal }, Detail: true},
 		{Name: "stdout_bytes", Value: func(t tried) any { return cli.Bytes(t.Stdout.Size) }, Detail: true},
 		{Name: "stderr_bytes", Value: func(t tried) any { return cli.Bytes(t.Stderr.Size) }, Detail: true},
