@@ -2,8 +2,7 @@
 // and the exit code that a script sees.
 //
 // An error without a fault in its chain is an ordinary failure (exit code 1)
-// without a hint. Faults wrap like any error: the innermost hint and code win
-// unless an outer fault sets its own.
+// without a hint. Faults wrap like any error: the outermost hint and code win.
 package fault
 
 import (
