@@ -156,16 +156,16 @@ func Verdict(rows []Row) string {
 		return cmp.Or(cmp.Compare(gravity(b), gravity(a)), cmp.Compare(a, b))
 	})
 	if len(words) == 1 && gravity(words[0]) == 0 {
-		return fmt.Sprintf("%s: %s", nodes(len(rows)), words[0])
+		return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), words[0])
 	}
 	parts := make([]string, len(words))
 	for i, word := range words {
 		parts[i] = fmt.Sprintf("%d %s", len(names[word]), word)
 		if gravity(word) > 0 {
-			parts[i] += " (" + some(names[word]) + ")"
+			parts[i] += " (" + cli.Some(names[word], 5) + ")"
 		}
 	}
-	return fmt.Sprintf("%s: %s", nodes(len(rows)), strings.Join(parts, ", "))
+	return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), strings.Join(parts, ", "))
 }
 
 // gravity orders the words for the verdict.
@@ -179,21 +179,6 @@ func gravity(word string) int {
 		return 1
 	}
 	return 0
-}
-
-// some names up to five of a list.
-func some(names []string) string {
-	if len(names) > 5 {
-		return strings.Join(names[:4], ", ") + fmt.Sprintf(" and %d more", len(names)-4)
-	}
-	return strings.Join(names, ", ")
-}
-
-func nodes(n int) string {
-	if n == 1 {
-		return "1 node"
-	}
-	return fmt.Sprintf("%d nodes", n)
 }
 
 // since is when the node came to be as it is; zero where that is not known.

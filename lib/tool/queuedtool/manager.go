@@ -181,7 +181,8 @@ func (m *manager) refresh(ctx context.Context) error {
 // tell sets the line that systemctl status shows.
 func (m *manager) tell(ctx context.Context) {
 	head, members := m.rules.Summary()
-	text := fmt.Sprintf("manager of %s: %d nodes, %d entries", m.Identity.ClusterName, members, head)
+	text := fmt.Sprintf("manager of %s: %s, %s", m.Identity.ClusterName,
+		cli.Count(members, "node", "nodes"), cli.Count(head, "entry", "entries"))
 	if text != m.told {
 		daemon.Status(text)
 		m.told = text

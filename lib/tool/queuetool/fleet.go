@@ -1,9 +1,6 @@
 package queuetool
 
 import (
-	"fmt"
-	"strings"
-
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
@@ -117,10 +114,7 @@ func (f *fleet) progress(t queue.Targets, seq uint64, voids []state.Void) progre
 func (p *progress) mark(people bool) cli.Mark {
 	on := func(word string, names []string) cli.Mark {
 		if people {
-			word += " on " + strings.Join(names[:min(len(names), 3)], ", ")
-			if len(names) > 3 {
-				word += fmt.Sprintf(" and %d more", len(names)-3)
-			}
+			word += " on " + cli.Some(names, 4)
 		}
 		return cli.Mark{Text: word, Level: cli.Bad}
 	}
@@ -128,15 +122,15 @@ func (p *progress) mark(people bool) cli.Mark {
 	case p.cancelled:
 		return cli.Mark{Text: "cancelled"}
 	case len(p.halted) > 0:
-		return on("halted", p.halted)
+		return on(replay.WordHalted, p.halted)
 	case len(p.unknown) > 0:
-		return on("unknown outcome", p.unknown)
+		return on(replay.WordUnknown, p.unknown)
 	case p.total == 0:
 		return cli.Mark{Text: "no nodes"}
 	case p.done == p.total:
 		return cli.Mark{Text: "done", Level: cli.Good}
 	case p.running > 0 || p.done > 0:
-		return cli.Mark{Text: "replaying"}
+		return cli.Mark{Text: replay.WordReplaying}
 	}
 	return cli.Mark{Text: "waiting"}
 }

@@ -1,10 +1,10 @@
 package queuetool
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
+	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
 	"iwx/lib/queue"
@@ -38,23 +38,13 @@ func unknownNode(nodes []cluster.Node, name string) error {
 func nameList(nodes []cluster.Node) string {
 	const most = 12
 	var names []string
-	for _, n := range nodes[:min(len(nodes), most)] {
+	for _, n := range nodes {
 		names = append(names, n.Name)
 	}
-	list := strings.Join(names, ", ")
-	if len(nodes) > most {
-		list += fmt.Sprintf(" and %d more", len(nodes)-most)
-	}
-	return list
+	return cli.Some(names, most)
 }
 
-// countNodes is "1 node", "3 nodes".
-func countNodes(n int) string {
-	if n == 1 {
-		return "1 node"
-	}
-	return fmt.Sprintf("%d nodes", n)
-}
+func countNodes(n int) string { return cli.Count(n, "node", "nodes") }
 
 // targetNames is who an entry is for, in words.
 func targetNames(t queue.Targets, names map[string]string) string {

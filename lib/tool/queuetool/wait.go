@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"iwx/lib/cli"
@@ -185,12 +184,7 @@ func (p *vigil) failed(ctx context.Context, n *cluster.Node) (bool, error) {
 // does.
 func voidFor(ctx context.Context, store *state.Store, seq uint64, node string) (*state.Void, error) {
 	voids, err := store.Voids(ctx, seq, seq)
-	for i := range voids {
-		if voids[i].Node == "" || voids[i].Node == node {
-			return &voids[i], err
-		}
-	}
-	return nil, err
+	return voidOf(voids, node), err
 }
 
 // failure tells why the wait is over before its time.
@@ -218,11 +212,8 @@ func (p *vigil) late(after time.Duration) error {
 	for i := range p.left {
 		who = append(who, fmt.Sprintf("%s (%s)", p.left[i].Name, p.left[i].Word()))
 	}
-	if len(who) > 5 {
-		who = append(who[:4], fmt.Sprintf("%d more nodes", len(who)-4))
-	}
 	return fault.Hint(
-		fault.New(fault.TimedOut, "after %s entry %d is not done on %s; the work goes on", cli.Duration(after), p.seq, strings.Join(who, ", ")),
+		fault.New(fault.TimedOut, "after %s entry %d is not done on %s; the work goes on", cli.Duration(after), p.seq, cli.Some(who, 5)),
 		"iwx-queue wait %d", p.seq)
 }
 

@@ -3,7 +3,6 @@ package setuptool
 import (
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -154,18 +153,11 @@ func (v *nodeVerb) join(h *here, token *join.Token) error {
 	h.warn(j.answer.Checks)
 	h.c.Notef("this server is now %s", h.who())
 	if j.answer.Left > 0 {
-		h.c.Notef("it does not replay what was queued before it joined: %s of the log up to %d, but for the baseline", records(j.answer.Left), j.answer.Start-1)
+		h.c.Notef("it does not replay what was queued before it joined: %s of the log up to %d, but for the baseline", cli.Count(j.answer.Left, "record", "records"), j.answer.Start-1)
 	}
 	h.sayStart()
 	h.c.Notef("next: iwx-cluster-setup status")
 	return nil
-}
-
-func records(n uint64) string {
-	if n == 1 {
-		return "1 record"
-	}
-	return fmt.Sprintf("%d records", n)
 }
 
 // nodeSteps lead from a bare server to a node at work. j is nil on a member.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"iwx/lib/atomicfile"
@@ -82,7 +81,7 @@ func (v *resetVerb) abandons(h *here) error {
 	for _, n := range members {
 		names = append(names, n.Name)
 	}
-	return fault.Hint(fault.New(fault.Failed, "this manager has nodes, which would be left without one: %s", strings.Join(names, ", ")),
+	return fault.Hint(fault.New(fault.Failed, "this manager has nodes, which would be left without one: %s", cli.Some(names, 12)),
 		"take them out first, on each: iwx-cluster-setup reset\nor leave them behind: iwx-cluster-setup reset --force")
 }
 
