@@ -14,7 +14,9 @@ import (
 	"iwx/lib/api"
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
+	"iwx/lib/conf"
 	"iwx/lib/fault"
+	"iwx/lib/host"
 	"iwx/lib/replay"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/nodestatus"
@@ -24,6 +26,7 @@ import (
 const (
 	askLimit   = 1500 * time.Millisecond // the whole command answers within 2 s
 	renewSoon  = 14 * 24 * time.Hour     // a certificate renews itself long before
+	leastFree  = 16 << 20                // bytes: two entries of the largest size
 	notInState = "this server is not part of a cluster"
 )
 
@@ -186,6 +189,8 @@ func (h *here) report(r *report) error {
 	r.role, r.cluster, r.clusterID, r.name = string(id.Role), id.ClusterName, id.ClusterID, id.Name
 	r.quorum, r.address, r.setUp = id.Manager, id.Address, id.SetupAt
 	h.reportDaemon(r)
+	h.reportConfig(r)
+	h.reportDisk(r)
 	h.reportCertificate(r)
 	h.reportManager(r)
 	return h.reportQueue(r)
@@ -206,6 +211,32 @@ func daemonRuns(path string) bool {
 	}
 	defer f.Close()
 	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
+// reportConfig tells what is wrong with the settings: a daemon that runs keeps
+// the ones it has, but it would not start again.
+func (h *here) reportConfig(r *report) {
+	_, err := conf.Load(h.Paths.Config)
+	if err == nil {
+		return
+	}
+	hint := fault.HintOf(err)
+	for line := range strings.Lines(err.Error()) {
+		r.add(strings.TrimRight(line, "\n"), hint)
+		hint = "" // one for all
+	}
+}
+
+// reportDisk tells of a disk that is about to be full. A node that cannot write
+// cannot write that down either, so its state does not tell.
+func (h *here) reportDisk(r *report) {
+	f, err := host.FilesystemOf(h.Lib)
+	switch {
+	case err != nil:
+		r.add(err.Error(), "")
+	case f.Free < leastFree:
+		r.add(fmt.Sprintf("the disk that holds %s has %s left", h.Lib, cli.Size(int64(f.Free))), "make room: df "+h.Lib)
+	}
 }
 
 func (h *here) reportCertificate(r *report) {
