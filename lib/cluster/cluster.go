@@ -122,6 +122,10 @@ func (n *Node) Word() string {
 // Settled reports whether the node is done with the entry.
 func (n *Node) Settled(seq uint64) bool { return n.Status.Done >= seq }
 
+// Halted reports whether the node halts at an entry that can be tried again. One
+// that cannot use its journal is stuck before any attempt.
+func (n *Node) Halted() bool { return n.Status.Blocked != nil && n.Status.Blocked.Attempts > 0 }
+
 // Token is an invitation to join, as the manager stores it.
 type Token struct {
 	ID        string

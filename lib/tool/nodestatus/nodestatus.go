@@ -101,9 +101,18 @@ func Mark(n *cluster.Node) cli.Mark {
 	return cli.Mark{Text: word, Level: cli.Good}
 }
 
-// Write prints the page: for people the verdict first and a next step last. The
-// error, exit code 3, is silent: it says that a node is not as it should be.
-func Write(c *cli.Context, o cli.Output, rows []Row) error {
+// Show prints the page: for people the verdict first and a next step last. The
+// error, exit code 3, is silent: it says that a node, or the daemon of this
+// server, is not as it should be.
+func Show(c *cli.Context, server *local.Server, o cli.Output, rows []Row) error {
+	idle := server.WarnIdle(c, "what follows is how it was when it stopped")
+	if err := write(c, o, rows); err != nil || !idle {
+		return err
+	}
+	return cli.Exit(fault.Unhealthy)
+}
+
+func write(c *cli.Context, o cli.Output, rows []Row) error {
 	if o.Human() {
 		if err := c.Printf("%s\n", Verdict(rows)); err != nil {
 			return err
@@ -132,7 +141,7 @@ func hint(n *cluster.Node) string {
 			return fmt.Sprintf("look on %s how far entry %d came; then iwx-queue done %s, or iwx-queue retry %s, or iwx-queue skip %s", n.Name, b.Seq, n.Name, n.Name, n.Name)
 		}
 	case replay.WordHalted:
-		if b := n.Status.Blocked; b != nil && b.Attempts > 0 {
+		if b := n.Status.Blocked; n.Halted() {
 			return fmt.Sprintf("iwx-queue show %d; then mend the cause, or iwx-queue retry %s, or iwx-queue skip %s", b.Seq, n.Name, n.Name)
 		}
 		return "on " + n.Name + ": journalctl -u iwx-queued"

@@ -186,7 +186,7 @@ func TestAddRefuses(t *testing.T) {
 		{"web2 --address here", 2, `address "here" is not an IP address`},
 		{"web2 --address 127.0.9.1", 2, "address 127.0.9.1 is the manager's own"},
 		{"web2 --from then", 2, "--from"},
-		{"", 2, "expected"},
+		{"", 2, "an argument is missing: NAME"},
 	}
 	for _, tt := range tests {
 		out, message := s.run(tt.code, append([]string{"add"}, strings.Fields(tt.args)...)...)

@@ -29,11 +29,7 @@ func (v *statusVerb) Run(c *cli.Context) error {
 	if rows, err = v.choose(server, rows); err != nil {
 		return err
 	}
-	idle := server.WarnIdle(c, "what follows is how it was when it stopped")
-	if err := nodestatus.Write(c, v.Output, rows); err != nil || !idle {
-		return err
-	}
-	return cli.Exit(fault.Unhealthy)
+	return nodestatus.Show(c, server, v.Output, rows)
 }
 
 // choose keeps the rows of the nodes that were named.

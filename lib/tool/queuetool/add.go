@@ -42,9 +42,8 @@ func (*addVerb) Examples() string {
 
 // Run queues one command, or one for each line of standard input, all or none.
 func (v *addVerb) Run(c *cli.Context) error {
-	if v.Baseline && v.Sensitive {
-		return fault.Hint(fault.New(fault.Usage, "--baseline keeps an entry for nodes to come, and --sensitive forgets it"),
-			"leave one of them out")
+	if err := keepOrForget(&v.recipients, &v.terms); err != nil {
+		return err
 	}
 	server, err := local.OpenManager(c, readOnly)
 	if err != nil {

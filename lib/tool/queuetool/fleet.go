@@ -47,8 +47,8 @@ func (f *fleet) settled() uint64 {
 func (f *fleet) blocked() []uint64 {
 	var list []uint64
 	for i := range f.nodes {
-		if b := f.nodes[i].Status.Blocked; b != nil && b.Attempts > 0 {
-			list = append(list, b.Seq)
+		if n := &f.nodes[i]; n.Halted() {
+			list = append(list, n.Status.Blocked.Seq)
 		}
 	}
 	return list

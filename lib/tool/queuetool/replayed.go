@@ -112,12 +112,22 @@ func (p *replayed) fill() {
 	p.Stdout, p.Stderr = &stdout, &stderr
 }
 
-// replayList is never null in JSON.
-func replayList(list []replayed) []replayed {
-	if list == nil {
-		return []replayed{}
+// replays is how an entry stands on each node: all of it in JSON, in one column
+// the states alone.
+type replays []replayed
+
+// String returns "web1:done,web2:halted".
+func (list replays) String() string {
+	words := make([]string, len(list))
+	for i, p := range list {
+		words[i] = p.Node + ":" + p.State
 	}
-	return list
+	return strings.Join(words, ",")
+}
+
+// MarshalJSON implements json.Marshaler: a list, never null.
+func (list replays) MarshalJSON() ([]byte, error) {
+	return json.Marshal(append([]replayed{}, list...))
 }
 
 // moment is a time of the wire, in unix milliseconds; nil for none.

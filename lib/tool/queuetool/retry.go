@@ -74,9 +74,6 @@ func tellRetry(c *cli.Context, n *cluster.Node) {
 	c.Notef("%s tries entry %d again%s", n.Name, n.Status.Blocked.Seq, when)
 }
 
-// isHalted reports whether the node halts at an entry that can be tried again.
-func isHalted(n *cluster.Node) bool { return n.Status.Blocked != nil && n.Status.Blocked.Attempts > 0 }
-
 // choose returns the nodes that are to try again.
 func (v *retryVerb) choose(nodes []cluster.Node) ([]cluster.Node, error) {
 	if v.All && len(v.Node) > 0 {
@@ -85,7 +82,7 @@ func (v *retryVerb) choose(nodes []cluster.Node) ([]cluster.Node, error) {
 	if len(v.Node) > 0 {
 		return haltedNamed(nodes, v.Node)
 	}
-	halted := slices.DeleteFunc(slices.Clone(nodes), func(n cluster.Node) bool { return !isHalted(&n) })
+	halted := slices.DeleteFunc(slices.Clone(nodes), func(n cluster.Node) bool { return !n.Halted() })
 	if len(halted) > 1 && !v.All {
 		var names []string
 		for _, n := range halted {

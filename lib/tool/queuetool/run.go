@@ -74,8 +74,8 @@ type holding struct {
 // hold writes the entry down before the command runs, so that a crash between
 // the two leaves something to see.
 func (v *runVerb) hold(c *cli.Context, server *local.Server) (*holding, error) {
-	if v.Baseline && v.Sensitive {
-		return nil, fault.New(fault.Usage, "--baseline keeps an entry for nodes to come, and --sensitive forgets it")
+	if err := keepOrForget(&v.recipients, &v.terms); err != nil {
+		return nil, err
 	}
 	b, err := newBatch(c, server, &v.recipients)
 	if err != nil {

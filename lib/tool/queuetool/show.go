@@ -205,7 +205,7 @@ func (v *showVerb) held(c *cli.Context, server *local.Server, f *fleet, id int64
 func (v *showVerb) write(c *cli.Context, s *shown) error {
 	table := showTable()
 	if !v.Output.Human() {
-		table.Columns = append(table.Columns, cli.Column[shown]{Name: "replays", Value: func(s shown) any { return replayList(s.nodes) }})
+		table.Columns = append(table.Columns, cli.Column[shown]{Name: "replays", Value: func(s shown) any { return replays(s.nodes) }})
 		return table.Show(c, v.Output, "", *s)
 	}
 	if err := table.Show(c, v.Output, "", *s); err != nil || v.Output.Columns != nil {

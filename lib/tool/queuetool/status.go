@@ -2,7 +2,6 @@ package queuetool
 
 import (
 	"iwx/lib/cli"
-	"iwx/lib/fault"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/nodestatus"
 )
@@ -27,9 +26,5 @@ func (v *statusVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	idle := server.WarnIdle(c, "what follows is how it was when it stopped")
-	if err := nodestatus.Write(c, v.Output, rows); err != nil || !idle {
-		return err
-	}
-	return cli.Exit(fault.Unhealthy)
+	return nodestatus.Show(c, server, v.Output, rows)
 }

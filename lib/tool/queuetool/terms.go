@@ -56,6 +56,16 @@ type terms struct {
 	Sensitive bool           `help:"Show it nowhere, and forget it once every node has done it."`
 }
 
+// keepOrForget refuses to do both: what is erased once the nodes of today have
+// done it cannot be replayed by those of tomorrow.
+func keepOrForget(r *recipients, t *terms) error {
+	if !r.Baseline || !t.Sensitive {
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Usage, "--baseline keeps an entry for nodes to come, and --sensitive forgets it"),
+		"leave one of them out")
+}
+
 // command returns what is to be queued. stdin is the content of --stdin, nil
 // without it.
 func (t *terms) command(c *cli.Context, server *local.Server, argv []string, stdin []byte) (*queue.Command, error) {

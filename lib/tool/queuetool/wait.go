@@ -95,6 +95,10 @@ func (w waiting) wait(c *cli.Context, server *local.Server, seq uint64, targets 
 	if errors.Is(err, context.DeadlineExceeded) && c.Err() == nil {
 		return p.late(w.WaitTimeout)
 	}
+	if errors.Is(err, context.Canceled) && c.Err() != nil {
+		p.progress.Clear()
+		c.Notef("the nodes go on; to wait again: iwx-queue wait %d", seq)
+	}
 	return err
 }
 
