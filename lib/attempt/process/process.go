@@ -19,6 +19,7 @@ import (
 // Process is one line of the table.
 type Process struct {
 	PID        int
+	State      byte // 'R', 'S', …; 'Z' has ended and was not waited for
 	Parent     int
 	Session    int
 	StartTicks uint64 // clock ticks since boot; with PID it names one process
@@ -126,7 +127,7 @@ func parse(pid int, stat string) (Process, error) {
 	if end < 0 || len(fields) <= start-state {
 		return Process{}, errors.New("process " + strconv.Itoa(pid) + ": malformed stat line")
 	}
-	p := Process{PID: pid}
+	p := Process{PID: pid, State: fields[0][0]}
 	var errs [3]error
 	p.Parent, errs[0] = strconv.Atoi(fields[parent-state])
 	p.Session, errs[1] = strconv.Atoi(fields[session-state])

@@ -1,7 +1,6 @@
 package queuetool
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"iwx/lib/attempt/process"
 	"iwx/lib/cli"
 	"iwx/lib/fault"
 	"iwx/lib/queue"
@@ -220,17 +220,11 @@ func birth(pid int) string {
 	if err != nil {
 		return ""
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
+	p, err := process.Get(pid)
+	if err != nil || p.State == 'Z' || p.State == 'X' {
 		return ""
 	}
-	// The second field, in parentheses, may hold anything.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	const state, start = 3 - 3, 22 - 3
-	if len(fields) <= start || fields[state] == "Z" || fields[state] == "X" {
-		return ""
-	}
-	return strings.TrimSpace(string(boot)) + "/" + fields[start]
+	return fmt.Sprintf("%s/%d", strings.TrimSpace(string(boot)), p.StartTicks)
 }
 
 // lives reports whether the iwx-queue that runs a held command is still there.
