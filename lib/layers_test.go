@@ -41,15 +41,14 @@ func layers() [][]string {
 // replaced in one place.
 func drivers() map[string]string {
 	return map[string]string{
-		"github.com/alecthomas/kong":               "lib/cli",
-		"github.com/olekukonko/tablewriter":        "lib/cli",
-		"github.com/BurntSushi/toml":               "lib/conf",
-		"github.com/coreos/go-systemd/v22/daemon":  "lib/daemon",
-		"github.com/coreos/go-systemd/v22/dbus":    "lib/systemd",
-		"github.com/coreos/go-systemd/v22/journal": "lib/daemon",
-		"filippo.io/age":                           "lib/backup",
-		"modernc.org/sqlite":                       "lib/state",
-		"database/sql":                             "lib/state",
+		"github.com/alecthomas/kong":              "lib/cli",
+		"github.com/olekukonko/tablewriter":       "lib/cli",
+		"github.com/BurntSushi/toml":              "lib/conf",
+		"github.com/coreos/go-systemd/v22/daemon": "lib/daemon",
+		"github.com/coreos/go-systemd/v22/dbus":   "lib/systemd",
+		"filippo.io/age":                          "lib/backup",
+		"modernc.org/sqlite":                      "lib/state",
+		"database/sql":                            "lib/state",
 	}
 }
 
