@@ -2,19 +2,16 @@ package setuptool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"iwx/lib/api"
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
+	"iwx/lib/daemon"
 	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/replay"
@@ -197,20 +194,9 @@ func (h *here) report(r *report) error {
 }
 
 func (h *here) reportDaemon(r *report) {
-	if r.daemon = daemonRuns(h.DaemonLock); !r.daemon {
+	if r.daemon = daemon.Alive(h.Run); !r.daemon {
 		r.add("iwx-queued is not running", "start it: "+h.daemonCommand())
 	}
-}
-
-// daemonRuns asks for the lock that the daemon holds, in a way that does not
-// take it from one that is just starting for longer than an instant.
-func daemonRuns(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
 // reportConfig tells what is wrong with the settings: a daemon that runs keeps
