@@ -26,11 +26,31 @@ func Lint(c *Command, shares []string) []Finding {
 	for _, rule := range []func(*Command, []string) *Finding{
 		lintID, lintSharedPath, lintReboot, lintSelf, lintTerminal,
 	} {
-		if f := rule(c, shares); f != nil {
-			found = append(found, *f)
+		for _, one := range inner(c) {
+			if f := rule(one, shares); f != nil {
+				found = append(found, *f)
+				break
+			}
 		}
 	}
 	return found
+}
+
+// inner returns c and, where it is a shell with a script in its arguments, the
+// simple commands in it. The script is split at its operators without regard
+// to quotes: a needless question about a text does less harm than none about a
+// command.
+func inner(c *Command) []*Command {
+	all := []*Command{c}
+	if len(c.Argv) < 3 || c.Argv[1] != "-c" || !slices.Contains([]string{"sh", "bash", "dash", "ash", "ksh", "zsh"}, program(c)) {
+		return all
+	}
+	for simple := range strings.FieldsFuncSeq(c.Argv[2], func(r rune) bool { return strings.ContainsRune(";&|(){}\n", r) }) {
+		if argv := strings.Fields(simple); len(argv) > 0 {
+			all = append(all, &Command{Argv: argv})
+		}
+	}
+	return all
 }
 
 func program(c *Command) string { return path.Base(c.Argv[0]) }

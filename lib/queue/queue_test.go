@@ -217,6 +217,30 @@ func TestLint(t *testing.T) {
 	}
 }
 
+// TestLintScript looks into what a shell is given.
+func TestLintScript(t *testing.T) {
+	for script, want := range map[string]string{
+		"shutdown -r now":                  "reboot",
+		"apt-get -y upgrade && reboot":     "reboot",
+		"id bob || (useradd bob)":          "id",
+		"id bob || useradd -u 2000 bob":    "",
+		"systemctl stop iwx-queued; true":  "self",
+		"cat /var/run/reboot-required":     "",
+		"true\nvi /etc/hosts":              "terminal",
+		" ; & ":                            "",
+		"systemctl reboot; reboot; reboot": "reboot",
+	} {
+		found := Lint(&Command{Argv: []string{"/bin/sh", "-c", script}}, nil)
+		got := ""
+		for _, f := range found {
+			got += f.Name
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", script, got, want)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	body, _ := full().Encode()
 	f.Add(body)
