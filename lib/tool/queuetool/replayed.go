@@ -1,6 +1,8 @@
 package queuetool
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -127,7 +129,11 @@ func (list replays) String() string {
 
 // MarshalJSON implements json.Marshaler: a list, never null.
 func (list replays) MarshalJSON() ([]byte, error) {
-	return json.Marshal(append([]replayed{}, list...))
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // outputs are full of > and &
+	err := e.Encode(append([]replayed{}, list...))
+	return b.Bytes(), err
 }
 
 // moment is a time of the wire, in unix milliseconds; nil for none.

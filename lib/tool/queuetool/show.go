@@ -204,11 +204,11 @@ func (v *showVerb) held(c *cli.Context, server *local.Server, f *fleet, id int64
 // nodes in it.
 func (v *showVerb) write(c *cli.Context, s *shown) error {
 	table := showTable()
-	if !v.Output.Human() {
+	if !v.Output.Human() || v.Output.Columns != nil {
 		table.Columns = append(table.Columns, cli.Column[shown]{Name: "replays", Value: func(s shown) any { return replays(s.nodes) }})
 		return table.Show(c, v.Output, "", *s)
 	}
-	if err := table.Show(c, v.Output, "", *s); err != nil || v.Output.Columns != nil {
+	if err := table.Show(c, v.Output, "", *s); err != nil {
 		return err
 	}
 	if len(s.nodes) > 0 {
