@@ -197,7 +197,10 @@ func reason(err error) error {
 	var late net.Error
 	var op *net.OpError
 	var request *url.Error
+	var plain tls.RecordHeaderError
 	switch {
+	case errors.As(err, &plain):
+		return errors.New("what answers there does not speak TLS")
 	case errors.As(err, &late) && late.Timeout():
 		return errors.New("no answer in time")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

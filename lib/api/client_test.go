@@ -100,6 +100,7 @@ func TestNotAManager(t *testing.T) {
 		hint     string
 	}{
 		{"HTTP", plain.Listener.Addr().String(), "the manager at AT cannot be reached: http: server gave HTTP response to HTTPS client", "on the manager: systemctl status iwx-queued"},
+		{"a mail server", greeting(t, "220 mail.example ESMTP\r\n"), "the manager at AT cannot be reached: what answers there does not speak TLS", "on the manager: systemctl status iwx-queued"},
 		{"another cluster's", other.at.String(), "the server at AT: tls: failed to verify certificate: x509: certificate is valid for manager." + other.ca.ClusterID() + ", not manager." + l.ca.ClusterID(), "the server at this address is not the manager of this cluster; iwx-cluster-setup status"},
 		{"its twin's", l.twin(), "the server at AT: tls: failed to verify certificate: x509: certificate signed by unknown authority", "the server at this address is not the manager of this cluster; iwx-cluster-setup status"},
 		{"a web server", page(404, "<html>not found"), "AT answered 404 Not Found, which is not what a manager of iwx says", ""},
@@ -219,4 +220,25 @@ func TestReuse(t *testing.T) {
 	if len(conns) != 1 {
 		t.Errorf("connections and their requests: %v", conns)
 	}
+}
+
+// greeting serves text to whoever connects, and returns where.
+func greeting(t *testing.T, text string) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(conn, text)
+			io.Copy(io.Discard, conn) // until the other side has read it and gone
+			conn.Close()
+		}
+	}()
+	return l.Addr().String()
 }
