@@ -113,6 +113,9 @@ func (h *here) addresses(address, quorum netip.Addr) ([]netip.Addr, error) {
 		return nil, fault.New(fault.Usage, "below a root directory a server has to be given its address: --address IP")
 	}
 	h.Address = address
+	if !quorum.IsValid() && h.Identity != nil && h.Identity.Role == cluster.RoleManager {
+		quorum = h.Identity.Manager.Addr()
+	}
 	if !quorum.IsValid() || quorum == address {
 		return []netip.Addr{address}, nil
 	}
