@@ -48,15 +48,16 @@ func (g *grammar) Run(c *cli.Context) error {
 		return err
 	}
 	defer s.Close()
+	if s.IsManager() && g.Once {
+		return fault.Hint(fault.New(fault.Usage, "this server is the manager, which replays nothing"),
+			"iwx-queued --once is for nodes")
+	}
 	d, err := begin(c, s)
 	if err != nil {
 		return err
 	}
 	defer d.end()
 	switch {
-	case s.IsManager() && g.Once:
-		return fault.Hint(fault.New(fault.Usage, "this server is the manager, which replays nothing"),
-			"iwx-queued --once is for nodes")
 	case s.IsManager():
 		return d.runManager(c)
 	case g.Once:
