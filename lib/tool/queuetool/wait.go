@@ -79,11 +79,12 @@ func (w waiting) wait(c *cli.Context, server *local.Server, seq uint64, targets 
 	if !w.Wait && w.WaitTimeout == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithCancel(c.Context)
+	ctx := c.Context
 	if w.WaitTimeout > 0 {
+		var cancel func()
 		ctx, cancel = context.WithTimeout(c.Context, w.WaitTimeout)
+		defer cancel()
 	}
-	defer cancel()
 	watch, err := server.Store.Watch(c)
 	if err != nil {
 		return err
