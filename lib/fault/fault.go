@@ -39,7 +39,7 @@ func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
 // New returns an error with an exit code; format and args are as in
-// fmt.Errorf, %w included.
+// fmt.Errorf, %w included. With code 0 the code is that of what %w wraps.
 func New(code Code, format string, args ...any) error {
 	return &Error{Code: code, Err: fmt.Errorf(format, args...)}
 }
