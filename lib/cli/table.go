@@ -33,6 +33,7 @@ type Column[T any] struct {
 	Value  func(T) any // see the types of this package for what is shown how
 	Detail bool        // in a table only where -o asks; always in records and JSON
 	Cut    bool        // shortened where the terminal is too narrow
+	Rare   bool        // left out of a person's table in which no row has it, unless -o asks
 }
 
 // Table says what there is to know about a kind of thing, once, for people, for
@@ -65,12 +66,23 @@ func (t Table[T]) Write(c *Context, o Output, rows []T) error {
 			c.Notef("no %s", t.Plural)
 		}
 	default:
-		err = writeTable(&b, c, o, columns, rows)
+		err = writeTable(&b, c, o, present(c, o, columns, rows), rows)
 	}
 	if err == nil {
 		_, err = c.Stdout.Write(b.Bytes())
 	}
 	return err
+}
+
+// present returns the columns without those that are rare and empty here.
+func present[T any](c *Context, o Output, columns []Column[T], rows []T) []Column[T] {
+	if o.Columns != nil {
+		return columns
+	}
+	return slices.DeleteFunc(slices.Clone(columns), func(col Column[T]) bool {
+		has := func(row T) bool { return cell(c, o, col, row) != "-" }
+		return col.Rare && !slices.ContainsFunc(rows, has)
+	})
 }
 
 // choose returns the columns that o asks for; record says that all are shown

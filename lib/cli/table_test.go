@@ -3,7 +3,9 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +34,33 @@ web2  halted   9    in 1m      250ms  0     E: tab\there\nand\more \x1b[31m \xff
 			}
 			check(t, "stdout", stdout, want)
 		})
+	}
+}
+
+// TestRareColumns: a rare column is for people only where a row has it, and for
+// scripts always there.
+func TestRareColumns(t *testing.T) {
+	table := Table[string]{Singular: "x", Plural: "xs", Columns: []Column[string]{
+		{Name: "name", Value: func(s string) any { return s }},
+		{Name: "error", Value: func(s string) any { return strings.TrimPrefix(s, "ok") }, Rare: true},
+	}}
+	for _, c := range []struct {
+		rows []string
+		o    Output
+		want string
+	}{
+		{[]string{"ok", "ok"}, Output{}, "NAME\nok\nok\n"},
+		{[]string{"ok", "bad"}, Output{}, "NAME  ERROR\nok    -\nbad   bad\n"},
+		{[]string{"ok"}, Output{Columns: []string{"error", "name"}}, "ERROR  NAME\n-      ok\n"},
+		{[]string{"ok"}, Output{NoHeader: true}, "ok\t-\n"},
+		{[]string{"ok"}, Output{JSON: true}, "{\"version\":1,\"xs\":[\n{\"name\":\"ok\",\"error\":\"\"}\n]}\n"},
+	} {
+		var out bytes.Buffer
+		ctx := &Context{Context: t.Context(), Stdout: &out, Stderr: io.Discard, Now: time.Now, Getenv: os.Getenv}
+		if err := table.Write(ctx, c.o, c.rows); err != nil {
+			t.Fatal(err)
+		}
+		check(t, fmt.Sprintf("%+v %v", c.o, c.rows), out.String(), c.want)
 	}
 }
 

@@ -206,6 +206,8 @@ func (b *batch) queue(w waiting) error {
 // announce tells what has been queued, and for whom.
 func (b *batch) announce(what string) {
 	switch {
+	case b.targets.Scope == queue.ScopeBaseline && len(b.nodes) == 0:
+		b.c.Notef("%s for the nodes that join later", what)
 	case b.targets.Scope == queue.ScopeBaseline:
 		b.c.Notef("%s for %s, and those that join later", what, countNodes(len(b.nodes)))
 	case len(b.nodes) > 0:
