@@ -100,6 +100,9 @@ func (s source) exists(name string) bool {
 	return err == nil
 }
 
+// Booted reports whether systemd is PID 1 on this machine.
+func Booted() bool { return source{sys: "/"}.booted() }
+
 // booted follows sd_booted(3): systemd makes the directory before anything
 // else, and no other init does.
 func (s source) booted() bool {

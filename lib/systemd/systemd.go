@@ -10,12 +10,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
 
 	"iwx/lib/fault"
+	"iwx/lib/host"
 )
 
 // Limits on a single call. A job may take as long as the unit's own time limit,
@@ -24,12 +24,6 @@ const (
 	callLimit = 15 * time.Second
 	jobLimit  = 100 * time.Second
 )
-
-// Booted reports whether systemd is PID 1, as sd_booted(3) does.
-func Booted() bool {
-	fi, err := os.Lstat("/run/systemd/system")
-	return err == nil && fi.IsDir()
-}
 
 // manager is the part of go-systemd's connection that is used here.
 type manager interface {
@@ -51,7 +45,7 @@ type Conn struct{ bus manager }
 // connection lives until Close or the end of ctx, whichever is first: do not
 // pass a context that is cancelled once Connect has returned.
 func Connect(ctx context.Context) (*Conn, error) {
-	if !Booted() {
+	if !host.Booted() {
 		err := fault.New(fault.Failed, "systemd is not running here")
 		return nil, fault.Hint(err, "start the daemon by the means of this system: iwx-queued")
 	}

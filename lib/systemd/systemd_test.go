@@ -11,6 +11,7 @@ import (
 	"github.com/coreos/go-systemd/v22/dbus"
 
 	"iwx/lib/fault"
+	"iwx/lib/host"
 )
 
 // recorder stands in for systemd: it notes the calls and answers every job with
@@ -136,7 +137,7 @@ func TestJobHasADeadline(t *testing.T) {
 // that every system has is active.
 func TestConnect(t *testing.T) {
 	c, err := Connect(t.Context())
-	if !Booted() {
+	if !host.Booted() {
 		if c != nil || err == nil || err.Error() != "systemd is not running here" || fault.HintOf(err) == "" {
 			t.Errorf("%v, %v", c, err)
 		}

@@ -77,13 +77,19 @@ func (s *Server) Poke() { daemon.Poke(s.Run) }
 // DaemonRuns reports whether iwx-queued runs on this server.
 func (s *Server) DaemonRuns() bool { return daemon.Alive(s.Run) }
 
-// DaemonHint is how to start the daemon here.
-func (s *Server) DaemonHint() string {
-	if s.Own() {
-		return fmt.Sprintf("start it: iwx-queued --root %s", s.Root)
+// DaemonCommand is how the daemon is started by hand on the server of paths.
+func DaemonCommand(paths host.Paths) string {
+	switch {
+	case paths.Own():
+		return "iwx-queued --root " + paths.Root
+	case host.Booted():
+		return "systemctl start iwx-queued"
 	}
-	return "start it: systemctl start iwx-queued"
+	return "iwx-queued"
 }
+
+// DaemonHint is how to start the daemon here.
+func (s *Server) DaemonHint() string { return "start it: " + DaemonCommand(s.Paths) }
 
 // WarnIdle tells, if so, that the daemon does not run here, and what follows
 // from that. It reports whether it had to.

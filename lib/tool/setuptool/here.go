@@ -19,7 +19,6 @@ import (
 	"iwx/lib/host"
 	"iwx/lib/pki"
 	"iwx/lib/state"
-	"iwx/lib/systemd"
 )
 
 // unit is the daemon's, under systemd.
@@ -158,18 +157,7 @@ func who(id *cluster.Identity) string {
 }
 
 // systemd reports whether units are ours to enable here.
-func (h *here) systemd() bool { return !h.Own() && systemd.Booted() }
-
-// daemonCommand is how the daemon is started here by hand.
-func (h *here) daemonCommand() string {
-	switch {
-	case h.Own():
-		return "iwx-queued --root " + h.Root
-	case systemd.Booted():
-		return "systemctl start iwx-queued"
-	}
-	return "iwx-queued"
-}
+func (h *here) systemd() bool { return !h.Own() && host.Booted() }
 
 // lock makes this the only setup at work on the server. It holds flock(2) on
 // the directory itself, so that nothing has to be cleaned up. The directory

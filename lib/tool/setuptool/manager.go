@@ -13,6 +13,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/pki"
 	"iwx/lib/preflight"
+	"iwx/lib/tool/local"
 )
 
 type managerVerb struct {
@@ -88,7 +89,7 @@ func (v *managerVerb) setUp(h *here, steps []step) error {
 // sayStart tells how to start the daemon where that is the operator's to do.
 func (h *here) sayStart() {
 	if !h.systemd() {
-		h.c.Notef("the daemon is not started here: %s", h.daemonCommand())
+		h.c.Notef("the daemon is not started here: %s", local.DaemonCommand(h.Paths))
 	}
 }
 

@@ -195,7 +195,7 @@ func (h *here) report(r *report) error {
 
 func (h *here) reportDaemon(r *report) {
 	if r.daemon = daemon.Alive(h.Run); !r.daemon {
-		r.add("iwx-queued is not running", "start it: "+h.daemonCommand())
+		r.add("iwx-queued is not running", "start it: "+local.DaemonCommand(h.Paths))
 	}
 }
 
