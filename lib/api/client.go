@@ -64,9 +64,6 @@ func NewClient(manager netip.AddrPort, local netip.Addr, config *tls.Config) *Cl
 	}}
 }
 
-// Manager returns the address that is asked.
-func (c *Client) Manager() netip.AddrPort { return c.manager }
-
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 

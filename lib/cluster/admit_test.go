@@ -113,7 +113,7 @@ func TestJoinRefused(t *testing.T) {
 		},
 		"revoked": func(t *testing.T, l *lab, s *server) (error, string, string) {
 			token := l.invite("web1", nil)
-			_, err := l.store.RevokeToken(t.Context(), token.ID.String(), time.Now())
+			err := l.store.RevokeToken(t.Context(), token.ID.String(), time.Now())
 			check(t, err)
 			at := stamped()
 			time.Sleep(2 * time.Hour)

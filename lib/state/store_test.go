@@ -197,12 +197,13 @@ func TestTokens(t *testing.T) {
 	revoked.RevokedAt = at(20)
 	equal(t, "tokens", list, []cluster.Token{*two, revoked})
 
-	_, err = s.RevokeToken(t.Context(), "k2", at(30))
+	err = s.RevokeToken(t.Context(), "k2", at(30))
 	must(t, err)
-	again, err := s.RevokeToken(t.Context(), "k2", at(40))
+	must(t, s.RevokeToken(t.Context(), "k2", at(40)))
+	list, err = s.Tokens(t.Context())
 	must(t, err)
-	equal(t, "revoked at", again.RevokedAt, at(30))
-	_, err = s.RevokeToken(t.Context(), "k9", at(40))
+	equal(t, "revoked at", list[0].RevokedAt, at(30)) // the first time counts
+	err = s.RevokeToken(t.Context(), "k9", at(40))
 	wantFault(t, err, fault.Failed, `there is no token "k9"`, "iwx-node token list")
 }
 
@@ -214,7 +215,7 @@ func TestAdmit(t *testing.T) {
 	got, err := s.Members(t.Context())
 	must(t, err)
 	equal(t, "members", got, []cluster.Node{n})
-	_, err = s.RevokeToken(t.Context(), "kn1", at(9))
+	err = s.RevokeToken(t.Context(), "kn1", at(9))
 	wantFault(t, err, fault.Failed, "has been used: web1 joined with it", "iwx-node delete web1")
 
 	errNo := errors.New("no")

@@ -50,11 +50,10 @@ func (t *tx) tokens(where string, args ...any) ([]cluster.Token, error) {
 	return list, err
 }
 
-// RevokeToken makes an open invitation void and returns it as it was before.
+// RevokeToken makes an open invitation void.
 // One that is revoked already is left alone; one that was used is an error.
-func (s *Store) RevokeToken(ctx context.Context, id string, at time.Time) (*cluster.Token, error) {
-	var found *cluster.Token
-	err := s.update(ctx, func(t *tx) error {
+func (s *Store) RevokeToken(ctx context.Context, id string, at time.Time) error {
+	return s.update(ctx, func(t *tx) error {
 		list, err := t.tokens(`WHERE id = ?`, id)
 		if err != nil {
 			return err
@@ -62,14 +61,13 @@ func (s *Store) RevokeToken(ctx context.Context, id string, at time.Time) (*clus
 		if len(list) == 0 {
 			return fault.Hint(fault.New(fault.Failed, "there is no token %q", id), "iwx-node token list")
 		}
-		found = &list[0]
+		found := &list[0]
 		if !found.UsedAt.IsZero() {
 			return fault.Hint(fault.New(fault.Failed, "token %s has been used: %s joined with it", id, found.Name), "iwx-node delete %s", found.Name)
 		}
 		_, err = t.exec(`UPDATE token SET revoked_at = ? WHERE id = ? AND revoked_at = 0`, millis(at), id)
 		return err
 	})
-	return found, err
 }
 
 // Admit lets decide turn a token into a member, in one transaction with the

@@ -87,7 +87,7 @@ func (v *deleteVerb) delete(c *cli.Context, server *local.Server, node *cluster.
 		return err
 	}
 	if open != nil {
-		if _, err := server.Store.RevokeToken(c, open.ID, c.Now()); err != nil {
+		if err := server.Store.RevokeToken(c, open.ID, c.Now()); err != nil {
 			return err
 		}
 		c.Notef("revoked token %s, for %s", open.ID, open.Name)

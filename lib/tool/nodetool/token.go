@@ -96,7 +96,7 @@ func (v *tokenRevokeVerb) Run(c *cli.Context) error {
 		c.Notef("token %s, for %s, was %s %s; nothing changed", found.ID, found.Name, word, local.Ago(c, found.RevokedAt))
 		return nil
 	}
-	if _, err := server.Store.RevokeToken(c, found.ID, c.Now()); err != nil {
+	if err := server.Store.RevokeToken(c, found.ID, c.Now()); err != nil {
 		return err
 	}
 	server.Poke()
