@@ -107,7 +107,11 @@ func within(root, path string) (real, inside string) {
 // file would take its place, and the link's target would be another one.
 func readFile(path string) ([]byte, fs.FileInfo, error) {
 	info, err := os.Lstat(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil, fault.Hint(fault.New(fault.Usage, "there is no file %s here to push", path),
+			"make it here first, as it is to be on the nodes; nothing was queued")
+	case err != nil:
 		return nil, nil, fault.WithCode(err, fault.Usage)
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
