@@ -12,6 +12,7 @@ type Paths struct {
 	State      string // SQLite state, 0600
 	PKI        string // 0700, keys and certificates
 	Attempts   string // 0700, one directory for each command being replayed
+	Work       string // 0700, where backups are put together and taken apart
 	Backups    string // 0700, where a backup without a path of its own goes
 	Run        string // 0700, gone after a boot
 	Wake       string // datagram socket of the daemon
@@ -39,6 +40,7 @@ func At(root string) Paths {
 		State:      at("var/lib/iwx/state.db"),
 		PKI:        at("var/lib/iwx/pki"),
 		Attempts:   at("var/lib/iwx/attempts"),
+		Work:       at("var/lib/iwx/work"),
 		Backups:    at("var/lib/iwx/backups"),
 		Run:        at("run/iwx"),
 		Wake:       at("run/iwx/wake"),

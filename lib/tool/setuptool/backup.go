@@ -58,7 +58,7 @@ func (v *backupVerb) Run(c *cli.Context) error {
 	if err := h.makeWorkDir(); err != nil {
 		return err
 	}
-	defer os.RemoveAll(h.workDir())
+	defer os.RemoveAll(h.Work)
 	manifest, files, err := h.snapshot()
 	if err != nil {
 		return err
@@ -106,22 +106,19 @@ func (v *backupVerb) checkFile(c *cli.Context) error {
 	return nil
 }
 
-// workDir is where backups are put together and taken apart: on the file system
-// of the state, so that files can be renamed into place.
-func (h *here) workDir() string { return filepath.Join(h.Lib, "work") }
-
-// makeWorkDir makes it anew. The setup's lock is held.
+// makeWorkDir makes the work directory anew. It is on the file system of the
+// state, so that files can be renamed into place. The setup's lock is held.
 func (h *here) makeWorkDir() error {
-	if err := os.RemoveAll(h.workDir()); err != nil {
+	if err := os.RemoveAll(h.Work); err != nil {
 		return err
 	}
-	return atomicfile.MkdirAll(h.workDir(), 0o700)
+	return atomicfile.MkdirAll(h.Work, 0o700)
 }
 
 // snapshot copies the state as of one moment, and returns what goes into the
 // backup. What the manifest says is read from the copy.
 func (h *here) snapshot() (m backup.Manifest, files []backup.File, err error) {
-	path := filepath.Join(h.workDir(), backupState)
+	path := filepath.Join(h.Work, backupState)
 	if err := h.store.Snapshot(h.c, path); err != nil {
 		return m, nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"iwx/lib/cluster"
 	"iwx/lib/daemon"
 	"iwx/lib/fault"
+	"iwx/lib/tool/teardown"
 )
 
 // leaveLimit is how long a node tries to tell the manager that it leaves.
@@ -60,7 +61,7 @@ func (v *resetVerb) Run(c *cli.Context) error {
 // end what a killed reset has left.
 func (v *resetVerb) nothing(h *here) error {
 	if !v.DryRun {
-		if _, err := h.sweep(); err != nil {
+		if _, err := teardown.Sweep(h.Paths); err != nil {
 			return err
 		}
 	}
@@ -106,9 +107,9 @@ func (v *resetVerb) plan(h *here) error {
 			return err
 		}
 	}
-	words := map[string]string{undoUnit: "stop and disable", undoFile: "remove", undoDirectory: "remove"}
+	words := map[string]string{teardown.Unit: "stop and disable", teardown.File: "remove", teardown.Directory: "remove"}
 	for _, u := range list {
-		if err := h.c.Printf("would %s %s\n", words[u.Kind], h.target(u)); err != nil {
+		if err := h.c.Printf("would %s %s\n", words[u.Kind], h.teardown().Target(u)); err != nil {
 			return err
 		}
 	}
@@ -156,7 +157,7 @@ func (v *resetVerb) reset(h *here) error {
 // stopDaemon ends the daemon, and holds its place until the release is closed.
 // Where it is not systemd's to stop, the operator has to.
 func (h *here) stopDaemon() (release io.Closer, err error) {
-	if err := h.stopUnit(); err != nil {
+	if err := h.endUnit(h.c, unit); err != nil {
 		return nil, err
 	}
 	if err := atomicfile.MkdirAll(h.Run, 0o700); err != nil {

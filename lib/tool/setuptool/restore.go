@@ -18,6 +18,7 @@ import (
 	"iwx/lib/preflight"
 	"iwx/lib/queue"
 	"iwx/lib/state"
+	"iwx/lib/tool/teardown"
 )
 
 type restoreVerb struct {
@@ -57,7 +58,7 @@ func (v *restoreVerb) Run(c *cli.Context) error {
 	}
 	defer unlock()
 	err = v.restore(h, key)
-	os.RemoveAll(h.workDir()) // it holds keys; the next run removes what is left
+	os.RemoveAll(h.Work) // it holds keys; the next run removes what is left
 	if fresh {
 		os.Remove(h.Lib) // fails when there is anything in it, as it should
 	}
@@ -147,7 +148,7 @@ func (v *restoreVerb) unpack(h *here, key string) (*unpacked, error) {
 	if err := h.makeWorkDir(); err != nil {
 		return nil, err
 	}
-	opened, err := backup.Open(f, key, h.workDir())
+	opened, err := backup.Open(f, key, h.Work)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", v.File, err)
 	}
@@ -272,7 +273,7 @@ func (h *here) noteRestored() error {
 		dirs = append(dirs, h.Run) // else the package's
 	}
 	for _, dir := range dirs {
-		if err := h.note(undoDirectory, dir); err != nil {
+		if err := h.note(teardown.Directory, dir); err != nil {
 			return err
 		}
 	}
@@ -282,7 +283,7 @@ func (h *here) noteRestored() error {
 	if err := h.makeDir(filepath.Dir(h.Paths.Config), 0o755); err != nil {
 		return err
 	}
-	return h.note(undoFile, h.Paths.Config)
+	return h.note(teardown.File, h.Paths.Config)
 }
 
 // takeNotes copies the notes of the state that is replaced, closes it, and

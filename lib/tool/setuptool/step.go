@@ -5,13 +5,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"iwx/lib/atomicfile"
 	"iwx/lib/conf"
 	"iwx/lib/fault"
 	"iwx/lib/state"
 	"iwx/lib/systemd"
+	"iwx/lib/tool/teardown"
 )
 
 // step is one thing that setup does. Steps are done in order, and each only if
@@ -95,7 +95,7 @@ func (h *here) directories() step {
 // makeDir makes a directory, and notes it for reset if it was not there.
 func (h *here) makeDir(dir string, mode os.FileMode) error {
 	if isMissing(dir) {
-		if err := h.note(undoDirectory, dir); err != nil {
+		if err := h.note(teardown.Directory, dir); err != nil {
 			return err
 		}
 	}
@@ -105,7 +105,7 @@ func (h *here) makeDir(dir string, mode os.FileMode) error {
 // note writes down what is about to be made. Paths are noted as they are below
 // the root: a copy of a root is not to undo the original.
 func (h *here) note(kind, target string) error {
-	return h.store.RecordUndo(h.c, kind, strings.TrimPrefix(target, h.Root), h.c.Now())
+	return teardown.Note(h.c, h.store, h.Paths, kind, target, h.c.Now())
 }
 
 // configStep writes the settings file with every key commented out, unless
@@ -119,7 +119,7 @@ func (h *here) configStep() step {
 			if err := h.makeDir(filepath.Dir(path), 0o755); err != nil {
 				return err
 			}
-			if err := h.note(undoFile, path); err != nil {
+			if err := h.note(teardown.File, path); err != nil {
 				return err
 			}
 			return atomicfile.Write(path, conf.DefaultFile(), 0o644)
@@ -145,7 +145,7 @@ func (h *here) unitStep() step {
 			return active, err
 		},
 		do: func() error {
-			if err := h.note(undoUnit, unit); err != nil {
+			if err := h.note(teardown.Unit, unit); err != nil {
 				return err
 			}
 			err := h.withSystemd(func(ctx context.Context, bus *systemd.Conn) error { return bus.EnableNow(ctx, unit) })
