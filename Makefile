@@ -6,17 +6,22 @@ SBINDIR    ?= $(PREFIX)/sbin
 LIBEXECDIR ?= $(PREFIX)/libexec/iwx
 MANDIR     ?= $(PREFIX)/share/man
 UNITDIR    ?= /usr/lib/systemd/system
-VERSION    ?= 0.1.0
+ZSHDIR     ?= /usr/share/zsh/vendor-completions
+VERSION    ?= $(shell sed -n 's/^var Version = "\(.*\)"/\1/p' lib/cli/version.go)
 
 TOOLS   := iwx-cluster-setup iwx-node iwx-queue iwx-queued
 GO      ?= go
 LDFLAGS := -s -w -X iwx/lib/cli.Version=$(VERSION)
+NFPM    := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
 export CGO_ENABLED ?= 0
 
-.PHONY: build check test race bench demo install completions clean
+# All times in the packages: the same commit gives the same bytes.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r packaging/changelog +%s)
+
+.PHONY: build check test race bench demo install packages completions clean
 
 build:
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 # The README's test command: brings in what it needs, then runs everything.
 check:
@@ -46,14 +51,20 @@ install: build
 	install -m 755 $(addprefix bin/,$(TOOLS)) $(DESTDIR)$(SBINDIR)
 	install -m 755 bin/iwx-attempt $(DESTDIR)$(LIBEXECDIR)
 	for s in 5 7 8; do install -d $(DESTDIR)$(MANDIR)/man$$s && install -m 644 man/*.$$s $(DESTDIR)$(MANDIR)/man$$s || exit 1; done
-	install -d $(DESTDIR)/usr/share/bash-completion/completions $(DESTDIR)/usr/share/zsh/vendor-completions $(DESTDIR)/usr/share/fish/vendor_completions.d
+	install -d $(DESTDIR)/usr/share/bash-completion/completions $(DESTDIR)$(ZSHDIR) $(DESTDIR)/usr/share/fish/vendor_completions.d
 	for t in $(TOOLS); do \
 	  install -m 644 completions/$$t.bash $(DESTDIR)/usr/share/bash-completion/completions/$$t && \
-	  install -m 644 completions/_$$t $(DESTDIR)/usr/share/zsh/vendor-completions && \
+	  install -m 644 completions/_$$t $(DESTDIR)$(ZSHDIR) && \
 	  install -m 644 completions/$$t.fish $(DESTDIR)/usr/share/fish/vendor_completions.d || exit 1; done
-	sed 's|/usr/sbin/|$(SBINDIR)/|' packaging/systemd/iwx-queued.service > $(DESTDIR)$(UNITDIR)/iwx-queued.service
+	for u in packaging/systemd/*; do \
+	  sed 's|/usr/sbin/|$(SBINDIR)/|' $$u > $(DESTDIR)$(UNITDIR)/$${u##*/} && chmod 644 $(DESTDIR)$(UNITDIR)/$${u##*/} || exit 1; done
 	install -D -m 644 packaging/sysusers.d/iwx.conf $(DESTDIR)/usr/lib/sysusers.d/iwx.conf
 	install -D -m 644 packaging/tmpfiles.d/iwx.conf $(DESTDIR)/usr/lib/tmpfiles.d/iwx.conf
+
+# dist/ gets the Debian and the RPM package of this machine's architecture.
+packages: build
+	./packaging/stage '$(VERSION)'
+	for p in deb rpm; do VERSION='$(VERSION)' GOARCH=$$($(GO) env GOARCH) $(GO) run $(NFPM) package -f packaging/nfpm.yaml -p $$p -t dist/ || exit 1; done
 
 clean:
 	rm -rf bin dist
