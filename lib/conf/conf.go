@@ -23,6 +23,7 @@ import (
 // Default, Parse or Load.
 type Config struct {
 	Cluster Cluster `toml:"cluster" doc:"How the servers of the cluster reach each other."`
+	Storage Storage `toml:"storage" doc:"The storage that all servers share. The manager's file counts, for the nodes too."`
 	Queue   Queue   `toml:"queue" doc:"The command queue, iwx-queue(8)."`
 	Log     Log     `toml:"log" doc:"What iwx-queued(8) writes to the journal."`
 }
@@ -49,15 +50,25 @@ type Log struct {
 
 // Default returns the settings of an empty file.
 func Default() Config {
-	var c Config
-	for _, k := range keys(&c) {
+	c := oneOfEach()
+	setDefaults(&c)
+	return c
+}
+
+// oneOfEach is a Config without values, with one table in each list of tables.
+func oneOfEach() Config {
+	return Config{Storage: Storage{Shares: make([]Share, 1)}}
+}
+
+// setDefaults gives every key its default.
+func setDefaults(c *Config) {
+	for _, k := range keys(c) {
 		v, what := k.read(k.fromTag(k.Default))
 		if what != "" { // a default outside its own range; the tests read all of them
 			panic(k.Name + ": " + what)
 		}
 		k.field.Set(v)
 	}
-	return c
 }
 
 // Load reads the settings at path; a missing file is an empty one. All faults
@@ -118,6 +129,7 @@ func (f Faults) Error() string {
 // Key describes one key of the file.
 type Key struct {
 	Name    string // dotted, "queue.timeout"
+	List    bool   // its table is one of a list, [[storage.share]]
 	Type    string // "integer", "duration", "boolean" or "string"
 	Default string // as written in the file, quotes included
 	Range   string // "1..65535", "1s..24h", "debug, info, warn or error", or ""
@@ -130,28 +142,61 @@ type Key struct {
 
 // Keys returns every key, in the order of the default file.
 func Keys() []Key {
-	var c Config
-	return keys(&c)
-}
-
-// keys walks the tables of c; the fields of the keys are those of c.
-func keys(c *Config) []Key {
-	var list []Key
-	tables := reflect.ValueOf(c).Elem()
-	for table, value := range tables.Fields() {
-		for field, v := range value.Fields() {
-			k := Key{
-				Name:     table.Tag.Get("toml") + "." + field.Tag.Get("toml"),
-				Doc:      field.Tag.Get("doc"),
-				field:    v,
-				tag:      field.Tag,
-				tableDoc: table.Tag.Get("doc"),
-			}
-			k.Type = k.typeName()
-			k.Default = k.quoted(field.Tag.Get("default"))
-			k.Range = k.rangeText()
-			list = append(list, k)
-		}
+	c := oneOfEach()
+	list := keys(&c)
+	for i := range list {
+		list[i].Name = plain(list[i].Name)
 	}
 	return list
+}
+
+// keys walks the tables of c; the fields of the keys are those of c. A key of a
+// list of tables is there once for each, as "storage.share[0].path".
+func keys(c *Config) []Key {
+	var list []Key
+	for table, value := range reflect.ValueOf(c).Elem().Fields() {
+		list = append(list, tableKeys(table.Tag.Get("toml"), table.Tag.Get("doc"), value)...)
+	}
+	return list
+}
+
+func tableKeys(name, doc string, table reflect.Value) []Key {
+	var list []Key
+	for field, v := range table.Fields() {
+		in := name + "." + field.Tag.Get("toml")
+		if v.Kind() == reflect.Slice {
+			for i := range v.Len() {
+				list = append(list, tableKeys(fmt.Sprintf("%s[%d]", in, i), field.Tag.Get("doc"), v.Index(i))...)
+			}
+			continue
+		}
+		k := Key{Name: in, List: strings.HasSuffix(name, "]"), Doc: field.Tag.Get("doc"), field: v, tag: field.Tag, tableDoc: doc}
+		k.Type = k.typeName()
+		k.Default = k.quoted(field.Tag.Get("default"))
+		k.Range = k.rangeText()
+		list = append(list, k)
+	}
+	return list
+}
+
+// table is what the key stands below in the file: "[queue]".
+func (k Key) table() string {
+	name := plain(k.Name)
+	name = "[" + name[:strings.LastIndexByte(name, '.')] + "]"
+	if k.List {
+		return "[" + name + "]"
+	}
+	return name
+}
+
+// plain is the name of a key as people know it: without its place in a list.
+func plain(name string) string {
+	for {
+		before, rest, found := strings.Cut(name, "[")
+		if !found {
+			return name
+		}
+		_, after, _ := strings.Cut(rest, "]")
+		name = before + after
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := Config{
 		Cluster: Cluster{Port: 2480},
+		Storage: Storage{Enabled: true, Shares: []Share{{Path: "/srv/iwx"}}},
 		Queue: Queue{
 			RetryInterval: 5 * time.Minute,
 			HistoryDays:   30,
@@ -29,7 +31,7 @@ func TestDefaults(t *testing.T) {
 		},
 		Log: Log{Level: "info"},
 	}
-	if c != want {
+	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v", c)
 	}
 }
@@ -116,15 +118,15 @@ func TestLoadUnreadable(t *testing.T) {
 func TestDefaultFileIsEveryKeyCommented(t *testing.T) {
 	file := DefaultFile()
 	c, err := Parse("default", file)
-	if err != nil || c != Default() {
+	if err != nil || !reflect.DeepEqual(c, Default()) {
 		t.Fatalf("as written: %+v, %v", c, err)
 	}
 	active := regexp.MustCompile(`(?m)^# ([a-z_]+ = )`).ReplaceAll(file, []byte("$1"))
-	if c, err = Parse("active", active); err != nil || c != Default() {
+	if c, err = Parse("active", active); err != nil || !reflect.DeepEqual(c, Default()) {
 		t.Fatalf("uncommented: %+v, %v", c, err)
 	}
 	for _, k := range Keys() {
-		_, name, _ := strings.Cut(k.Name, ".")
+		name := k.Name[strings.LastIndexByte(k.Name, '.')+1:]
 		if !strings.Contains(string(active), "\n"+name+" = "+k.Default+"\n") {
 			t.Errorf("%s is missing", k.Name)
 		}
@@ -167,13 +169,14 @@ func FuzzParse(f *testing.F) {
 	f.Add(string(DefaultFile()))
 	f.Add("cluster = {port = 1}\n[[queue]]\n")
 	f.Add("[queue]\ntimeout = \"1d\"\n\"a.b\".c = 1\n")
+	f.Add("[[storage.share]]\npath = \"/srv/a\"\n[[storage.share]]\n[storage]\nshare = [{path = 1}]\n")
 	f.Add("\xff[queue]\n''' \n")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := Parse("f", []byte(text))
 		if err == nil && (c.Cluster.Port < 1 || c.Queue.RetryInterval < time.Second) {
 			t.Errorf("out of range: %+v", c)
 		}
-		if err != nil && (c != Config{} || err.Error() == "") {
+		if err != nil && (!reflect.DeepEqual(c, Config{}) || err.Error() == "") {
 			t.Errorf("error with a value: %v", err)
 		}
 	})

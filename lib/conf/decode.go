@@ -17,6 +17,7 @@ func decode(c *Config, file string, data []byte) Faults {
 	if err := toml.Unmarshal(data, &tree); err != nil {
 		return Faults{syntaxFault(file, err)}
 	}
+	makeRoom(c, tree)
 	known := map[string]Key{}
 	for _, k := range keys(c) {
 		known[k.Name] = k
@@ -24,23 +25,50 @@ func decode(c *Config, file string, data []byte) Faults {
 	lines := keyLines(string(data))
 	var faults Faults
 	report := func(name, what string) {
-		faults = append(faults, Fault{File: file, Line: lineOf(lines, name), Key: name, What: what})
+		faults = append(faults, Fault{File: file, Line: lineOf(lines, name), Key: plain(name), What: what})
 	}
 	for name, value := range leaves(tree, "", known) {
-		if _, isTable := value.(map[string]any); isTable && known[name].Name == "" {
-			report(name, unknownTable(name, known))
-		} else if k, ok := known[name]; !ok {
-			report(name, unknown(name, known))
+		if k, ok := known[name]; !ok {
+			report(name, strange(name, value, known))
 		} else if v, what := k.read(value); what != "" {
 			report(name, what)
 		} else {
 			k.field.Set(v)
 		}
 	}
+	if len(faults) == 0 {
+		c.Storage.check(report)
+	}
 	slices.SortFunc(faults, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
 	})
 	return faults
+}
+
+// makeRoom gives c as many tables in its lists as the file has, with defaults in
+// them. A file without any keeps the one that is there by default.
+func makeRoom(c *Config, tree map[string]any) {
+	storage, _ := tree["storage"].(map[string]any)
+	if n := len(tables(storage["share"])); n > 0 {
+		c.Storage.Shares = make([]Share, n)
+		setDefaults(c)
+	}
+}
+
+// tables returns a value that is a list of tables as one, nil for all others.
+func tables(value any) []map[string]any {
+	if list, ok := value.([]map[string]any); ok {
+		return list
+	}
+	list, _ := value.([]any)
+	out := make([]map[string]any, len(list))
+	for i := range list {
+		var ok bool
+		if out[i], ok = list[i].(map[string]any); !ok {
+			return nil
+		}
+	}
+	return out
 }
 
 func syntaxFault(file string, err error) Fault {
@@ -63,11 +91,17 @@ func leaves(tree map[string]any, prefix string, known map[string]Key) map[string
 	for name, value := range tree {
 		name = prefix + name
 		table, isTable := value.(map[string]any)
-		if isTable && isPrefix(name+".", known) {
+		list := tables(value)
+		switch {
+		case isTable && isPrefix(name+".", known):
 			maps.Copy(out, leaves(table, name+".", known))
-			continue
+		case len(list) > 0 && isPrefix(name+"[", known):
+			for i, table := range list {
+				maps.Copy(out, leaves(table, fmt.Sprintf("%s[%d].", name, i), known))
+			}
+		default:
+			out[name] = value
 		}
-		out[name] = value
 	}
 	return out
 }
@@ -81,20 +115,33 @@ func isPrefix(prefix string, known map[string]Key) bool {
 	return false
 }
 
+// strange says what is wrong about a name that is no key.
+func strange(name string, value any, known map[string]Key) string {
+	_, isTable := value.(map[string]any)
+	switch {
+	case isPrefix(name+".", known):
+		return fmt.Sprintf("is a table, write [%s]", name)
+	case isPrefix(name+"[", known):
+		return fmt.Sprintf("is a list of tables, write [[%s]] for each", name)
+	case isTable:
+		return unknownTable(name, known)
+	}
+	return unknown(name, known)
+}
+
 // unknown says that name is no key, with the nearest one that is.
 func unknown(name string, known map[string]Key) string {
+	name = plain(name)
 	best, bestDistance := "", len(name)/3+1
 	for _, candidate := range slices.Sorted(maps.Keys(known)) {
+		candidate = plain(candidate)
 		d := distance(name, candidate)
 		// A key in the wrong table, or in none, is as near as its last word.
-		_, last, _ := strings.Cut(candidate, ".")
+		last := candidate[strings.LastIndexByte(candidate, '.')+1:]
 		d = min(d, distance(name[strings.LastIndexByte(name, '.')+1:], last))
 		if d < bestDistance {
 			best, bestDistance = candidate, d
 		}
-	}
-	if isPrefix(name+".", known) {
-		return fmt.Sprintf("is a table, write [%s]", name)
 	}
 	if best == "" {
 		return "unknown key"
@@ -143,7 +190,7 @@ func distance(a, b string) int {
 // multi-line string can pass for a key: the first line of a name counts, and
 // the worst of it is a wrong number in a message.
 func keyLines(text string) map[string]int {
-	lines := map[string]int{}
+	lines, count := map[string]int{}, map[string]int{}
 	table := ""
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
@@ -151,6 +198,12 @@ func keyLines(text string) map[string]int {
 		if strings.HasPrefix(line, "[") {
 			head, _, _ := strings.Cut(strings.TrimLeft(line, "["), "]")
 			name = normal(head)
+			if strings.HasPrefix(line, "[[") {
+				if count[name]++; count[name] == 1 {
+					lines[name] = i + 1
+				}
+				name = fmt.Sprintf("%s[%d]", name, count[name]-1)
+			}
 			table = name + "."
 		} else if key, _, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "#") {
 			name = table + normal(key)
@@ -177,7 +230,7 @@ func lineOf(lines map[string]int, name string) int {
 		if n, ok := lines[name]; ok {
 			return n
 		}
-		cut := strings.LastIndexByte(name, '.')
+		cut := strings.LastIndexAny(name, ".[")
 		if cut < 0 {
 			return 0
 		}

@@ -14,11 +14,11 @@ func DefaultFile() []byte {
 	b.WriteString("# Changes take effect with: systemctl reload iwx-queued\n")
 	table := ""
 	for _, k := range Keys() {
-		in, name, _ := strings.Cut(k.Name, ".")
-		if in != table {
+		if in := k.table(); in != table {
 			table = in
-			fmt.Fprintf(&b, "\n# %s\n[%s]\n", k.tableDoc, table)
+			fmt.Fprintf(&b, "\n%s%s\n", comment(k.tableDoc), table)
 		}
+		name := k.Name[strings.LastIndexByte(k.Name, '.')+1:]
 		fmt.Fprintf(&b, "\n%s# %s = %s\n", comment(k.sentence()), name, k.Default)
 	}
 	return []byte(b.String())

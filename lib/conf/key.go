@@ -123,7 +123,23 @@ func (k Key) readString(value any) (v reflect.Value, what string) {
 	if enum := k.enum(); enum != nil && !slices.Contains(enum, text) {
 		return v, fmt.Sprintf("%q is not %s", text, k.Range)
 	}
+	if what := k.rule()(text); what != "" {
+		return v, what
+	}
 	return reflect.ValueOf(text), ""
+}
+
+// rule is what a text is held against, by the tag "rule".
+func (k Key) rule() func(string) (what string) {
+	switch k.tag.Get("rule") {
+	case "share":
+		return checkShare
+	case "export":
+		return checkExport
+	case "server":
+		return checkServer
+	}
+	return func(string) string { return "" }
 }
 
 // describe shows a wrong value: itself when it is short, else its kind.
