@@ -1,0 +1,95 @@
+package profile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// callGrace is how long a call may take to notice that its deadline is over.
+const callGrace = 2 * time.Second
+
+// check asks the item's applier what it would do.
+func (c *Converger) check(ctx context.Context, item Item) (change string, err error) {
+	applier := c.Appliers[item.Kind]
+	if applier == nil {
+		return "", errors.New(unknownKind(item))
+	}
+	found := make(chan string, 1)
+	err = c.call(ctx, item, func(ctx context.Context) error {
+		text, err := applier.Check(ctx, item)
+		found <- text
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return <-found, nil
+}
+
+// call runs a method of an applier with a deadline. One that does not heed it,
+// since it hangs in the kernel on a dead file server, say, is left behind: it
+// holds up that item alone, which is not begun again before it returns.
+func (c *Converger) call(ctx context.Context, item Item, method func(context.Context) error) error {
+	key := item.String()
+	if since, hangs := c.enter(key); hangs {
+		return fmt.Errorf("what was begun at %s still hangs", since.UTC().Format(time.RFC3339))
+	}
+	limited, cancel := context.WithTimeout(ctx, c.limit())
+	done := make(chan error, 1)
+	go func() {
+		defer cancel()
+		err := method(limited)
+		c.leave(key)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return c.late(err)
+	case <-limited.Done():
+	}
+	grace := time.NewTimer(callGrace)
+	defer grace.Stop()
+	select {
+	case err := <-done:
+		return c.late(err)
+	case <-grace.C:
+		return fmt.Errorf("no answer within %s; it may still hang", c.limit())
+	}
+}
+
+// late puts a deadline that was heeded into words.
+func (c *Converger) late(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("not done within %s: %w", c.limit(), err)
+	}
+	return err
+}
+
+func (c *Converger) limit() time.Duration {
+	if c.Limit == 0 {
+		return callLimit
+	}
+	return c.Limit
+}
+
+// enter notes that a call for the item is under way, unless one is.
+func (c *Converger) enter(key string) (since time.Time, hangs bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if since, hangs = c.hangs[key]; hangs {
+		return since, true
+	}
+	if c.hangs == nil {
+		c.hangs = map[string]time.Time{}
+	}
+	c.hangs[key] = c.Now()
+	return time.Time{}, false
+}
+
+func (c *Converger) leave(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.hangs, key)
+}

@@ -1,0 +1,151 @@
+package profile
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Times that a keeper goes by.
+const (
+	lookEvery = 30 * time.Second // at what is there, and again at what failed
+	lookLeast = 10 * time.Second // between two looks that nothing new has asked for
+)
+
+// Keeper keeps a server at what its profile says for as long as its daemon
+// runs. Its methods may be called by many goroutines.
+type Keeper struct {
+	converger *Converger
+	wake      chan struct{} // there is something to look at
+	changed   chan struct{}
+
+	mu       sync.Mutex
+	received *Revision // not converged to yet
+	version  string    // received last
+	status   Status
+	lookedAt time.Time
+}
+
+// NewKeeper returns a keeper that goes on with what the journal holds.
+func NewKeeper(ctx context.Context, c *Converger) (*Keeper, error) {
+	saved, err := c.Journal.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k := &Keeper{converger: c, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), status: saved.Status, version: saved.Desired.Version}
+	k.status.Desired = k.version
+	if k.version == "" {
+		k.version = None
+	}
+	return k, nil
+}
+
+// Version returns the version of the document that is desired, None if there
+// is none.
+func (k *Keeper) Version() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.version
+}
+
+// Status returns how the server stands with its profile.
+func (k *Keeper) Status() Status {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.status
+}
+
+// Changed receives when Status has changed.
+func (k *Keeper) Changed() <-chan struct{} { return k.changed }
+
+// Receive takes a document, to which Run then converges; it does not wait for
+// that. nil stands for a word of the manager that brought none: what is there
+// is looked at again.
+func (k *Keeper) Receive(rev *Revision) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case rev != nil && rev.Version != k.version:
+		k.received, k.version, k.status.Desired = rev, rev.Version, rev.Version
+		signal(k.changed)
+	case k.converger.Now().Sub(k.lookedAt) < lookLeast:
+		return
+	}
+	signal(k.wake)
+}
+
+// signal wakes who waits at c, now or next.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Run converges at once, when a document is received, and now and then, until
+// ctx is done. What fails is told in Status and tried again.
+func (k *Keeper) Run(ctx context.Context) error {
+	for {
+		k.Once(ctx)
+		timer := time.NewTimer(lookEvery)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-k.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// Once converges to what was received last, and returns how that stands.
+func (k *Keeper) Once(ctx context.Context) Status {
+	k.mu.Lock()
+	rev := k.received
+	k.mu.Unlock()
+	status, err := k.converge(ctx, rev)
+	if ctx.Err() != nil {
+		return k.Status() // nobody is left to tell it
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lookedAt = k.converger.Now()
+	if err != nil {
+		k.failed(err)
+	} else if k.received == rev {
+		k.received = nil
+	}
+	k.set(status, err)
+	return k.status
+}
+
+func (k *Keeper) converge(ctx context.Context, rev *Revision) (Status, error) {
+	if rev == nil {
+		return k.converger.Resume(ctx)
+	}
+	return k.converger.Converge(ctx, *rev)
+}
+
+// failed logs an error that is not the one before. k.mu is held.
+func (k *Keeper) failed(err error) {
+	if text := firstLine(err); text != k.status.Error {
+		k.converger.Log.Error("the profile could not be looked at", "error", err)
+	}
+}
+
+// set takes the outcome of a look. A document that came meanwhile is what is
+// desired. k.mu is held.
+func (k *Keeper) set(s Status, err error) {
+	if err != nil {
+		s = k.status
+		s.Error = firstLine(err)
+	}
+	if s.Desired = k.version; s.Desired == None {
+		s.Desired = ""
+	}
+	if !s.equal(&k.status) {
+		k.status = s
+		signal(k.changed)
+	}
+}
