@@ -7,6 +7,8 @@ LIBEXECDIR ?= $(PREFIX)/libexec/iwx
 MANDIR     ?= $(PREFIX)/share/man
 UNITDIR    ?= /usr/lib/systemd/system
 ZSHDIR     ?= /usr/share/zsh/vendor-completions
+BIN        ?= bin
+DIST       ?= dist
 VERSION    ?= $(shell sed -n 's/^var Version = "\(.*\)"/\1/p' lib/cli/version.go)
 
 TOOLS   := iwx-cluster-setup iwx-node iwx-queue iwx-queued
@@ -21,7 +23,7 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date 
 .PHONY: build check test race bench demo install packages completions clean
 
 build:
-	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
 # The README's test command: brings in what it needs, then runs everything.
 check:
@@ -34,7 +36,7 @@ test:
 	./testscripts/test ./...
 
 race:
-	CGO_ENABLED=1 ./testscripts/test -race ./...
+	CGO_ENABLED=1 ./testscripts/test -race ./lib/...
 
 bench: build
 	./testscripts/prepare bench
@@ -48,8 +50,8 @@ completions:
 
 install: build
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(UNITDIR)
-	install -m 755 $(addprefix bin/,$(TOOLS)) $(DESTDIR)$(SBINDIR)
-	install -m 755 bin/iwx-attempt $(DESTDIR)$(LIBEXECDIR)
+	install -m 755 $(addprefix $(BIN)/,$(TOOLS)) $(DESTDIR)$(SBINDIR)
+	install -m 755 $(BIN)/iwx-attempt $(DESTDIR)$(LIBEXECDIR)
 	for s in 5 7 8; do install -d $(DESTDIR)$(MANDIR)/man$$s && install -m 644 man/*.$$s $(DESTDIR)$(MANDIR)/man$$s || exit 1; done
 	install -d $(DESTDIR)/usr/share/bash-completion/completions $(DESTDIR)$(ZSHDIR) $(DESTDIR)/usr/share/fish/vendor_completions.d
 	for t in $(TOOLS); do \
@@ -61,10 +63,11 @@ install: build
 	install -D -m 644 packaging/sysusers.d/iwx.conf $(DESTDIR)/usr/lib/sysusers.d/iwx.conf
 	install -D -m 644 packaging/tmpfiles.d/iwx.conf $(DESTDIR)/usr/lib/tmpfiles.d/iwx.conf
 
-# dist/ gets the Debian and the RPM package of this machine's architecture.
+# $(DIST) gets the Debian and the RPM package for this architecture.
 packages: build
-	./packaging/stage '$(VERSION)'
-	for p in deb rpm; do VERSION='$(VERSION)' GOARCH=$$($(GO) env GOARCH) $(GO) run $(NFPM) package -f packaging/nfpm.yaml -p $$p -t dist/ || exit 1; done
+	./packaging/stage '$(DIST)/stage' '$(VERSION)'
+	for p in deb rpm; do (cd '$(DIST)/stage' && \
+	  VERSION='$(VERSION)' GOARCH=$$($(GO) env GOARCH) $(GO) run $(NFPM) package -f '$(CURDIR)/packaging/nfpm.yaml' -p $$p -t ..) || exit 1; done
 
 clean:
 	rm -rf bin dist
