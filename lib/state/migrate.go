@@ -30,12 +30,23 @@ func (s *Store) migrate(ctx context.Context) error {
 			fault.New(fault.Failed, "%s was written by a newer iwx (schema %d; this version knows %d)", s.path, version, schemaVersion),
 			"upgrade iwx on this server")
 	}
+	if version == schemaVersion {
+		return nil
+	}
 	for version < schemaVersion {
 		if version, err = s.step(ctx); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.checkpoint(ctx)
+}
+
+// checkpoint writes the WAL back, so that the file's header alone tells its
+// version: the packages' scripts read it there before an older iwx is installed.
+// Where readers keep it from the end, the last one to close the file does it.
+func (s *Store) checkpoint(ctx context.Context) error {
+	_, err := s.pool.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return s.explain(err)
 }
 
 // version returns how many migrations the file has seen. It is what first opens

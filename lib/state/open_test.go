@@ -3,6 +3,7 @@ package state_test
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
@@ -215,5 +216,28 @@ func TestCancelledViews(t *testing.T) {
 	}
 	if _, err := s.Append(t.Context(), draft("x")); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The packages' scripts read the schema from the file's header (at 60,
+// sqlite.org/fileformat.html), also while a daemon has the file open.
+func TestHeaderTellsTheSchema(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s, err := state.Create(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	migrations, err := filepath.Glob("migration/*.sql")
+	if err != nil || len(migrations) == 0 {
+		t.Fatalf("%v, %v", migrations, err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || len(data) < 100 {
+		t.Fatalf("%d bytes, %v", len(data), err)
+	}
+	if got := binary.BigEndian.Uint32(data[60:]); got != uint32(len(migrations)) {
+		t.Errorf("schema %d, want %d", got, len(migrations))
 	}
 }
