@@ -39,6 +39,7 @@ _iwx_queue_spec() {
             '--node	Only this node. May be repeated'
             '-n	Only this node. May be repeated'
             '--baseline	Also for the nodes that join later'
+            '--rolling	On so many nodes at a time, in the order of their names; a failure stops it'
             '--stdin	Standard input of the command: a file, or - for what iwx-queue itself is given'
             '--timeout	End it after this time; 0 never. Without it, queue.timeout of iwx.toml(5)'
             '--env	Add to its environment. May be repeated'
@@ -57,6 +58,7 @@ _iwx_queue_spec() {
         takes=(
             '--node node'
             '-n node'
+            '--rolling '
             '--stdin file'
             '--timeout '
             '--env '
@@ -73,6 +75,7 @@ _iwx_queue_spec() {
             '--node	Only this node. May be repeated'
             '-n	Only this node. May be repeated'
             '--baseline	Also for the nodes that join later'
+            '--rolling	On so many nodes at a time, in the order of their names; a failure stops it'
             '--stdin	Standard input of the command: a file, or - for what iwx-queue itself is given'
             '--timeout	End it after this time; 0 never. Without it, queue.timeout of iwx.toml(5)'
             '--env	Add to its environment. May be repeated'
@@ -93,6 +96,7 @@ _iwx_queue_spec() {
         takes=(
             '--node node'
             '-n node'
+            '--rolling '
             '--stdin file'
             '--timeout '
             '--env '
@@ -111,6 +115,7 @@ _iwx_queue_spec() {
             '--node	Only this node. May be repeated'
             '-n	Only this node. May be repeated'
             '--baseline	Also for the nodes that join later'
+            '--rolling	On so many nodes at a time, in the order of their names; a failure stops it'
             '--mode	Its mode on the nodes, octal, instead of the file'\''s own'
             '--owner	Its owner on the nodes, instead of the file'\''s own'
             '--check	Run this with sh(1) after writing; if it fails, the old file comes back'
@@ -126,6 +131,7 @@ _iwx_queue_spec() {
         takes=(
             '--node node'
             '-n node'
+            '--rolling '
             '--mode '
             '--owner user'
             '--check '

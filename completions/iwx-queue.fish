@@ -5,7 +5,7 @@ function __iwx_queue_paths
 end
 
 function __iwx_queue_takes
-    printf '%s\n' ' --root' 'run --node' 'run -n' 'run --stdin' 'run --timeout' 'run --env' 'run --cwd' 'run --wait-timeout' 'run --root' 'add --node' 'add -n' 'add --stdin' 'add --timeout' 'add --env' 'add --cwd' 'add --user' 'add --umask' 'add --wait-timeout' 'add --root' 'push --node' 'push -n' 'push --mode' 'push --owner' 'push --check' 'push --reload' 'push --timeout' 'push --wait-timeout' 'push --root' 'list --limit' 'list --node' 'list -n' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'status --columns' 'status -o' 'status --root' 'history --node' 'history -n' 'history --entry' 'history -e' 'history --since' 'history --limit' 'history --columns' 'history -o' 'history --root' 'retry --wait-timeout' 'retry --root' 'skip --reason' 'skip --root' 'done --reason' 'done --root' 'pause --root' 'resume --root' 'release --wait-timeout' 'release --root' 'cancel --reason' 'cancel --root' 'wait --timeout' 'wait --root' 'log --number' 'log -n' 'log --columns' 'log -o' 'log --root'
+    printf '%s\n' ' --root' 'run --node' 'run -n' 'run --rolling' 'run --stdin' 'run --timeout' 'run --env' 'run --cwd' 'run --wait-timeout' 'run --root' 'add --node' 'add -n' 'add --rolling' 'add --stdin' 'add --timeout' 'add --env' 'add --cwd' 'add --user' 'add --umask' 'add --wait-timeout' 'add --root' 'push --node' 'push -n' 'push --rolling' 'push --mode' 'push --owner' 'push --check' 'push --reload' 'push --timeout' 'push --wait-timeout' 'push --root' 'list --limit' 'list --node' 'list -n' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'status --columns' 'status -o' 'status --root' 'history --node' 'history -n' 'history --entry' 'history -e' 'history --since' 'history --limit' 'history --columns' 'history -o' 'history --root' 'retry --wait-timeout' 'retry --root' 'skip --reason' 'skip --root' 'done --reason' 'done --root' 'pause --root' 'resume --root' 'release --wait-timeout' 'release --root' 'cancel --reason' 'cancel --root' 'wait --timeout' 'wait --root' 'log --number' 'log -n' 'log --columns' 'log -o' 'log --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -94,6 +94,7 @@ complete -c iwx-queue -n '__iwx_queue_at \'\'' -l help -s h -d 'Print this help'
 
 complete -c iwx-queue -n '__iwx_queue_at \'run\' 0' -l node -s n -x -a '(__iwx_queue_values node)' -d 'Only this node. May be repeated'
 complete -c iwx-queue -n '__iwx_queue_at \'run\' 0' -l baseline -d 'Also for the nodes that join later'
+complete -c iwx-queue -n '__iwx_queue_at \'run\' 0' -l rolling -x -d 'On so many nodes at a time, in the order of their names; a failure stops it'
 complete -c iwx-queue -n '__iwx_queue_at \'run\' 0' -l stdin -r -F -d 'Standard input of the command: a file, or - for what iwx-queue itself is given'
 complete -c iwx-queue -n '__iwx_queue_at \'run\' 0' -l timeout -x -d 'End it after this time; 0 never. Without it, queue.timeout of iwx.toml(5)'
 complete -c iwx-queue -n '__iwx_queue_at \'run\' 0' -l env -x -d 'Add to its environment. May be repeated'
@@ -110,6 +111,7 @@ complete -c iwx-queue -n '__iwx_queue_at \'run\' 0+' -a '(__iwx_queue_command)'
 
 complete -c iwx-queue -n '__iwx_queue_at \'add\' 0' -l node -s n -x -a '(__iwx_queue_values node)' -d 'Only this node. May be repeated'
 complete -c iwx-queue -n '__iwx_queue_at \'add\' 0' -l baseline -d 'Also for the nodes that join later'
+complete -c iwx-queue -n '__iwx_queue_at \'add\' 0' -l rolling -x -d 'On so many nodes at a time, in the order of their names; a failure stops it'
 complete -c iwx-queue -n '__iwx_queue_at \'add\' 0' -l stdin -r -F -d 'Standard input of the command: a file, or - for what iwx-queue itself is given'
 complete -c iwx-queue -n '__iwx_queue_at \'add\' 0' -l timeout -x -d 'End it after this time; 0 never. Without it, queue.timeout of iwx.toml(5)'
 complete -c iwx-queue -n '__iwx_queue_at \'add\' 0' -l env -x -d 'Add to its environment. May be repeated'
@@ -128,6 +130,7 @@ complete -c iwx-queue -n '__iwx_queue_at \'add\' 0+' -a '(__iwx_queue_command)'
 
 complete -c iwx-queue -n '__iwx_queue_at \'push\'' -l node -s n -x -a '(__iwx_queue_values node)' -d 'Only this node. May be repeated'
 complete -c iwx-queue -n '__iwx_queue_at \'push\'' -l baseline -d 'Also for the nodes that join later'
+complete -c iwx-queue -n '__iwx_queue_at \'push\'' -l rolling -x -d 'On so many nodes at a time, in the order of their names; a failure stops it'
 complete -c iwx-queue -n '__iwx_queue_at \'push\'' -l mode -x -d 'Its mode on the nodes, octal, instead of the file\'s own'
 complete -c iwx-queue -n '__iwx_queue_at \'push\'' -l owner -x -a '(__fish_complete_users)' -d 'Its owner on the nodes, instead of the file\'s own'
 complete -c iwx-queue -n '__iwx_queue_at \'push\'' -l check -x -d 'Run this with sh(1) after writing; if it fails, the old file comes back'

@@ -103,8 +103,13 @@ type Node struct {
 	RetrySeq uint64
 }
 
-// WordUnreachable is the word for a node that does not poll.
-const WordUnreachable = "unreachable"
+// The words for a node's queue that the manager's rules go by; the others are
+// package replay's.
+const (
+	WordUnreachable = "unreachable" // it does not poll
+	WordCurrent     = "current"
+	WordReplaying   = "replaying"
+)
 
 // Word returns the state of the node's queue in one of the suite's words.
 func (n *Node) Word() string {

@@ -21,6 +21,9 @@ type Store interface {
 	Records(ctx context.Context, after uint64, limit, sizeBytes int) ([]queue.Record, error)
 	PositionAt(ctx context.Context, seq uint64) (queue.Position, error)
 	Rosters(ctx context.Context) ([]Roster, error)
+	Standings(ctx context.Context) ([]Node, error)
+	Rolls(ctx context.Context) ([]Roll, error)
+	SaveRoll(ctx context.Context, seq uint64, turns []string, over bool) error
 	SaveContact(ctx context.Context, id string, seen time.Time) error
 	SaveReport(ctx context.Context, id string, seen time.Time, status Status, attempts []Attempt) error
 	SaveSilence(ctx context.Context, since map[string]time.Time) error
@@ -83,7 +86,9 @@ type view struct {
 	tail    []queue.Record // the last records, in order
 	secret  bool           // the tail holds texts that are to be erased
 	nodes   map[string]Roster
-	changed chan struct{} // closed when there is a newer view
+	rolling bool              // there is an entry that goes to some nodes at a time
+	holds   map[string]uint64 // the entry before which a node is to hold still, by node
+	changed chan struct{}     // closed when there is a newer view
 }
 
 // Refresh reads what has changed in the state and lets the polls look at it.
@@ -121,9 +126,13 @@ func (m *Manager) read(ctx context.Context, old *view) (*view, error) {
 	}
 	if next.head == old.head && !old.secret {
 		next.tail, next.sig = old.tail, old.sig
-		return next, nil
+	} else if err := m.readTail(ctx, old, next); err != nil {
+		return nil, err
 	}
-	return next, m.readTail(ctx, old, next)
+	// After the records: none is shown before it is known who is to wait.
+	next.holds, err = m.roll(ctx)
+	next.rolling = next.holds != nil
+	return next, err
 }
 
 // readTail fills in the records since the old view, and the head's signature.
@@ -221,6 +230,9 @@ func (m *Manager) Report(ctx context.Context, id string, remote netip.Addr, r *R
 		return err
 	}
 	p.saved(now)
+	if m.view.Load().rolling {
+		return m.Refresh(ctx) // it may be the next node's turn
+	}
 	return nil
 }
 

@@ -40,6 +40,10 @@ type Status struct {
 	Mode    string `json:"mode,omitempty"` // how commands are contained, see package attempt
 }
 
+// Quiet reports whether nothing is wrong with the queue, as far as its word
+// tells.
+func (s *Status) Quiet() bool { return s.Word == WordCurrent || s.Word == WordReplaying }
+
 // Blocked is the entry that a node halts at.
 type Blocked struct {
 	Epoch        uint64 `json:"epoch"`
@@ -117,6 +121,7 @@ type Orders struct {
 	Paused   bool   `json:"paused,omitempty"`
 	Retry    uint64 `json:"retry,omitempty"` // counts requests to retry
 	RetrySeq uint64 `json:"retry_seq,omitempty"`
+	Hold     uint64 `json:"hold,omitempty"`    // do not begin this entry, or one after it, yet
 	Trouble  string `json:"trouble,omitempty"` // one of the words below
 	Detail   string `json:"detail,omitempty"`  // the trouble in a sentence
 }

@@ -132,6 +132,11 @@ func (m *Manager) Poll(ctx context.Context, id string, remote netip.Addr, req *P
 	defer timer.Stop()
 	challenge := p.park(wait > 0)
 	defer p.leave(ctx, m.Now)
+	if m.view.Load().holds[id] != 0 {
+		if err := m.Refresh(ctx); err != nil { // its turn may have come while it was away
+			return nil, err
+		}
+	}
 	for last := wait <= 0; ; {
 		v := m.view.Load()
 		answer, err := m.answer(ctx, v, id, req)
@@ -175,6 +180,7 @@ func (m *Manager) answer(ctx context.Context, v *view, id string, req *PollReque
 		return nil, err
 	}
 	a := &PollAnswer{Time: m.Now().UnixMilli(), Epoch: v.epoch, Head: v.head.Seq, Orders: n.Orders}
+	a.Orders.Hold = v.holds[id]
 	from := req.Position.Queue()
 	if from == v.head {
 		return a, nil
@@ -222,6 +228,8 @@ func (m *Manager) page(ctx context.Context, v *view, n *Roster, after uint64, a 
 	if err != nil {
 		return err
 	}
+	// What the view does not know yet may have to wait for its turn.
+	records = records[:min(uint64(len(records)), v.head.Seq-after)]
 	if len(records) == 0 || records[0].Seq != after+1 {
 		a.Orders.Trouble = TroubleResync
 		a.Orders.Detail = fmt.Sprintf("what follows entry %d is no longer in the manager's log", after)

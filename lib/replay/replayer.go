@@ -288,7 +288,7 @@ func (r *Replayer) arm(timer *time.Timer) {
 // take stores what the manager sent and goes on from there.
 func (r *Replayer) take(ctx context.Context, d delivery) error {
 	ev := Heard{
-		Orders: Orders{Paused: d.orders.Paused, Retry: d.orders.Retry, RetrySeq: d.orders.RetrySeq, Trouble: Trouble(d.orders.Trouble)},
+		Orders: Orders{Paused: d.orders.Paused, Retry: d.orders.Retry, RetrySeq: d.orders.RetrySeq, Hold: d.orders.Hold, Trouble: Trouble(d.orders.Trouble)},
 		Filled: Filled{Head: r.state.Head, Ahead: r.state.Ahead},
 		More:   d.page.More,
 	}

@@ -74,6 +74,7 @@ type State struct {
 
 	More    bool    // the manager has records that are not received yet
 	Paused  bool    // an operator holds this node still
+	Hold    uint64  // not 0: this entry, and what follows, waits for this node's turn
 	Trouble Trouble // from the manager; see also State.Blocked
 }
 
@@ -110,6 +111,7 @@ type Orders struct {
 	Paused   bool
 	Retry    uint64 // counts the operator's requests to retry
 	RetrySeq uint64 // the entry that was meant
+	Hold     uint64 // not 0: do not begin this entry, or one after it
 	Trouble  Trouble
 }
 
@@ -164,7 +166,7 @@ func (s State) Step(ev Event, now time.Time) (State, []Action) {
 	switch ev := ev.(type) {
 	case Heard:
 		s.Head, s.Ahead, s.More = ev.Head, ev.Ahead, ev.More
-		s.Paused, s.Trouble = ev.Orders.Paused, ev.Orders.Trouble
+		s.Paused, s.Hold, s.Trouble = ev.Orders.Paused, ev.Orders.Hold, ev.Orders.Trouble
 		actions = s.heed(ev.Orders)
 	case Filled:
 		s.Head, s.Ahead = ev.Head, ev.Ahead
@@ -242,13 +244,16 @@ func (s State) advance(actions []Action, now time.Time) (State, []Action) {
 		}
 		return s, actions
 	}
-	if s.Paused || s.Ahead[0].halts() || !s.due(now) {
+	if s.Paused || s.held() || s.Ahead[0].halts() || !s.due(now) {
 		return s, actions
 	}
 	s.Phase = Running
 	s.Attempt++
 	return s, append(actions, Begin{OpID: s.Ahead[0].OpID, Attempt: s.Attempt})
 }
+
+// held reports whether the first pending entry waits for this node's turn.
+func (s *State) held() bool { return s.Hold != 0 && s.Ahead[0].Seq >= s.Hold }
 
 // due reports whether the first pending entry may be tried now.
 func (s *State) due(now time.Time) bool {
@@ -265,8 +270,8 @@ func (s *State) due(now time.Time) bool {
 
 // The words for a node's queue, beside the troubles, as people see them.
 const (
-	WordCurrent   = "current"
-	WordReplaying = "replaying"
+	WordCurrent   = cluster.WordCurrent
+	WordReplaying = cluster.WordReplaying
 	WordHalted    = "halted"
 	WordUnknown   = "unknown outcome"
 	WordPaused    = "paused"

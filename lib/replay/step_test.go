@@ -184,6 +184,10 @@ func heldCases() []stepCase {
 	more.More = true
 	paused := idle.but(func(s *State) { s.Paused = true })
 	return []stepCase{
+		{"an entry waits for this node's turn", idle, heard(idle, Orders{Hold: idle.Ahead[0].Seq}), nil, 0, Idle, WordReplaying},
+		{"what is before it does not", idle, heard(idle, Orders{Hold: 2}), []Action{begin(1, 1)}, 0, Running, WordReplaying},
+		{"and it begins when the turn comes", idle.but(func(s *State) { s.Hold = 1 }), heard(idle, Orders{}), []Action{begin(1, 1)}, 0, Running, WordReplaying},
+		{"a skip passes what waits", idle.but(func(s *State) { s.Hold = 1 }), Heard{Orders: Orders{Hold: 1}, Filled: Filled{Head: 2, Ahead: with(two, 1, voided)}}, []Action{Settle{Seq: 1}}, 1, Idle, WordReplaying},
 		{"pause holds the next entry", idle, heard(idle, Orders{Paused: true}), nil, 0, Idle, WordPaused},
 		{"pause lets what runs end", at(Running, 1, two).but(func(s *State) { s.Paused = true }), Finished{Outcome: Succeeded}, []Action{Settle{Seq: 1}}, 1, Idle, WordPaused},
 		{"pause does not keep others' entries", State{}, Heard{Orders: Orders{Paused: true}, Filled: Filled{Head: 2, Ahead: with(two, 1, foreign)}}, []Action{Settle{Seq: 1}}, 1, Idle, WordPaused},

@@ -51,7 +51,7 @@ func (t *tx) load(node string) (*replay.Saved, error) {
 		return nil, err
 	}
 	st.RetryAt = instant(retryAt)
-	st.Paused, st.Trouble = saved.Orders.Paused, replay.Trouble(saved.Orders.Trouble)
+	st.Paused, st.Hold, st.Trouble = saved.Orders.Paused, saved.Orders.Hold, replay.Trouble(saved.Orders.Trouble)
 	if saved.Position, err = t.head(); err != nil {
 		return nil, err
 	}

@@ -45,6 +45,11 @@ func (t *tx) append(drafts []Draft) (first queue.OpID, err error) {
 		if err := t.insertRecord(&r, d.Sensitive, nil); err != nil {
 			return first, err
 		}
+		if d.Targets.Rolling > 0 {
+			if err := t.openRoll(r.Seq); err != nil {
+				return first, err
+			}
+		}
 		head = r.Position()
 	}
 	return first, nil

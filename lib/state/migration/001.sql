@@ -153,6 +153,17 @@ CREATE TABLE token (
     node       TEXT    NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
 
+-- Manager: entries that the nodes replay some at a time, while they are under
+-- way, and the nodes that have been given their turn.
+CREATE TABLE roll (
+    seq INTEGER PRIMARY KEY
+) STRICT;
+CREATE TABLE turn (
+    seq  INTEGER NOT NULL REFERENCES roll ON DELETE CASCADE,
+    node TEXT    NOT NULL,
+    PRIMARY KEY (seq, node)
+) STRICT, WITHOUT ROWID;
+
 -- Manager: the epochs of the log, raised by a restore. The last is in force.
 CREATE TABLE epoch (
     epoch INTEGER PRIMARY KEY,

@@ -36,6 +36,7 @@ type addVerb struct {
 func (*addVerb) Examples() string {
 	return `iwx-queue add -- apt-get -y install php-gd
 		iwx-queue add --node web2 --wait -- systemctl restart apache2
+		iwx-queue add --rolling 1 -- systemctl restart apache2
 		iwx-queue add --stdin secret --sensitive -- chpasswd
 		iwx-queue add - < commands`
 }
@@ -209,9 +210,9 @@ func (b *batch) announce(what string) {
 	case b.targets.Scope == queue.ScopeBaseline && len(b.nodes) == 0:
 		b.c.Notef("%s for the nodes that join later", what)
 	case b.targets.Scope == queue.ScopeBaseline:
-		b.c.Notef("%s for %s, and those that join later", what, countNodes(len(b.nodes)))
+		b.c.Notef("%s for %s%s, and those that join later", what, countNodes(len(b.nodes)), atATime(b.targets))
 	case len(b.nodes) > 0:
-		b.c.Notef("%s for %s", what, countNodes(len(b.nodes)))
+		b.c.Notef("%s for %s%s", what, countNodes(len(b.nodes)), atATime(b.targets))
 	default:
 		b.c.Notef("%s", what)
 		b.c.Warnf("there are no nodes yet, and no node that joins later replays it")

@@ -132,7 +132,7 @@ func (p *progress) mark(people bool) cli.Mark {
 	case p.running > 0 || p.done > 0:
 		return cli.Mark{Text: replay.WordReplaying}
 	}
-	return cli.Mark{Text: "waiting"}
+	return cli.Mark{Text: waits}
 }
 
 // onlyManager refuses a name on a node that is not its own.

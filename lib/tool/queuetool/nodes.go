@@ -1,6 +1,7 @@
 package queuetool
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -48,6 +49,18 @@ func countNodes(n int) string { return cli.Count(n, "node", "nodes") }
 
 // targetNames is who an entry is for, in words.
 func targetNames(t queue.Targets, names map[string]string) string {
+	return scopeNames(t, names) + atATime(t)
+}
+
+// atATime says how many nodes replay an entry at the same time, if not all may.
+func atATime(t queue.Targets) string {
+	if t.Rolling == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d at a time", t.Rolling)
+}
+
+func scopeNames(t queue.Targets, names map[string]string) string {
 	switch t.Scope {
 	case queue.ScopeBaseline:
 		return "all, and those that join later"

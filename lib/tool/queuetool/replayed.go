@@ -43,7 +43,11 @@ func (f *fleet) replayed(r *queue.Record, t queue.Targets, voids []state.Void, a
 	for i := range f.nodes {
 		n := &f.nodes[i]
 		if t.Include(n.ID, n.Start, r.Seq) {
-			list = append(list, newReplayed(n, r.Seq, voidOf(voids, n.ID), last[n.ID]))
+			p := newReplayed(n, r.Seq, voidOf(voids, n.ID), last[n.ID])
+			if t.Rolling > 0 && n.Start <= r.Seq && p.mark.Text == waits {
+				p.mark.Text += " its turn"
+			}
+			list = append(list, p)
 		}
 		delete(last, n.ID)
 	}
@@ -68,6 +72,9 @@ func voidOf(voids []state.Void, node string) *state.Void {
 	return nil
 }
 
+// waits is the word for an entry that a node has still to begin.
+const waits = "waiting"
+
 // newReplayed says in a word how the entry stands on the node. What the node
 // did counts more than what it was told to pass by.
 func newReplayed(n *cluster.Node, seq uint64, void *state.Void, last *tried) replayed {
@@ -88,7 +95,7 @@ func newReplayed(n *cluster.Node, seq uint64, void *state.Void, last *tried) rep
 			p.mark.Text = replay.WordUnknown
 		}
 	default:
-		p.mark = cli.Mark{Text: "waiting"}
+		p.mark = cli.Mark{Text: waits}
 	}
 	if void != nil {
 		p.Said = saidBy(void)

@@ -22,10 +22,17 @@ import (
 type recipients struct {
 	Node     []string `short:"n" sep:"none" placeholder:"NODE" complete:"node" help:"Only this node. May be repeated."`
 	Baseline bool     `help:"Also for the nodes that join later."`
+	Rolling  uint16   `placeholder:"N" help:"On so many nodes at a time, in the order of their names; a failure stops it."`
 }
 
 // targets returns who is meant, and the members among them.
 func (r *recipients) targets(nodes []cluster.Node) (queue.Targets, []cluster.Node, error) {
+	targets, found, err := r.scope(nodes)
+	targets.Rolling = r.Rolling
+	return targets, found, err
+}
+
+func (r *recipients) scope(nodes []cluster.Node) (queue.Targets, []cluster.Node, error) {
 	if len(r.Node) == 0 {
 		if r.Baseline {
 			return queue.Targets{Scope: queue.ScopeBaseline}, nodes, nil

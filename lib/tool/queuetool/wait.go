@@ -205,6 +205,9 @@ func (p *vigil) failure(n *cluster.Node) error {
 	if n.Status.Word == replay.WordUnknown {
 		err = fault.New(fault.Unhealthy, "entry %d was cut short on %s, and its outcome is unknown", b.Seq, n.Name)
 	}
+	if p.targets.Rolling > 0 && b.Seq == p.seq {
+		err = fault.New(fault.Unhealthy, "%w; it goes no further until that is mended", err)
+	}
 	if b.Seq != p.seq {
 		err = fault.New(fault.Unhealthy, "node %s does not get to entry %d: %w", n.Name, p.seq, err)
 	}
