@@ -14,6 +14,7 @@ import (
 
 	"iwx/lib/fault"
 	"iwx/lib/host"
+	"iwx/lib/profile"
 )
 
 // Role is what a server is in its cluster.
@@ -131,6 +132,14 @@ func (n *Node) Settled(seq uint64) bool { return n.Status.Done >= seq }
 // that cannot use its journal is stuck before any attempt.
 func (n *Node) Halted() bool { return n.Status.Blocked != nil && n.Status.Blocked.Attempts > 0 }
 
+// Profile returns how the node stands with its profile, as it last reported.
+func (n *Node) Profile() profile.Status {
+	if n.Status.Profile == nil {
+		return profile.Status{}
+	}
+	return *n.Status.Profile
+}
+
 // Token is an invitation to join, as the manager stores it.
 type Token struct {
 	ID        string
@@ -183,6 +192,7 @@ type Roster struct {
 	ID         string
 	Name       string
 	Membership Membership
+	Address    netip.Addr
 	Start      uint64
 	EndedAt    time.Time
 	EndedBy    string

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"iwx/lib/host"
+	"iwx/lib/profile"
 	"iwx/lib/queue"
 )
 
@@ -70,8 +72,13 @@ type Manager struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
+	// Profiles returns the profile of each member, by node id; nil for none.
+	// It is asked at every Refresh.
+	Profiles func(members []Roster) (map[string]profile.Document, error)
+
 	view      atomic.Pointer[view]
 	refresh   sync.Mutex
+	wrong     string // with the profiles, as last logged; guarded by refresh
 	mu        sync.Mutex
 	presences map[string]*presence
 	joins     limiter
@@ -86,9 +93,10 @@ type view struct {
 	tail    []queue.Record // the last records, in order
 	secret  bool           // the tail holds texts that are to be erased
 	nodes   map[string]Roster
-	rolling bool              // there is an entry that goes to some nodes at a time
-	holds   map[string]uint64 // the entry before which a node is to hold still, by node
-	changed chan struct{}     // closed when there is a newer view
+	profile map[string]*profile.Revision // of the nodes that have one
+	rolling bool                         // there is an entry that goes to some nodes at a time
+	holds   map[string]uint64            // the entry before which a node is to hold still, by node
+	changed chan struct{}                // closed when there is a newer view
 }
 
 // Refresh reads what has changed in the state and lets the polls look at it.
@@ -118,6 +126,7 @@ func (m *Manager) read(ctx context.Context, old *view) (*view, error) {
 	for _, n := range rosters {
 		next.nodes[n.ID] = n
 	}
+	next.profile = m.profiles(next.members(), old.profile)
 	if next.epoch, err = m.Store.Epoch(ctx); err != nil {
 		return nil, err
 	}
@@ -264,10 +273,19 @@ func (m *Manager) Leave(ctx context.Context, id string) error {
 // Summary returns how long the log is and how many members there are.
 func (m *Manager) Summary() (head uint64, members int) {
 	v := m.view.Load()
+	return v.head.Seq, len(v.members())
+}
+
+// Members returns the nodes that belong to the cluster, by name.
+func (m *Manager) Members() []Roster { return m.view.Load().members() }
+
+func (v *view) members() []Roster {
+	var list []Roster
 	for _, n := range v.nodes {
 		if n.Membership == Member {
-			members++
+			list = append(list, n)
 		}
 	}
-	return v.head.Seq, members
+	slices.SortFunc(list, func(a, b Roster) int { return cmp.Compare(a.Name, b.Name) })
+	return list
 }

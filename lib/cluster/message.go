@@ -7,6 +7,7 @@ import (
 	"iwx/lib/attempt"
 	"iwx/lib/host"
 	"iwx/lib/preflight"
+	"iwx/lib/profile"
 	"iwx/lib/queue"
 )
 
@@ -38,6 +39,8 @@ type Status struct {
 
 	Version string `json:"version,omitempty"`
 	Mode    string `json:"mode,omitempty"` // how commands are contained, see package attempt
+
+	Profile *profile.Status `json:"profile,omitempty"` // nil from a node that knows of none
 }
 
 // Quiet reports whether nothing is wrong with the queue, as far as its word
@@ -89,8 +92,9 @@ type Attempt struct {
 type PollRequest struct {
 	Instance string   `json:"instance"` // random, one for each run of the daemon
 	Version  string   `json:"version"`
-	Position Position `json:"position"` // of the last received record
-	Orders   Orders   `json:"orders"`   // as the node last heard them
+	Position Position `json:"position"`          // of the last received record
+	Orders   Orders   `json:"orders"`            // as the node last heard them
+	Profile  string   `json:"profile,omitempty"` // the version received last, or profile.None; "" from a node that knows of none
 	Wait     int64    `json:"wait_ms"`
 }
 
@@ -143,6 +147,8 @@ type PollAnswer struct {
 	Sig    []byte   `json:"sig,omitempty"`
 	More   bool     `json:"more,omitempty"`
 	Again  bool     `json:"again,omitempty"` // poll again at once, to show that you live
+
+	Profile *profile.Revision `json:"profile,omitempty"` // nil: the node has it
 }
 
 // Record is queue.Record on the wire.

@@ -140,7 +140,7 @@ func (m *Manager) Poll(ctx context.Context, id string, remote netip.Addr, req *P
 	for last := wait <= 0; ; {
 		v := m.view.Load()
 		answer, err := m.answer(ctx, v, id, req)
-		if err != nil || last || len(answer.Page) > 0 || answer.Orders != req.Orders {
+		if err != nil || last || len(answer.Page) > 0 || answer.Profile != nil || answer.Orders != req.Orders {
 			return answer, err
 		}
 		select {
@@ -179,7 +179,7 @@ func (m *Manager) answer(ctx context.Context, v *view, id string, req *PollReque
 	if err != nil {
 		return nil, err
 	}
-	a := &PollAnswer{Time: m.Now().UnixMilli(), Epoch: v.epoch, Head: v.head.Seq, Orders: n.Orders}
+	a := &PollAnswer{Time: m.Now().UnixMilli(), Epoch: v.epoch, Head: v.head.Seq, Orders: n.Orders, Profile: v.profileFor(id, req)}
 	a.Orders.Hold = v.holds[id]
 	from := req.Position.Queue()
 	if from == v.head {

@@ -7,16 +7,17 @@ import "path/filepath"
 type Paths struct {
 	Root string // "" in production, else the directory that stands for "/"
 
-	Config     string // settings, iwx.toml(5)
-	Lib        string // 0700, all that must survive a restart
-	State      string // SQLite state, 0600
-	PKI        string // 0700, keys and certificates
-	Attempts   string // 0700, one directory for each command being replayed
-	Work       string // 0700, where backups are put together and taken apart
-	Backups    string // 0700, where a backup without a path of its own goes
-	Run        string // 0700, gone after a boot
-	Wake       string // datagram socket of the daemon
-	DaemonLock string // held by the one daemon of this server
+	Config      string // settings, iwx.toml(5)
+	Lib         string // 0700, all that must survive a restart
+	State       string // SQLite state, 0600
+	PKI         string // 0700, keys and certificates
+	Attempts    string // 0700, one directory for each command being replayed
+	Work        string // 0700, where backups are put together and taken apart
+	Backups     string // 0700, where a backup without a path of its own goes
+	Run         string // 0700, gone after a boot
+	Wake        string // datagram socket of the daemon
+	DaemonLock  string // held by the one daemon of this server
+	ProfileLock string // held by who applies the node profile
 
 	MachineID string // machine-id(5)
 	Hostname  string // hostname(5)
@@ -34,21 +35,22 @@ func At(root string) Paths {
 		return filepath.Join(append([]string{root, "/"}, elem...)...)
 	}
 	return Paths{
-		Root:       root,
-		Config:     at("etc/iwx/iwx.toml"),
-		Lib:        at("var/lib/iwx"),
-		State:      at("var/lib/iwx/state.db"),
-		PKI:        at("var/lib/iwx/pki"),
-		Attempts:   at("var/lib/iwx/attempts"),
-		Work:       at("var/lib/iwx/work"),
-		Backups:    at("var/lib/iwx/backups"),
-		Run:        at("run/iwx"),
-		Wake:       at("run/iwx/wake"),
-		DaemonLock: at("run/iwx/queued.lock"),
-		MachineID:  at("etc/machine-id"),
-		Hostname:   at("etc/hostname"),
-		OSRelease:  at("etc/os-release"),
-		Passwd:     at("etc/passwd"),
+		Root:        root,
+		Config:      at("etc/iwx/iwx.toml"),
+		Lib:         at("var/lib/iwx"),
+		State:       at("var/lib/iwx/state.db"),
+		PKI:         at("var/lib/iwx/pki"),
+		Attempts:    at("var/lib/iwx/attempts"),
+		Work:        at("var/lib/iwx/work"),
+		Backups:     at("var/lib/iwx/backups"),
+		Run:         at("run/iwx"),
+		Wake:        at("run/iwx/wake"),
+		DaemonLock:  at("run/iwx/queued.lock"),
+		ProfileLock: at("run/iwx/profile.lock"),
+		MachineID:   at("etc/machine-id"),
+		Hostname:    at("etc/hostname"),
+		OSRelease:   at("etc/os-release"),
+		Passwd:      at("etc/passwd"),
 	}
 }
 

@@ -49,6 +49,14 @@ type Saved struct {
 	Status  Status   // as last reported
 }
 
+// Standing returns the status by the document that is desired now, which may be
+// a newer one than that of the last report.
+func (s *Saved) Standing() Status {
+	now := s.Status
+	now.Desired = s.Desired.Version
+	return now
+}
+
 // Words for an item.
 const (
 	WordApplied      = "applied"

@@ -32,8 +32,7 @@ func NewKeeper(ctx context.Context, c *Converger) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Keeper{converger: c, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), status: saved.Status, version: saved.Desired.Version}
-	k.status.Desired = k.version
+	k := &Keeper{converger: c, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), status: saved.Standing(), version: saved.Desired.Version}
 	if k.version == "" {
 		k.version = None
 	}

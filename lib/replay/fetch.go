@@ -9,6 +9,7 @@ import (
 
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
+	"iwx/lib/profile"
 	"iwx/lib/queue"
 )
 
@@ -23,6 +24,15 @@ type Manager interface {
 type Contacts interface {
 	SaveHeard(ctx context.Context, at time.Time, head uint64, orders cluster.Orders) error
 	SaveSilent(ctx context.Context, at time.Time, reason, text, hint string) error
+}
+
+// Profile is what the manager sends beside the queue, whatever state that is
+// in, and what a node tells of it. What is in it is not for this package.
+type Profile interface {
+	Version() string               // of the one received last
+	Receive(rev *profile.Revision) // at every answer; nil: it has brought none
+	Status() profile.Status
+	Changed() <-chan struct{} // receives when Status has changed
 }
 
 // Waits between requests that fail.
@@ -41,6 +51,7 @@ type Fetcher struct {
 	Manager  Manager
 	Replayer *Replayer
 	Contacts Contacts
+	Profile  Profile                                  // nil: the node has none
 	Verify   func(p queue.Position, sig []byte) error // checks the log key's signature
 	Instance string                                   // random, one for each run
 	PollWait func() time.Duration
@@ -127,11 +138,16 @@ func sleep(ctx context.Context, d time.Duration) {
 // poll asks once and hands on the answer. more is true when the next poll is
 // to follow at once.
 func (f *Fetcher) poll(ctx context.Context, wait time.Duration) (more bool, err error) {
+	version := ""
+	if f.Profile != nil {
+		version = f.Profile.Version()
+	}
 	answer, err := f.Manager.Poll(ctx, &cluster.PollRequest{
 		Instance: f.Instance,
 		Version:  f.Replayer.Version,
 		Position: cluster.WirePosition(f.position),
 		Orders:   f.orders,
+		Profile:  version,
 		Wait:     wait.Milliseconds(),
 	})
 	if err == nil {
@@ -156,6 +172,9 @@ func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error
 	}
 	if err := f.verify(page); err != nil {
 		return err
+	}
+	if f.Profile != nil {
+		f.Profile.Receive(answer.Profile)
 	}
 	changed := answer.Orders != f.orders || f.lastError != "" || f.Now().Sub(f.heardAt) > heardEvery
 	position, err := f.Replayer.Deliver(ctx, page, answer.Orders)

@@ -18,8 +18,27 @@ const reportAttempts = 16
 type Reporter struct {
 	Manager  Manager
 	Replayer *Replayer
+	Profile  Profile // nil: the node has none
 	Instance string
 	Log      *slog.Logger
+}
+
+// changed receives when the profile's results have.
+func (p *Reporter) changed() <-chan struct{} {
+	if p.Profile == nil {
+		return nil
+	}
+	return p.Profile.Changed()
+}
+
+// status is all that the node is reported to be.
+func (p *Reporter) status() cluster.Status {
+	status := p.Replayer.Status()
+	if p.Profile != nil {
+		now := p.Profile.Status()
+		status.Profile = &now
+	}
+	return status
 }
 
 // Run reports until ctx is done.
@@ -48,6 +67,7 @@ func (p *Reporter) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-p.Replayer.Changed():
+		case <-p.changed():
 		}
 	}
 }
@@ -55,7 +75,7 @@ func (p *Reporter) Run(ctx context.Context) error {
 // Once reports all that there is.
 func (p *Reporter) Once(ctx context.Context) error {
 	for {
-		status := p.Replayer.Status()
+		status := p.status()
 		attempts, last, err := p.Replayer.Journal.Unreported(ctx, p.Replayer.reported.Load(), reportAttempts)
 		if err != nil {
 			return err

@@ -111,6 +111,25 @@ CREATE TABLE contact (
     orders     TEXT    NOT NULL DEFAULT '{}' -- cluster.Orders
 ) STRICT;
 
+-- This server's profile: the document received last, and how it stands with
+-- it. One row, once there is one.
+CREATE TABLE profile (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    version  TEXT NOT NULL,
+    document TEXT NOT NULL,             -- profile.Document
+    status   TEXT NOT NULL DEFAULT '{}' -- profile.Status
+) STRICT;
+
+-- The items of the profile that were once begun to be applied, and are not
+-- taken back. They are in the order of id.
+CREATE TABLE profile_item (
+    id   INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    spec TEXT NOT NULL, -- JSON, or ''
+    UNIQUE (kind, name)
+) STRICT;
+
 -- Manager: the nodes.
 CREATE TABLE node (
     id           TEXT    PRIMARY KEY,

@@ -3,6 +3,7 @@ package queuedtool
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -57,6 +58,7 @@ func (d *server) manager(c *cli.Context) (*manager, error) {
 	m.rules = &cluster.Manager{
 		Store: d.Store, Signer: signer, Identity: d.Identity, Facts: facts,
 		Version: cli.Version, Now: c.Now, Log: d.log,
+		Profiles: m.profiles,
 	}
 	return m, nil
 }
@@ -74,6 +76,7 @@ func (m *manager) serve(ctx context.Context) error {
 	m.worker = m.dog.Worker("watch", stuckAfter)
 	m.log.Info("serving the cluster", "cluster", m.Identity.ClusterName, "address", m.Identity.Manager)
 	m.tell(ctx)
+	m.try(ctx, "the manager's own profile could not be made", m.keep)
 	daemon.Ready()
 	return m.run(
 		daemon.Member{Name: "api", Run: func(ctx context.Context) error { return server.Serve(ctx, listener) }},
@@ -175,7 +178,7 @@ func (m *manager) refresh(ctx context.Context) error {
 		return err
 	}
 	m.tell(ctx)
-	return m.readCertificate()
+	return errors.Join(m.keep(ctx), m.readCertificate())
 }
 
 // tell sets the line that systemctl status shows.

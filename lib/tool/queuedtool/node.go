@@ -56,14 +56,14 @@ func (d *server) node(c *cli.Context) (*node, error) {
 		Now: c.Now, Alive: d.dog.Worker("replay", stuckAfter).Alive, Log: d.log,
 	}).New()
 	n.fetcher = &replay.Fetcher{
-		Manager: n.client, Replayer: n.replayer, Contacts: d.Store, Instance: instance,
+		Manager: n.client, Replayer: n.replayer, Contacts: d.Store, Profile: d.keeper, Instance: instance,
 		Verify: func(p queue.Position, sig []byte) error {
 			return pki.VerifyHead(id.LogKey, cluster.Head(id.ClusterID, p), sig)
 		},
 		PollWait: func() time.Duration { return d.config.Load().Queue.PollWait },
 		Now:      c.Now, Log: d.log,
 	}
-	n.reporter = &replay.Reporter{Manager: n.client, Replayer: n.replayer, Instance: instance, Log: d.log}
+	n.reporter = &replay.Reporter{Manager: n.client, Replayer: n.replayer, Profile: d.keeper, Instance: instance, Log: d.log}
 	return n, nil
 }
 
@@ -161,7 +161,8 @@ func (d *server) replayOnce(c *cli.Context) error {
 	return n.once(c)
 }
 
-// once fetches what there is, replays what is due, and reports it.
+// once fetches what there is, applies the profile, replays what is due, and
+// reports it.
 func (n *node) once(c context.Context) error {
 	defer n.runner.Close()
 	ctx, cancel := context.WithCancel(c)
@@ -172,6 +173,7 @@ func (n *node) once(c context.Context) error {
 		cancel()
 		return errors.Join(err, <-replayed)
 	}
+	n.keeper.Once(ctx)
 	if err := <-replayed; err != nil {
 		return err
 	}

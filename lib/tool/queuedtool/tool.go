@@ -20,7 +20,9 @@ import (
 	"iwx/lib/daemon"
 	"iwx/lib/fault"
 	"iwx/lib/pki"
+	"iwx/lib/profile"
 	"iwx/lib/tool/local"
+	"iwx/lib/tool/upkeep"
 )
 
 // Tool returns iwx-queued.
@@ -78,6 +80,7 @@ type server struct {
 	dog    *daemon.Watchdog
 	waker  *daemon.Waker
 	lock   io.Closer
+	keeper *profile.Keeper
 }
 
 // heapPercent keeps an idle daemon small: it allocates little, so collecting
@@ -106,6 +109,10 @@ func begin(c *cli.Context, s *local.Server) (*server, error) {
 	}
 	if d.waker, err = daemon.Listen(s.Run); err != nil {
 		d.lock.Close()
+		return nil, err
+	}
+	if d.keeper, err = profile.NewKeeper(c, upkeep.Converger(s, c.Now, d.log)); err != nil {
+		d.end()
 		return nil, err
 	}
 	return d, nil
@@ -137,6 +144,7 @@ func (d *server) reload(context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.Poke() // the profiles may be others by the new settings
 	return d.readCertificate()
 }
 
@@ -156,6 +164,7 @@ func (d *server) run(members ...daemon.Member) error {
 		daemon.Reloader(d.log, d.reload),
 		daemon.Member{Name: "renew", Run: d.renew},
 		daemon.Member{Name: "prune", Run: d.prune},
+		daemon.Member{Name: "profile", Run: d.keeper.Run},
 	)
 	return daemon.Run(d.c, members...)
 }

@@ -1,0 +1,47 @@
+package upkeep
+
+import (
+	"iwx/lib/cluster"
+	"iwx/lib/conf"
+	"iwx/lib/profile"
+)
+
+// Cluster is what the documents are made from: the cluster as its manager
+// knows it. It is all values, so that a tool comes to the same documents as
+// the daemon.
+type Cluster struct {
+	Identity *cluster.Identity // the manager's
+	Config   conf.Config
+	Members  []cluster.Roster
+	Own      bool // below a root directory, where the server itself is not touched
+}
+
+// Documents returns the profile of each member, by node id.
+func (c *Cluster) Documents() (map[string]profile.Document, error) {
+	documents := make(map[string]profile.Document, len(c.Members))
+	for i := range c.Members {
+		n := &c.Members[i]
+		items, err := c.nodeItems(n)
+		if err != nil {
+			return nil, err
+		}
+		documents[n.ID] = profile.Document{Items: items}
+	}
+	return documents, nil
+}
+
+// Manager returns the manager's own profile.
+func (c *Cluster) Manager() (profile.Document, error) {
+	items, err := c.managerItems()
+	return profile.Document{Items: items}, err
+}
+
+// nodeItems is what the cluster needs of a node.
+func (c *Cluster) nodeItems(*cluster.Roster) ([]profile.Item, error) {
+	return nil, nil
+}
+
+// managerItems is what the cluster needs of its manager.
+func (c *Cluster) managerItems() ([]profile.Item, error) {
+	return nil, nil
+}
