@@ -25,6 +25,7 @@ type Config struct {
 	Cluster Cluster `toml:"cluster" doc:"How the servers of the cluster reach each other."`
 	Storage Storage `toml:"storage" doc:"The storage that all servers share. The manager's file counts, for the nodes too."`
 	Queue   Queue   `toml:"queue" doc:"The command queue, iwx-queue(8)."`
+	Backup  Backup  `toml:"backup" doc:"The daily backup of the manager, iwx-cluster-setup(8). The manager's file counts, for the nodes too."`
 	Log     Log     `toml:"log" doc:"What iwx-queued(8) writes to the journal."`
 }
 
@@ -41,6 +42,11 @@ type Queue struct {
 	Timeout       time.Duration `toml:"timeout" default:"1h" min:"0" max:"30d" doc:"How long a cascaded command may run when it was queued without a timeout of its own. 0 sets no limit."`
 	PollWait      time.Duration `toml:"poll_wait" default:"50s" min:"1s" max:"2m" doc:"How long the manager holds a node's poll open when there is nothing to tell. Firewalls that drop idle connections sooner need less."`
 	Lint          bool          `toml:"lint" default:"true" doc:"Ask before queueing a command that is known to do harm when every node runs it."`
+}
+
+// Backup is the [backup] table.
+type Backup struct {
+	Keep int `toml:"keep" default:"7" min:"0" max:"365" doc:"Daily backups that are kept, on the manager and as many copies on each node. 0 makes none."`
 }
 
 // Log is the [log] table.

@@ -29,7 +29,8 @@ func TestDefaults(t *testing.T) {
 			PollWait:      50 * time.Second,
 			Lint:          true,
 		},
-		Log: Log{Level: "info"},
+		Backup: Backup{Keep: 7},
+		Log:    Log{Level: "info"},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v", c)

@@ -189,6 +189,15 @@ CREATE TABLE epoch (
     since INTEGER NOT NULL -- the first sequence number written in it
 ) STRICT;
 
+-- Manager: the daily backup that was made last. One row.
+CREATE TABLE backup (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    name   TEXT    NOT NULL, -- of the file
+    size   INTEGER NOT NULL,
+    sha256 TEXT    NOT NULL,
+    at     INTEGER NOT NULL
+) STRICT;
+
 -- What our own tools have done under an op id, so that doing it again is
 -- nothing.
 CREATE TABLE op (

@@ -25,19 +25,23 @@ const (
 )
 
 type backupVerb struct {
-	File  string `arg:"" complete:"file" help:"File to write; - for standard output."`
+	File  string `arg:"" optional:"" complete:"file" help:"File to write; - for standard output. Without it, one more of the daily backups."`
 	Force bool   `help:"Replace the file if it is there."`
 }
 
 // Examples implements cli.Exampled.
 func (*backupVerb) Examples() string {
-	return `iwx-cluster-setup backup /root/cluster.backup
+	return `iwx-cluster-setup backup
+iwx-cluster-setup backup /root/cluster.backup
 iwx-cluster-setup backup - | ssh backup@store.example 'cat > cluster.backup'`
 }
 
 // Run writes a backup of state, keys and settings as of one moment, while the
 // daemon goes on writing.
 func (v *backupVerb) Run(c *cli.Context) error {
+	if err := checkArgument(v.File); err != nil {
+		return err
+	}
 	h, err := setUp(c)
 	if err != nil {
 		return err
@@ -47,9 +51,28 @@ func (v *backupVerb) Run(c *cli.Context) error {
 		return fault.Hint(fault.New(fault.Failed, "this server is %s; what is worth a backup is on the manager", h.who()),
 			"do it on the manager, at %s", h.Identity.Manager.Addr())
 	}
+	if v.File == "" {
+		return h.backUpDaily()
+	}
 	if err := v.checkFile(c); err != nil {
 		return err
 	}
+	return h.backUp(func(manifest backup.Manifest, files []backup.File) error {
+		if v.File == "-" {
+			err = backup.Write(c.Stdout, h.Identity.Recovery, manifest, files)
+		} else {
+			err = backup.WriteFile(v.File, h.Identity.Recovery, manifest, files)
+		}
+		if err == nil {
+			h.sayBackup(manifest, v.target())
+		}
+		return err
+	})
+}
+
+// backUp hands what is in a backup of this moment to write, while no other setup
+// is at work.
+func (h *here) backUp(write func(backup.Manifest, []backup.File) error) error {
 	unlock, err := h.lock()
 	if err != nil {
 		return err
@@ -63,15 +86,11 @@ func (v *backupVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if v.File == "-" {
-		err = backup.Write(c.Stdout, h.Identity.Recovery, manifest, files)
-	} else {
-		err = backup.WriteFile(v.File, h.Identity.Recovery, manifest, files)
-	}
-	if err == nil {
-		c.Notef("backup of cluster %s up to entry %d: %s", manifest.ClusterName, manifest.HeadSeq, v.target())
-	}
-	return err
+	return write(manifest, files)
+}
+
+func (h *here) sayBackup(m backup.Manifest, where string) {
+	h.c.Notef("backup of cluster %s up to entry %d: %s", m.ClusterName, m.HeadSeq, where)
 }
 
 func (v *backupVerb) target() string {

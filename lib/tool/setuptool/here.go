@@ -21,8 +21,11 @@ import (
 	"iwx/lib/state"
 )
 
-// unit is the daemon's, under systemd.
-const unit = "iwx-queued.service"
+// The units under systemd: the daemon's, and the manager's daily backup.
+const (
+	unit        = "iwx-queued.service"
+	backupTimer = "iwx-backup.timer"
+)
 
 // here is the server that the tool runs on, in whatever stage of setup it is.
 type here struct {

@@ -150,7 +150,7 @@ func (v *managerVerb) differs(h *here, want *cluster.Identity) error {
 
 // managerSteps lead from a bare server to a manager at work.
 func (h *here) managerSteps(id *cluster.Identity) []step {
-	return []step{h.stateStep(), h.directories(), h.configStep(), h.keysStep(), h.managerStep(id), h.unitStep()}
+	return []step{h.stateStep(), h.directories(), h.configStep(), h.keysStep(), h.managerStep(id), h.unitStep(unit), h.unitStep(backupTimer)}
 }
 
 // managerStep makes the recovery key and with it the server the manager. The key

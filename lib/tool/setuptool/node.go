@@ -169,7 +169,7 @@ func (h *here) nodeSteps(j *joining) []step {
 			joinStep.what += " of the manager at " + j.token.Manager.String()
 		}
 	}
-	return []step{h.stateStep(), h.directories(), joinStep, h.configStep(), h.unitStep()}
+	return []step{h.stateStep(), h.directories(), joinStep, h.configStep(), h.unitStep(unit)}
 }
 
 // joining is a conversation with the manager.

@@ -111,7 +111,7 @@ func (v *restoreVerb) restore(h *here, key string) error {
 	}
 	if again {
 		h.c.Notef("this backup is restored already")
-		_, err := h.take([]step{h.unitStep()})
+		_, err := h.take([]step{h.unitStep(unit), h.unitStep(backupTimer)})
 		return err
 	}
 	if h.Identity != nil {
@@ -405,7 +405,7 @@ func (v *restoreVerb) finish(h *here, u *unpacked, epoch uint64) error {
 		return err
 	}
 	h.Identity = u.identity
-	if _, err := h.take([]step{h.unitStep()}); err != nil {
+	if _, err := h.take([]step{h.unitStep(unit), h.unitStep(backupTimer)}); err != nil {
 		return err
 	}
 	h.c.Notef("this server is now %s, as of %s: %s in the queue, and from here on epoch %d",

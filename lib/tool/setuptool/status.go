@@ -24,6 +24,7 @@ const (
 	askLimit   = 1500 * time.Millisecond // the whole command answers within 2 s
 	renewSoon  = 14 * 24 * time.Hour     // a certificate renews itself long before
 	leastFree  = 16 << 20                // bytes: two entries of the largest size
+	backupLate = 48 * time.Hour          // for one that is made every day
 	notInState = "this server is not part of a cluster"
 )
 
@@ -50,6 +51,7 @@ type report struct {
 	position  uint64
 	head      uint64
 	nodes     string
+	backup    time.Time // the newest one on this server
 	setUp     time.Time
 	problems  []problem
 }
@@ -138,6 +140,7 @@ func reportTable(o cli.Output) cli.Table[*report] {
 		{Name: "position", Value: func(r *report) any { return number(r, r.position) }},
 		{Name: "head", Value: func(r *report) any { return number(r, r.head) }},
 		{Name: "nodes", Value: func(r *report) any { return r.nodes }},
+		{Name: "last_backup", Head: "last backup", Value: func(r *report) any { return r.backup }},
 		{Name: "certificate_expires", Value: func(r *report) any { return cli.Date(r.expires) }},
 		{Name: "set_up", Value: func(r *report) any { return cli.Date(r.setUp) }},
 		{Name: "problems", Value: func(r *report) any { return r.problemList() }},
@@ -188,6 +191,7 @@ func (h *here) report(r *report) error {
 	h.reportDaemon(r)
 	h.reportConfig(r)
 	h.reportDisk(r)
+	h.reportBackup(r)
 	h.reportCertificate(r)
 	h.reportManager(r)
 	return h.reportQueue(r)
@@ -202,8 +206,9 @@ func (h *here) reportDaemon(r *report) {
 // reportConfig tells what is wrong with the settings: a daemon that runs keeps
 // the ones it has, but it would not start again.
 func (h *here) reportConfig(r *report) {
-	_, err := conf.Load(h.Paths.Config)
+	config, err := conf.Load(h.Paths.Config)
 	if err == nil {
+		h.Config = config
 		return
 	}
 	hint := fault.HintOf(err)

@@ -127,9 +127,9 @@ func (h *here) configStep() step {
 	}
 }
 
-// unitStep lets the daemon start now and at every boot. Without systemd, and
-// below a root directory, it is the operator who starts it.
-func (h *here) unitStep() step {
+// unitStep lets a unit start now and at every boot. Without systemd, and below a
+// root directory, that is the operator's to do.
+func (h *here) unitStep(unit string) step {
 	return step{
 		what: "enable and start " + unit,
 		done: func() (bool, error) {
