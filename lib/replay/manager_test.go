@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"iwx/lib/cluster"
+	"iwx/lib/profile"
 	"iwx/lib/queue"
 )
 
@@ -23,6 +24,7 @@ type manager struct {
 	status  map[string]cluster.Status
 	reports map[string]map[string]string // node, "SEQ.ATTEMPT", outcome
 	told    int                          // attempts, in all reports
+	profile *profile.Revision            // of every node; nil: none
 	changed chan struct{}                // closed and replaced with every change
 }
 
@@ -69,7 +71,10 @@ func (m *manager) answer(node string, req *cluster.PollRequest) (a *cluster.Poll
 		a.Sig = sign(page[n-1].Position())
 		a.More = page[n-1].Seq < m.log.head.Seq
 	}
-	return a, len(page) > 0 || a.Orders != req.Orders, m.changed
+	if m.profile != nil && req.Profile != "" && req.Profile != m.profile.Version {
+		a.Profile = m.profile
+	}
+	return a, len(page) > 0 || a.Profile != nil || a.Orders != req.Orders, m.changed
 }
 
 // reach is a node's way to the manager, which may lose what is sent.
