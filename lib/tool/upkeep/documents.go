@@ -38,10 +38,15 @@ func (c *Cluster) Manager() (profile.Document, error) {
 
 // nodeItems is what the cluster needs of a node.
 func (c *Cluster) nodeItems(*cluster.Roster) ([]profile.Item, error) {
-	return nil, nil
+	return c.mounts(false)
 }
 
 // managerItems is what the cluster needs of its manager.
 func (c *Cluster) managerItems() ([]profile.Item, error) {
-	return nil, nil
+	exports, err := c.exports()
+	if err != nil {
+		return nil, err
+	}
+	mounts, err := c.mounts(true)
+	return append(exports, mounts...), err
 }

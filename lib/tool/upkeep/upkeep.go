@@ -26,15 +26,18 @@ import (
 // Converger returns what converges this server.
 func Converger(s *local.Server, now func() time.Time, log *slog.Logger) *profile.Converger {
 	return &profile.Converger{
-		Appliers: appliers(s), Journal: s.Store.Profile(),
+		Appliers: appliers(s, now), Journal: s.Store.Profile(),
 		Lock: func(ctx context.Context) (func(), error) { return lock(ctx, s.ProfileLock) },
 		Now:  now, Log: log,
 	}
 }
 
 // appliers are what this server knows to apply, by kind.
-func appliers(*local.Server) map[string]profile.Applier {
-	return map[string]profile.Applier{}
+func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier {
+	if s.Own() {
+		return map[string]profile.Applier{}
+	}
+	return storage(s, NewProber(now))
 }
 
 // How long, and how often, the lock is tried: the daemon and a tool may

@@ -1,0 +1,94 @@
+package upkeep
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"iwx/lib/nfs"
+	"iwx/lib/preflight"
+	"iwx/lib/profile"
+	"iwx/lib/systemd"
+	"iwx/lib/tool/local"
+)
+
+// exports are the items of a manager that serves the shared storage itself: one
+// for each share, open to the addresses of the members and nobody else.
+func (c *Cluster) exports() ([]profile.Item, error) {
+	if c.Own || c.Config.Storage.Server != "" {
+		return nil, nil
+	}
+	var clients []netip.Addr
+	for i := range c.Members {
+		if a := c.Members[i].Address; a.IsValid() {
+			clients = append(clients, a)
+		}
+	}
+	slices.SortFunc(clients, netip.Addr.Compare)
+	clients = slices.Compact(clients)
+	var items []profile.Item
+	for _, path := range c.Config.Storage.Paths() {
+		item, err := nfs.ExportItem(c.Identity.ClusterID, path, clients)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+// mounts are the items of a server that mounts the shares from another one. The
+// manager is such a server if the storage is outside the cluster.
+func (c *Cluster) mounts(manager bool) ([]profile.Item, error) {
+	storage := c.Config.Storage
+	server := storage.Server
+	if c.Own || !storage.Enabled || manager && server == "" {
+		return nil, nil
+	}
+	if server == "" {
+		server = c.Identity.Manager.Addr().String()
+	}
+	var items []profile.Item
+	for _, share := range storage.Shares {
+		item, err := nfs.MountItem(server, share.Source(), share.Path)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+// storage are the appliers of the shared storage.
+func storage(s *local.Server, prober *nfs.Prober) map[string]profile.Applier {
+	return map[string]profile.Applier{
+		nfs.KindExport: &nfs.Exporter{
+			File: nfs.ExportsFile, Table: nfs.TableFile, Command: preflight.Command, Systemd: withUnits,
+		},
+		nfs.KindMount: &nfs.Mounter{
+			UnitDir: nfs.UnitDir, Mountinfo: nfs.Mountinfo, Systemd: withUnits,
+			Try: func(ctx context.Context, source string) error {
+				return nfs.Try(ctx, preflight.Command, s.Run, source)
+			},
+			Hangs: func(ctx context.Context, m nfs.Mount) bool {
+				return prober.Look(ctx, []nfs.Mount{m})[0].Word == nfs.Hung
+			},
+		},
+	}
+}
+
+// withUnits implements nfs.Systemd.
+func withUnits(ctx context.Context, use func(nfs.Units) error) error {
+	bus, err := systemd.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer bus.Close()
+	return use(bus)
+}
+
+// NewProber returns what looks how this server's mounts are doing.
+func NewProber(now func() time.Time) *nfs.Prober {
+	return &nfs.Prober{Mountinfo: nfs.Mountinfo, Probe: nfs.Statfs, Now: now}
+}
