@@ -46,6 +46,7 @@ func drivers() map[string]string {
 		"github.com/BurntSushi/toml":              "lib/conf",
 		"github.com/coreos/go-systemd/v22/daemon": "lib/daemon",
 		"github.com/coreos/go-systemd/v22/dbus":   "lib/systemd",
+		"github.com/godbus/dbus":                  "lib/systemd",
 		"filippo.io/age":                          "lib/backup",
 		"modernc.org/sqlite":                      "lib/state",
 		"database/sql":                            "lib/state",

@@ -7,9 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"iwx/lib/fault"
 )
@@ -33,9 +30,8 @@ var _ Runner = (*Child)(nil)
 // it is missing, and runs the program shim, iwx-attempt. Each attempt gets a
 // control group from groups; nil is none.
 func NewChild(dir, shim string, groups *Groups) (*Child, error) {
-	if err := unix.Access(shim, unix.X_OK); err != nil {
-		return nil, fault.Hint(fault.New(fault.Usage, "shim %s: %w", shim, err),
-			"iwx-attempt is part of iwx and belongs into libexec: install iwx again")
+	if err := checkShim(shim); err != nil {
+		return nil, err
 	}
 	f, err := openFiles(dir)
 	if err != nil {
@@ -121,14 +117,10 @@ func (c *Child) Find(ctx context.Context, id ID) (Found, error) {
 	if err := ctx.Err(); err != nil {
 		return Found{}, err
 	}
-	held, err := c.locked(id)
-	if err != nil {
-		return Found{}, fmt.Errorf("attempt %s: %w", id, err)
-	}
-	if held {
+	state, result, err := c.conclude(id)
+	if err == nil && state == Alive {
 		return Found{State: Alive, Running: &adopted{c, id}}, nil
 	}
-	state, result, err := c.conclude(id)
 	return Found{State: state, Result: result}, err
 }
 
@@ -138,11 +130,11 @@ func (c *Child) List() ([]ID, error) { return c.list() }
 // Remove implements Runner.
 func (c *Child) Remove(id ID) error { return c.remove(id) }
 
-// conclude reads what became of an attempt whose shim is gone, and ends what it
-// may have left running.
+// conclude tells how an attempt stands, and ends what a shim that is gone may
+// have left running.
 func (c *Child) conclude(id ID) (State, Result, error) {
 	state, page, result, err := c.settled(id)
-	if err != nil {
+	if err != nil || state == Alive {
 		return state, result, err
 	}
 	if page.Group != "" {
@@ -156,15 +148,22 @@ func (c *Child) conclude(id ID) (State, Result, error) {
 	return state, result, nil
 }
 
-// outcome is conclude for those who saw the shim run. One that ended before the
-// command did anything is a failure like that of a command that is not there.
-func (c *Child) outcome(id ID) (Result, error) {
-	state, result, err := c.conclude(id)
-	if err == nil && state == NeverStarted {
-		result = Result{Outcome: NotStarted, Code: int(fault.Internal),
-			Error: "the shim " + c.shim + " ended before it started the command"}
+// outcome waits for the end of an attempt whose shim was seen to run. A shim that
+// ended before the command did anything is a failure like that of a command that
+// is not there.
+func (c *Child) outcome(ctx context.Context, id ID) (Result, error) {
+	for {
+		state, result, err := c.conclude(id)
+		if err == nil && state == Alive {
+			if err = c.awaitLock(ctx, id); err == nil {
+				continue
+			}
+		}
+		if err == nil && state == NeverStarted {
+			result = notStarted("the shim " + c.shim + " ended before it started the command")
+		}
+		return result, err
 	}
-	return result, err
 }
 
 // hasNUL reports whether s would be cut short by a C string.
@@ -211,7 +210,7 @@ func (s *started) follow(c *Child, id ID, proc *os.Process) {
 		s.err = fmt.Errorf("attempt %s: %w", id, err)
 		return
 	}
-	s.result, s.err = c.outcome(id)
+	s.result, s.err = c.outcome(context.Background(), id)
 }
 
 // Wait implements Running.
@@ -224,39 +223,11 @@ func (s *started) Wait(ctx context.Context) (Result, error) {
 	}
 }
 
-// adopted is an attempt that another process began. Its end is seen by the lock,
-// asked for in growing intervals: a blocking flock could not be called off, and
-// adoption is rare.
+// adopted is an attempt that another process began.
 type adopted struct {
 	child *Child
 	id    ID
 }
 
-// The pauses between looks at the lock.
-const (
-	firstLook = time.Millisecond
-	lastLook  = 20 * time.Millisecond
-)
-
 // Wait implements Running.
-func (a *adopted) Wait(ctx context.Context) (Result, error) {
-	pause := firstLook
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	for {
-		held, err := a.child.locked(a.id)
-		if err != nil {
-			return Result{}, fmt.Errorf("attempt %s: %w", a.id, err)
-		}
-		if !held {
-			return a.child.outcome(a.id)
-		}
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return Result{}, ctx.Err()
-		}
-		pause = min(2*pause, lastLook)
-		timer.Reset(pause)
-	}
-}
+func (a *adopted) Wait(ctx context.Context) (Result, error) { return a.child.outcome(ctx, a.id) }

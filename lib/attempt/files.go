@@ -55,8 +55,9 @@ func (f files) write(id ID, parts ...[]byte) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	// New and ours alone: the lock is free.
-	err = flock(file, unix.LOCK_EX|unix.LOCK_NB)
+	// New, and so the lock is free, or held for a moment by the shim of a start
+	// that was withdrawn, which finds the file empty and ends.
+	err = flock(file, unix.LOCK_EX)
 	for _, part := range parts {
 		if err == nil {
 			_, err = file.Write(part)
@@ -105,16 +106,18 @@ func (f files) locked(id ID) (bool, error) {
 	return false, err
 }
 
-// settled tells what became of an attempt whose shim does not live, and reads
-// its outputs.
+// settled tells how an attempt stands and, if its shim does not live, reads its
+// outputs. One that was not begun by now never will be, see claim.
 func (f files) settled(id ID) (State, record.Page, Result, error) {
-	page, err := f.page(id)
+	page, held, err := f.claim(id)
 	if err != nil {
 		return 0, record.Page{}, Result{}, fmt.Errorf("attempt %s: %w", id, err)
 	}
 	var r Result
 	state := CutShort
 	switch {
+	case held:
+		return Alive, page, Result{}, nil
 	case page.Result != nil:
 		state, r = Finished, fromRecord(page.Result)
 	case page.Mark != nil:
@@ -129,8 +132,39 @@ func (f files) settled(id ID) (State, record.Page, Result, error) {
 	return state, page, r, err
 }
 
-// page reads the first page of the spec file. An attempt without files, or whose
-// file is not even a page long, has an empty one.
+// claim reads the first page of an attempt's file, unless its shim holds it. One
+// that has not been begun is withdrawn: a service manager that was asked to
+// start it may do so yet, and the shim must then find nothing. The shim decides
+// under the same lock.
+func (f files) claim(id ID) (page record.Page, held bool, err error) {
+	file, err := os.OpenFile(f.specPath(id), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return record.Page{}, false, nil
+	}
+	if err != nil {
+		return record.Page{}, false, err
+	}
+	defer file.Close()
+	if err := flock(file, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return record.Page{}, err == unix.EWOULDBLOCK, ignore(err, unix.EWOULDBLOCK)
+	}
+	page, err = readPage(file)
+	if err == nil && page.Mark == nil && page.Result == nil {
+		err = file.Truncate(0)
+	}
+	return page, false, err
+}
+
+// ignore returns err, or nil if it is the one that is expected.
+func ignore(err, expected error) error {
+	if err == expected {
+		return nil
+	}
+	return err
+}
+
+// page reads the first page of an attempt's file, whoever holds it. An attempt
+// without files has an empty one.
 func (f files) page(id ID) (record.Page, error) {
 	file, err := os.Open(f.specPath(id))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -140,9 +174,15 @@ func (f files) page(id ID) (record.Page, error) {
 		return record.Page{}, err
 	}
 	defer file.Close()
+	return readPage(file)
+}
+
+// readPage reads the page that the file begins with; one that is not even a page
+// long has an empty one.
+func readPage(file *os.File) (record.Page, error) {
 	page := make([]byte, record.PageSize)
-	n, err := io.ReadFull(file, page)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	n, err := file.ReadAt(page, 0)
+	if err != nil && err != io.EOF {
 		return record.Page{}, err
 	}
 	return record.DecodePage(page[:n])

@@ -60,8 +60,13 @@ func TestKilledBeforeFork(t *testing.T) {
 		t.Errorf("mode of the spec file: %v, %v", info.Mode(), err)
 	}
 	// Killed in the middle of writing: whatever is there means the same.
-	for size := info.Size() - 1; size >= 0; size -= 97 {
-		if err := os.Truncate(f.specPath(testID), size); err != nil {
+	page, err := record.EncodePage("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := append(page, (&Spec{Argv: []string{"true"}}).Encode()...)
+	for size := len(whole) - 1; size >= 0; size -= 97 {
+		if err := os.WriteFile(f.specPath(testID), whole[:size], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if s, _ := state(t, f); s != NeverStarted {

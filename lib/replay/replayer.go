@@ -241,13 +241,21 @@ func (r *Replayer) findOpen(ctx context.Context) error {
 		return nil
 	}
 	res := result{Result: found.Result, found: found.State}
-	// Files are not synced: after a power cut, that there is no trace of a
-	// start proves nothing. A whole result does prove itself.
-	if found.State == attempt.NeverStarted && r.open.Boot != r.Boot {
+	if r.open.Boot != r.Boot && !proven(found) {
 		res.found = attempt.CutShort
 	}
 	r.results <- res
 	return nil
+}
+
+// proven reports whether what was found of an attempt of an earlier boot can be
+// believed. Files are not synced: after a power cut, that there is no trace of a
+// start proves nothing, and a whole result proves itself. But a command that
+// failed, with no daemon there to see it, was ended by the server's going down
+// as likely as not: it was cut short like one whose power was cut, or a cascaded
+// reboot would be tried again for ever.
+func proven(found attempt.Found) bool {
+	return found.State == attempt.Finished && found.Result.Outcome == attempt.Exited && found.Result.Code == 0
 }
 
 func attemptID(a *cluster.Attempt) attempt.ID {

@@ -55,6 +55,32 @@ func TestTakesResultAfterRestart(t *testing.T) {
 	})
 }
 
+// TestCutShortByShutdown: a command that failed while its server went down is
+// not tried again by itself, and what it wrote is kept.
+func TestCutShortByShutdown(t *testing.T) {
+	for _, boot := range []string{"boot", "other boot"} {
+		t.Run(boot, func(t *testing.T) {
+			onNode(t, func(t *testing.T, j *journal, m *machine) {
+				begunBy(t, j, "boot", queue.Command{})
+				ended := attempt.Result{Outcome: attempt.Signalled, Signal: 15, Code: -1, Stderr: attempt.Output{Head: []byte("going down\n"), Size: 11}}
+				m.leaveFiles(attempt.ID{Epoch: 1, Seq: 1, Attempt: 1}, attempt.Finished, ended)
+				d := startDaemon(t, newReplayer(j, m, boot, silent()))
+				defer d.stop()
+				d.deliver(cluster.Orders{})
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				if boot == "boot" {
+					want(t, "attempts", j.attempts(t), "1.1 failed\n1.2 done\n2.1 done\n")
+					return
+				}
+				want(t, "attempts", j.attempts(t), "1.1 unknown\n")
+				want(t, "word", d.Status().Word, replay.WordUnknown)
+				want(t, "runs", m.ran(), "")
+			})
+		})
+	}
+}
+
 // begunBy leaves a journal in which attempt 1 of entry 1 was begun under the
 // boot id, by a daemon that was killed before it started the command.
 func begunBy(t *testing.T, j *journal, boot string, cmd queue.Command) {

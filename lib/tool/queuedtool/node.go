@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"path/filepath"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"iwx/lib/pki"
 	"iwx/lib/queue"
 	"iwx/lib/replay"
+	"iwx/lib/systemd"
 	"iwx/lib/tool/local"
 )
 
@@ -25,10 +27,16 @@ import (
 type node struct {
 	*server
 	client   *api.Client
-	runner   *attempt.Child
+	runner   runner
 	replayer *replay.Replayer
 	fetcher  *replay.Fetcher
 	reporter *replay.Reporter
+}
+
+// runner runs commands, and holds something that is to be released.
+type runner interface {
+	attempt.Runner
+	io.Closer
 }
 
 func (d *server) node(c *cli.Context) (*node, error) {
@@ -80,19 +88,24 @@ func (d *server) client() (*api.Client, error) {
 	return api.NewClient(d.Identity.Manager, d.Identity.Address, config), nil
 }
 
-// newRunner returns what runs commands: the shim as a child of this process,
-// in a control group of its own where that can be had.
-func (d *server) newRunner() (*attempt.Child, error) {
+// newRunner returns what runs commands: units where systemd is PID 1, unless
+// this server is one below a directory, whose entries have the numbers of
+// others; else children of this process.
+func (d *server) newRunner() (runner, error) {
 	libexec, err := local.LibexecDir()
 	if err != nil {
 		return nil, err
+	}
+	shim := filepath.Join(libexec, "iwx-attempt")
+	if host.Booted() && !d.Own() {
+		return attempt.NewUnit(d.Attempts, shim, systemd.NewTransient())
 	}
 	groups, err := attempt.OpenGroups(d.Identity.NodeID[:8])
 	if err != nil {
 		d.log.Info("commands are kept together by process group, not by control group", "reason", err)
 		groups = nil
 	}
-	return attempt.NewChild(d.Attempts, filepath.Join(libexec, "iwx-attempt"), groups)
+	return attempt.NewChild(d.Attempts, shim, groups)
 }
 
 func (d *server) runNode(c *cli.Context) error {
