@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// session is one script at work in the lab.
+type session struct {
+	lab *Lab
+	ctx context.Context // ends with the script's time
+}
+
+// scriptCommand is a command of the script language.
+type scriptCommand = func(*testscript.TestScript, bool, []string)
+
+// Commands are those of the script language, beside testscript's own (exec,
+// stdin, stdout, stderr, cmp, env, …):
+//
+//	cluster [NODE...]       bring up the manager and these nodes, joined and current;
+//	                        recovery.key is what setup printed
+//	servers NAME...         bring up these, with iwx installed and not set up
+//	on SERVER CMD...        run there; "! on" wants it to fail
+//	client CMD...           run at the client's seat, on the cluster's network
+//	exits CODE on|client …  want this exit code
+//	wait-for TIME on|client …   run again and again until it succeeds;
+//	wait-for TIME RE on|client …  … and its standard output matches
+//	copy FILE SERVER:PATH   copy a file there, with its mode
+//	install SERVER FILE.deb install a package, or upgrade to it
+//	cut SERVER, mend SERVER its link to the cluster's network
+//	power-off SERVER        a power cut: what is not synced is lost
+//	power-on SERVER         and the power is back
+//	shut-down SERVER        switched off in order
+//	reboot SERVER           and wait until it is up again
+//
+// "exec on SERVER CMD... &" runs in the background until "wait".
+func (s *session) Commands() map[string]scriptCommand {
+	return map[string]scriptCommand{
+		"cluster":   s.cluster,
+		"servers":   s.servers,
+		"on":        s.remote("on"),
+		"client":    s.remote("client"),
+		"exits":     s.exits,
+		"wait-for":  s.waitFor,
+		"copy":      s.copy,
+		"install":   s.install,
+		"cut":       s.forServer(func(v *Server) error { return v.Link(s.ctx, false) }),
+		"mend":      s.forServer(func(v *Server) error { return v.Link(s.ctx, true) }),
+		"power-off": s.forServer(func(v *Server) error { v.Cut(); return nil }),
+		"power-on":  s.forServer(func(v *Server) error { return v.On(s.ctx) }),
+		"shut-down": s.forServer(func(v *Server) error { return v.ShutDown(s.ctx) }),
+		"reboot":    s.forServer(func(v *Server) error { return v.Reboot(s.ctx) }),
+	}
+}
+
+func (s *session) cluster(ts *testscript.TestScript, neg bool, nodes []string) {
+	never(ts, neg)
+	key, err := s.lab.Cluster(s.ctx, nodes)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("recovery.key"), key, 0o600))
+}
+
+func (s *session) servers(ts *testscript.TestScript, neg bool, names []string) {
+	never(ts, neg)
+	usage(ts, len(names) > 0, "servers NAME...")
+	ts.Check(s.lab.Fresh(s.ctx, names))
+}
+
+// remote runs the program on or client, which stand in the lab's bin.
+func (s *session) remote(program string) scriptCommand {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		s.target(ts, append([]string{program}, args...))
+		if err := ts.Exec(program, args...); neg == (err == nil) {
+			ts.Fatalf("%s %s: %v", program, strings.Join(args, " "), orSuccess(err))
+		}
+	}
+}
+
+// target checks that a command is one that runs somewhere, on a server there is.
+func (s *session) target(ts *testscript.TestScript, args []string) {
+	usage(ts, len(args) > 1, "on SERVER CMD... | client CMD...")
+	switch args[0] {
+	case "client":
+	case "on":
+		usage(ts, len(args) > 2, "on SERVER CMD...")
+		s.server(ts, args[1])
+	default:
+		ts.Fatalf("%s: only what runs on a server or at the client's seat can be asked for here", args[0])
+	}
+}
+
+func (s *session) server(ts *testscript.TestScript, name string) *Server {
+	server, known := s.lab.servers[name]
+	if !known {
+		ts.Fatalf("there is no server %s in the lab", name)
+	}
+	return server
+}
+
+// forServer is a command that takes one server, or several one after another.
+func (s *session) forServer(do func(*Server) error) scriptCommand {
+	return func(ts *testscript.TestScript, neg bool, names []string) {
+		never(ts, neg)
+		usage(ts, len(names) > 0, "a server, or several")
+		for _, name := range names {
+			ts.Check(do(s.server(ts, name)))
+		}
+	}
+}
+
+func (s *session) exits(ts *testscript.TestScript, neg bool, args []string) {
+	never(ts, neg)
+	usage(ts, len(args) > 1, "exits CODE on|client ...")
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	s.target(ts, args[1:])
+	code := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}
+
+// waitFor repeats a command until it is as wanted. The script goes on with the
+// output of the last try.
+func (s *session) waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	never(ts, neg)
+	usage(ts, len(args) > 2, "wait-for TIME [RE] on|client ...")
+	limit, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	pattern, args := "", args[1:]
+	if args[0] != "on" && args[0] != "client" {
+		pattern, args = args[0], args[1:]
+	}
+	wanted := matcher(ts, pattern)
+	s.target(ts, args)
+	deadline := time.After(limit)
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for ts.Exec(args[0], args[1:]...) != nil || !wanted(ts.ReadFile("stdout")) {
+		select {
+		case <-tick.C:
+		case <-s.ctx.Done():
+			ts.Fatalf("%v", s.ctx.Err())
+		case <-deadline:
+			ts.Fatalf("not within %v: %s", limit, strings.Join(args, " "))
+		}
+	}
+}
+
+// copy brings a file of the script to a server.
+func (s *session) copy(ts *testscript.TestScript, neg bool, args []string) {
+	never(ts, neg)
+	usage(ts, len(args) == 2, "copy FILE SERVER:PATH")
+	name, path, ok := strings.Cut(args[1], ":")
+	usage(ts, ok && filepath.IsAbs(path), "copy FILE SERVER:/PATH")
+	ts.Check(s.send(s.server(ts, name), ts.MkAbs(args[0]), path))
+}
+
+// send writes a file of this machine to a path on a server, with its mode.
+func (s *session) send(to *Server, file, path string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	mode := "0" + strconv.FormatInt(int64(info.Mode().Perm()), 8)
+	_, err = to.Do(s.ctx, text, "install", "-D", "-m", mode, "/dev/stdin", path)
+	return err
+}
+
+func (s *session) install(ts *testscript.TestScript, neg bool, args []string) {
+	never(ts, neg)
+	usage(ts, len(args) == 2, "install SERVER FILE.deb")
+	to := s.server(ts, args[0])
+	path := "/var/tmp/" + filepath.Base(args[1])
+	ts.Check(s.send(to, ts.MkAbs(args[1]), path))
+	_, err := to.Do(s.ctx, nil, "dpkg", "--install", path)
+	ts.Check(err)
+}
+
+// never refuses "!" before a command that cannot be expected to fail.
+func never(ts *testscript.TestScript, neg bool) {
+	if neg {
+		ts.Fatalf("this command does not take !")
+	}
+}
+
+func usage(ts *testscript.TestScript, right bool, text string) {
+	if !right {
+		ts.Fatalf("usage: %s", text)
+	}
+}
+
+// orSuccess is what a command came to.
+func orSuccess(err error) any {
+	if err == nil {
+		return "succeeded, and should not have"
+	}
+	return err
+}
+
+// matcher returns whether a text matches, line by line.
+func matcher(ts *testscript.TestScript, pattern string) func(string) bool {
+	re, err := regexp.Compile("(?m)" + pattern)
+	ts.Check(err)
+	return re.MatchString
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Lab is a network with servers, and a directory for their disks and consoles.
+type Lab struct {
+	options
+	ctx     context.Context // ends with the lab: servers that reboot by themselves stop doing so
+	dir     string
+	image   string // directory of the disk image and the login key
+	seed    string // copy-on-write file with iwx installed, from which servers start; "" before
+	net     *Network
+	servers map[string]*Server
+	unlock  func()
+}
+
+// Open makes the lab: image, network, and iwx installed on a seed from which the
+// servers are copied. No server runs when it returns.
+func Open(ctx context.Context, o options) (*Lab, error) {
+	recipe, err := thisRecipe()
+	if err != nil {
+		return nil, err
+	}
+	l := &Lab{options: o, ctx: ctx, dir: filepath.Join("/var/tmp", "iwx-lab-"+o.name), servers: map[string]*Server{}}
+	if err := l.claim(); err != nil {
+		return nil, err
+	}
+	if err := l.prepare(ctx, recipe); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// claim takes the lab's directory, empty but for the logs of earlier runs.
+func (l *Lab) claim() (err error) {
+	if err := os.MkdirAll(l.dir, 0o700); err != nil {
+		return err
+	}
+	l.unlock, err = lockFile(filepath.Join(l.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return fmt.Errorf("a lab named %s is running; another one beside it: -name OTHER", l.name)
+	}
+	return err
+}
+
+func (l *Lab) prepare(ctx context.Context, recipe Recipe) (err error) {
+	if l.net, err = NewNetwork(ctx, "iwxlab-"+l.name); err != nil {
+		return err
+	}
+	if l.image, err = Image(ctx, recipe); err != nil {
+		return err
+	}
+	if err := l.clear(); err != nil {
+		return err
+	}
+	for _, h := range hosts() {
+		l.servers[h.name] = &Server{host: h, lab: l}
+	}
+	if err := l.writeSeat(); err != nil {
+		return err
+	}
+	return l.install(ctx)
+}
+
+// clear removes what an earlier lab of the name has left, but for its logs.
+func (l *Lab) clear() error {
+	for _, pattern := range []string{"*.cow", "*.console", "*.mux", "share", "bin", "work"} {
+		names, err := filepath.Glob(filepath.Join(l.dir, pattern))
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if err := os.RemoveAll(name); err != nil {
+				return err
+			}
+		}
+	}
+	return os.MkdirAll(l.share(), 0o755)
+}
+
+// share is the directory that all servers see as /lab.
+func (l *Lab) share() string { return filepath.Join(l.dir, "share") }
+
+// writeSeat writes what the client's seat needs: the names of the servers, how to
+// log in to them, and the commands on and client.
+func (l *Lab) writeSeat() error {
+	names := "127.0.0.1 localhost\n" + clusterNet + clientHost + " client\n"
+	login := "Host *\n User root\n IdentityFile " + filepath.Join(l.image, "key") + `
+ StrictHostKeyChecking no
+ UserKnownHostsFile /dev/null
+ LogLevel ERROR
+ BatchMode yes
+ ServerAliveInterval 10
+ ControlPath ` + l.dir + "/%n.mux\n"
+	for _, h := range hosts() {
+		names += h.address() + " " + h.name + "\n"
+		login += "Host " + h.name + "\n HostName " + h.seat() + "\n"
+	}
+	on := "#!/bin/bash\n# on SERVER COMMAND...\nserver=$1\nshift\nexec ip netns exec " + l.net.Name +
+		" ssh -F " + l.dir + `/ssh.conf "$server" -- "${@@Q}"` + "\n"
+	client := "#!/bin/sh\n# client COMMAND...\nexec ip netns exec " + l.net.Name + ` "$@"` + "\n"
+	if err := os.MkdirAll(l.bin(), 0o755); err != nil {
+		return err
+	}
+	for name, text := range map[string]string{
+		filepath.Join(l.share(), "hosts"): names,
+		filepath.Join(l.dir, "ssh.conf"):  login,
+		filepath.Join(l.bin(), "on"):      on,
+		filepath.Join(l.bin(), "client"):  client,
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bin has the commands on and client.
+func (l *Lab) bin() string { return filepath.Join(l.dir, "bin") }
+
+// ssh is ssh(1) from the client's seat.
+func (l *Lab) ssh(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", l.net.Name, "ssh", "-F", filepath.Join(l.dir, "ssh.conf")}, args...)...)
+}
+
+// Fresh brings up the named servers, and no others, as they are after iwx was
+// installed.
+func (l *Lab) Fresh(ctx context.Context, names []string) error {
+	for _, s := range l.servers {
+		s.Cut()
+	}
+	return l.each(names, func(s *Server) error {
+		if err := s.Renew(ctx); err != nil {
+			return err
+		}
+		return s.On(ctx)
+	})
+}
+
+// each does something on all the named servers at the same time.
+func (l *Lab) each(names []string, do func(*Server) error) error {
+	errs := make([]error, len(names))
+	var wait sync.WaitGroup
+	for i, name := range names {
+		s, known := l.servers[name]
+		if !known {
+			return fmt.Errorf("there is no server %s in the lab", name)
+		}
+		wait.Go(func() { errs[i] = do(s) })
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+// Close switches everything off and removes what the lab has made but logs.
+func (l *Lab) Close() {
+	if l.net != nil {
+		l.net.Close()
+	}
+	l.clear()
+	l.unlock()
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// scriptLimit is the time that one script has: several times what any needs on a
+// quiet machine.
+const scriptLimit = 10 * time.Minute
+
+// result is what came of a script.
+type result struct {
+	name   string
+	proves string // its first line
+	took   time.Duration
+	failed bool
+	log    string
+}
+
+// Run runs the scripts, one after another, and prints what each proves and
+// whether it did. A failed one does not hold up the others: each begins with
+// servers of its own.
+func (l *Lab) Run(ctx context.Context, scripts []string) error {
+	chosen := regexp.MustCompile(l.options.run)
+	ran, failed := 0, 0
+	begin := time.Now()
+	for _, script := range scripts {
+		if !chosen.MatchString(scriptName(script)) || ctx.Err() != nil {
+			continue
+		}
+		ran++
+		r := l.script(ctx, script)
+		l.report(r)
+		if r.failed {
+			failed++
+			l.evidence(ctx, r)
+			if l.keep {
+				l.hold(ctx)
+			}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("ended early: %w", context.Cause(ctx))
+	}
+	if ran == 0 {
+		return fmt.Errorf("no script matches %q", l.options.run)
+	}
+	fmt.Printf("%d of %d passed in %s\n", ran-failed, ran, time.Since(begin).Round(time.Second))
+	if failed > 0 {
+		return fmt.Errorf("%d of %d scripts failed; what is known about them: %s", failed, ran, l.logDir())
+	}
+	return nil
+}
+
+func scriptName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txtar") }
+
+// Proves returns the first line of a script, which says what it proves.
+func Proves(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	proves, ok := strings.CutPrefix(line, "# ")
+	if !ok {
+		return "", fmt.Errorf("%s: the first line does not say what it proves: # ...", file)
+	}
+	return proves, nil
+}
+
+// script runs one of them.
+func (l *Lab) script(ctx context.Context, file string) (r result) {
+	r.name = scriptName(file)
+	begin := time.Now()
+	defer func() { r.took = time.Since(begin) }()
+	var err error
+	if r.proves, err = Proves(file); err != nil {
+		r.failed, r.log = true, err.Error()
+		return r
+	}
+	ctx, cancel := context.WithTimeout(ctx, scriptLimit)
+	defer cancel()
+	work := filepath.Join(l.dir, "work")
+	if err := errors.Join(os.RemoveAll(work), os.MkdirAll(work, 0o700)); err != nil {
+		r.failed, r.log = true, err.Error()
+		return r
+	}
+	s := &session{lab: l, ctx: ctx}
+	log := &verdict{verbose: l.verbose}
+	log.do(func() {
+		testscript.RunT(log, testscript.Params{
+			Files: []string{file}, Cmds: s.Commands(), Setup: s.setup, WorkdirRoot: work,
+			RequireUniqueNames: true, RequireExplicitExec: true, Deadline: begin.Add(scriptLimit),
+		})
+	})
+	r.failed, r.log = log.failed, log.text.String()
+	return r
+}
+
+// setup gives a script the names of what is in the lab.
+func (s *session) setup(env *testscript.Env) error {
+	env.Setenv("PATH", s.lab.bin()+":"+os.Getenv("PATH"))
+	env.Setenv("QUORUM", fmt.Sprint(clusterNet, quorum))
+	env.Setenv("CLIENT", clusterNet+clientHost)
+	for _, h := range hosts() {
+		env.Setenv(strings.ToUpper(h.name), h.address())
+	}
+	dist, err := filepath.Abs(s.lab.dist)
+	env.Setenv("DIST", dist)
+	return err
+}
+
+func (l *Lab) report(r result) {
+	word := "ok  "
+	if r.failed {
+		word = "FAIL"
+	}
+	fmt.Printf("%s %5.0fs  %-14s %s\n", word, r.took.Seconds(), r.name, r.proves)
+	if r.failed || l.verbose {
+		fmt.Println(strings.TrimRight(r.log, "\n"))
+	}
+}
+
+// hold waits for an interrupt, so that a person can look at the servers.
+func (l *Lab) hold(ctx context.Context) {
+	fmt.Printf("the servers are left running; from another terminal: %s/on SERVER COMMAND...; to go on: interrupt\n", l.bin())
+	<-ctx.Done()
+}
+
+// verdict is the testscript.T of one script.
+type verdict struct {
+	verbose bool
+	failed  bool
+	text    strings.Builder
+}
+
+// ended unwinds a script that is over.
+type ended struct{}
+
+// do runs f, until its end or that of the script.
+func (v *verdict) do(f func()) {
+	defer func() {
+		if r := recover(); r != nil && r != (ended{}) {
+			panic(r)
+		}
+	}()
+	f()
+}
+
+func (v *verdict) Log(args ...any)                    { fmt.Fprintln(&v.text, args...) }
+func (v *verdict) Verbose() bool                      { return v.verbose }
+func (v *verdict) Parallel()                          {}
+func (v *verdict) FailNow()                           { v.failed = true; panic(ended{}) }
+func (v *verdict) Fatal(args ...any)                  { v.Log(args...); v.FailNow() }
+func (v *verdict) Run(_ string, f func(testscript.T)) { v.do(func() { f(v) }) }
+
+// Skip fails: nothing is skipped here.
+func (v *verdict) Skip(args ...any) { v.Fatal(append([]any{"skipped:"}, args...)...) }

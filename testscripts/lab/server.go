@@ -1,0 +1,308 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// host is a server that a script can ask for.
+type host struct {
+	name  string
+	last  int   // last byte of its address on both networks
+	extra []int // further addresses on the cluster's network
+}
+
+// quorum is the last byte of the quorum IP.
+const quorum = 10
+
+// hosts are all servers there can be. The manager comes up with the quorum IP;
+// a script that moves it to spare does so with ip(8).
+func hosts() []host {
+	return []host{
+		{name: "manager", last: 1, extra: []int{quorum}},
+		{name: "spare", last: 2},
+		{name: "web1", last: 11},
+		{name: "web2", last: 12},
+		{name: "web3", last: 13},
+	}
+}
+
+func (h host) address() string { return fmt.Sprintf("%s%d", clusterNet, h.last) }
+func (h host) seat() string    { return fmt.Sprintf("%s%d", seatNet, h.last) }
+
+// addresses are those on the cluster's network, as the kernel's command line has them.
+func (h host) addresses() string {
+	list := []string{h.address() + "/24"}
+	for _, last := range h.extra {
+		list = append(list, fmt.Sprintf("%s%d/24", clusterNet, last))
+	}
+	return strings.Join(list, ",")
+}
+
+// Server is one of them in a lab: a kernel in user mode on a copy-on-write file
+// over the image, and a connection to it. Its methods can be called from
+// several goroutines.
+type Server struct {
+	host
+	lab *Lab
+
+	mu     sync.Mutex
+	kernel *exec.Cmd     // nil while it is off
+	off    chan struct{} // closed when the kernel has ended
+	login  *exec.Cmd     // the connection that all commands share
+}
+
+// file is a name of this server's own in the lab's directory.
+func (s *Server) file(kind string) string { return filepath.Join(s.lab.dir, s.name+"."+kind) }
+
+// Renew gives a server that is off the disk that it had at first.
+func (s *Server) Renew(ctx context.Context) error {
+	if s.lab.seed == "" {
+		os.Remove(s.file("cow"))
+		return nil
+	}
+	return command(ctx, "cp", "--sparse=always", s.lab.seed, s.file("cow"))
+}
+
+// On switches the server on, and waits until systemd has started everything. A
+// server that is on already is waited for.
+func (s *Server) On(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
+	defer cancel()
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	return s.ready(ctx)
+}
+
+// start boots the kernel.
+func (s *Server) start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kernel != nil {
+		return nil
+	}
+	for tap, bridge := range map[string]string{s.name: "cluster", s.name + "-s": "seat"} {
+		if err := s.lab.net.Tap(ctx, tap, bridge); err != nil {
+			return err
+		}
+	}
+	console, err := os.OpenFile(s.file("console"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer console.Close()
+	cmd := exec.Command("ip", append([]string{"netns", "exec", s.lab.net.Name, "linux.uml"}, s.kernelArgs()...)...)
+	cmd.Stdout, cmd.Stderr, cmd.Dir = console, console, s.lab.dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+memoryDir())
+	// A group of its own: that is what a power cut ends.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	s.kernel, s.off = cmd, make(chan struct{})
+	go s.watch(cmd, s.off)
+	return nil
+}
+
+// kernelArgs is the kernel's command line. The machine-id follows from the name:
+// copies of one image would all draw the same.
+func (s *Server) kernelArgs() []string {
+	id := md5.Sum([]byte("iwx lab " + s.name))
+	return []string{
+		"mem=512M", "root=/dev/ubda", "rw", "quiet", "con=null", "con0=null,fd:1",
+		"ubd0=" + s.file("cow") + "," + filepath.Join(s.lab.image, "disk.img"),
+		fmt.Sprintf("vec0:transport=tap,ifname=%s,mac=02:00:00:00:00:%02x", s.name, s.last),
+		fmt.Sprintf("vec1:transport=tap,ifname=%s-s,mac=02:00:00:00:01:%02x", s.name, s.last),
+		"hostfs=" + s.lab.share(),
+		fmt.Sprintf("systemd.machine_id=%x", id), "systemd.hostname=" + s.name,
+		"labip=" + s.addresses(), "labseat=" + s.seat() + "/24",
+	}
+}
+
+// memoryDir is where the memory of the servers is kept: in memory, if there is room.
+func memoryDir() string {
+	var fs syscall.Statfs_t
+	if syscall.Statfs("/dev/shm", &fs) == nil && fs.Bavail*uint64(fs.Bsize) > 4<<30 {
+		return "/dev/shm"
+	}
+	return os.TempDir()
+}
+
+// watch waits for the end of the kernel. One that was asked to reboot is switched
+// on again: see image/lab-reboot.
+func (s *Server) watch(cmd *exec.Cmd, off chan struct{}) {
+	cmd.Wait()
+	s.mu.Lock()
+	s.kernel = nil
+	if s.login != nil {
+		s.login.Process.Kill()
+	}
+	s.mu.Unlock()
+	close(off)
+	if s.rebooting() && s.lab.ctx.Err() == nil {
+		if err := s.On(s.lab.ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "lab:", err)
+		}
+	}
+}
+
+// rebooting reports whether the console ends with the mark of a reboot.
+func (s *Server) rebooting() bool {
+	text, err := os.ReadFile(s.file("console"))
+	return err == nil && strings.Contains(lastLines(string(text), 3), "lab: reboot")
+}
+
+// ready opens the connection and waits for systemd.
+func (s *Server) ready(ctx context.Context) error {
+	if err := s.connect(ctx); err != nil {
+		return fmt.Errorf("%s does not come up: %w; its console ends with:\n%s", s.name, err, s.consoleEnd())
+	}
+	// "degraded", a unit that has failed, is for a script to find out.
+	out, err := s.Command(ctx, "systemctl", "is-system-running", "--wait").Output()
+	if state := strings.TrimSpace(string(out)); state != "running" && state != "degraded" {
+		return fmt.Errorf("%s is not running but %q: %v", s.name, state, err)
+	}
+	return nil
+}
+
+func (s *Server) consoleEnd() string {
+	text, _ := os.ReadFile(s.file("console"))
+	return lastLines(string(text), 10)
+}
+
+// connect opens the shared connection, trying until the server answers.
+func (s *Server) connect(ctx context.Context) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if s.connected(ctx) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.ended():
+			return errors.New("it went off")
+		case <-tick.C:
+		}
+		s.dial()
+	}
+}
+
+func (s *Server) ended() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.off
+}
+
+// connected reports whether the shared connection works.
+func (s *Server) connected(ctx context.Context) bool {
+	return s.lab.ssh(ctx, "-O", "check", s.name).Run() == nil
+}
+
+// dial starts a connection, unless one is being tried.
+func (s *Server) dial() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.login != nil || s.kernel == nil {
+		return
+	}
+	cmd := s.lab.ssh(context.Background(), "-M", "-N", "-o", "ConnectTimeout=3", s.name)
+	if cmd.Start() != nil {
+		return
+	}
+	s.login = cmd
+	go func() {
+		cmd.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.login = nil
+	}()
+}
+
+// Command is a program that runs on the server. The arguments reach it as they
+// are: the shell there sees them quoted.
+func (s *Server) Command(ctx context.Context, args ...string) *exec.Cmd {
+	return s.lab.ssh(ctx, append([]string{s.name, "--"}, quoteAll(args)...)...)
+}
+
+// Do runs a program on the server; the error has what it said.
+func (s *Server) Do(ctx context.Context, stdin []byte, args ...string) ([]byte, error) {
+	cmd := s.Command(ctx, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &out, &errs
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("on %s: %s: %w\n%s%s", s.name, strings.Join(args, " "), err, out.Bytes(), errs.Bytes())
+	}
+	return out.Bytes(), nil
+}
+
+// Cut is a power cut: what the server had not synced is lost. It returns when
+// nothing of it runs. A server that is off stays so.
+func (s *Server) Cut() {
+	s.mu.Lock()
+	kernel, off := s.kernel, s.off
+	s.mu.Unlock()
+	if kernel == nil {
+		return
+	}
+	syscall.Kill(-kernel.Process.Pid, syscall.SIGKILL)
+	<-off
+}
+
+// ShutDown lets systemd stop everything and waits for the server to be off.
+func (s *Server) ShutDown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	off := s.ended()
+	s.Command(ctx, "systemctl", "poweroff").Run() // the connection ends with it
+	return s.wait(ctx, off, "shut down")
+}
+
+// Reboot goes through a clean shutdown and waits until the server is up again.
+func (s *Server) Reboot(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	off := s.ended()
+	s.Command(ctx, "systemctl", "reboot").Run()
+	if err := s.wait(ctx, off, "reboot"); err != nil {
+		return err
+	}
+	return s.On(ctx)
+}
+
+func (s *Server) wait(ctx context.Context, off <-chan struct{}, what string) error {
+	select {
+	case <-off:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%s does not %s: %w; its console ends with:\n%s", s.name, what, ctx.Err(), s.consoleEnd())
+	}
+}
+
+// Link cuts or mends the server's link to the cluster's network. The lab's own
+// way in stays open.
+func (s *Server) Link(ctx context.Context, up bool) error {
+	state := map[bool]string{true: "up", false: "down"}[up]
+	return s.lab.net.ip(ctx, "link", "set", s.name, state)
+}
+
+// quoteAll quotes words for a shell.
+func quoteAll(words []string) []string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return quoted
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// banner tells a person in the lab what there is.
+const banner = `
+A cluster of real servers: the manager, web1 and web2. You are at the client's seat,
+on the cluster's network, with the programs of this machine.
+
+  ssh manager              a root shell there (web1, web2 likewise)
+  on web1 CMD...           one command there
+  curl http://%[1]s%[2]d/    reach the quorum IP from here
+  ssh manager iwx-node status
+
+Leave the shell, and everything is switched off.
+
+`
+
+// Shell sets up a cluster and leaves a person in it.
+func (l *Lab) Shell(ctx context.Context) error {
+	fmt.Println("setting up a manager with web1 and web2 …")
+	if _, err := l.Cluster(ctx, []string{"web1", "web2"}); err != nil {
+		return err
+	}
+	fmt.Printf(banner, clusterNet, quorum)
+	cmd := exec.Command("ip", "netns", "exec", l.net.Name, "bash", "--rcfile", "/dev/stdin")
+	cmd.Args = []string{"ip", "netns", "exec", l.net.Name, "bash", "--norc", "-i"}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), "PATH="+l.bin()+":"+os.Getenv("PATH"), `PS1=lab:\w\$ `)
+	// The code of a person's last command says nothing about the lab.
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		return err
+	}
+	return nil
+}
