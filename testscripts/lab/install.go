@@ -6,22 +6,20 @@ import (
 	"path/filepath"
 )
 
-// install boots one server, installs the packages under test on it as an
+// install boots one server, installs the package under test on it as an
 // administrator would, and keeps its disk as the seed of all others.
 func (l *Lab) install(ctx context.Context) error {
-	packages, err := filepath.Glob(filepath.Join(l.dist, "*.deb"))
+	packages, err := filepath.Glob(filepath.Join(l.dist, "iwx_*.deb"))
 	if err != nil {
 		return err
 	}
-	if len(packages) == 0 {
-		return fmt.Errorf("no package under test in %s; make packages builds it", l.dist)
+	if len(packages) != 1 {
+		return fmt.Errorf("%d packages in %s, and one is wanted: make clean packages", len(packages), l.dist)
 	}
-	for _, name := range packages {
-		if err := command(ctx, "cp", name, l.share()); err != nil {
-			return err
-		}
+	if err := command(ctx, "cp", packages[0], l.share()); err != nil {
+		return err
 	}
-	return l.grow(ctx, "dpkg --install /lab/*.deb")
+	return l.grow(ctx, "dpkg --install /lab/iwx_*.deb")
 }
 
 // grow makes the seed: a fresh server on which a shell line was run.
