@@ -6,6 +6,7 @@ import (
 
 	"iwx/lib/attempt"
 	"iwx/lib/host"
+	"iwx/lib/nfs"
 	"iwx/lib/preflight"
 	"iwx/lib/profile"
 	"iwx/lib/queue"
@@ -41,6 +42,7 @@ type Status struct {
 	Mode    string `json:"mode,omitempty"` // how commands are contained, see package attempt
 
 	Profile *profile.Status `json:"profile,omitempty"` // nil from a node that knows of none
+	Mounts  []nfs.Health    `json:"mounts,omitempty"`  // of the shared storage
 }
 
 // Quiet reports whether nothing is wrong with the queue, as far as its word

@@ -83,9 +83,9 @@ func (p *Prober) probe(ctx context.Context, path string) (word, text string) {
 		limit = ProbeLimit
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		defer cancel()
 		err := p.Probe(ctx, path)
 		p.leave(path)
 		done <- err

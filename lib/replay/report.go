@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 
 	"iwx/lib/cluster"
+	"iwx/lib/nfs"
 )
 
 // reportAttempts bounds one report: even with the most output each, they stay
@@ -19,6 +20,7 @@ type Reporter struct {
 	Manager  Manager
 	Replayer *Replayer
 	Profile  Profile // nil: the node has none
+	Mounts   Mounts  // nil: they are not looked at
 	Instance string
 	Log      *slog.Logger
 }
@@ -31,12 +33,30 @@ func (p *Reporter) changed() <-chan struct{} {
 	return p.Profile.Changed()
 }
 
+// Mounts is how the shared storage is doing on a node. What is in it is not for
+// this package.
+type Mounts interface {
+	Health() []nfs.Health
+	Changed() <-chan struct{} // receives when Health has changed
+}
+
+// remounted receives when the mounts are doing otherwise.
+func (p *Reporter) remounted() <-chan struct{} {
+	if p.Mounts == nil {
+		return nil
+	}
+	return p.Mounts.Changed()
+}
+
 // status is all that the node is reported to be.
 func (p *Reporter) status() cluster.Status {
 	status := p.Replayer.Status()
 	if p.Profile != nil {
 		now := p.Profile.Status()
 		status.Profile = &now
+	}
+	if p.Mounts != nil {
+		status.Mounts = p.Mounts.Health()
 	}
 	return status
 }
@@ -68,6 +88,7 @@ func (p *Reporter) Run(ctx context.Context) error {
 			return nil
 		case <-p.Replayer.Changed():
 		case <-p.changed():
+		case <-p.remounted():
 		}
 	}
 }

@@ -16,11 +16,13 @@ import (
 	"iwx/lib/daemon"
 	"iwx/lib/fault"
 	"iwx/lib/host"
+	"iwx/lib/nfs"
 	"iwx/lib/pki"
 	"iwx/lib/queue"
 	"iwx/lib/replay"
 	"iwx/lib/systemd"
 	"iwx/lib/tool/local"
+	"iwx/lib/tool/upkeep"
 )
 
 // node is the daemon of a node.
@@ -31,6 +33,7 @@ type node struct {
 	replayer *replay.Replayer
 	fetcher  *replay.Fetcher
 	reporter *replay.Reporter
+	mounts   *nfs.Watcher
 }
 
 // runner runs commands, and holds something that is to be released.
@@ -71,7 +74,10 @@ func (d *server) node(c *cli.Context) (*node, error) {
 		PollWait: func() time.Duration { return d.config.Load().Queue.PollWait },
 		Now:      c.Now, Log: d.log,
 	}
-	n.reporter = &replay.Reporter{Manager: n.client, Replayer: n.replayer, Profile: d.keeper, Instance: instance, Log: d.log}
+	n.mounts = nfs.NewWatcher(upkeep.NewProber(c.Now), func(ctx context.Context) ([]nfs.Mount, error) { return upkeep.Mounts(ctx, d.Store) }, d.log)
+	n.reporter = &replay.Reporter{
+		Manager: n.client, Replayer: n.replayer, Profile: d.keeper, Mounts: n.mounts, Instance: instance, Log: d.log,
+	}
 	return n, nil
 }
 
@@ -126,6 +132,7 @@ func (n *node) serve() error {
 		daemon.Member{Name: "replay", Run: n.replayer.Run},
 		daemon.Member{Name: "fetch", Run: n.fetcher.Run},
 		daemon.Member{Name: "report", Run: n.reporter.Run},
+		daemon.Member{Name: "mounts", Run: n.mounts.Run},
 		daemon.Member{Name: "wake", Run: n.wake},
 		daemon.Member{Name: "tell", Run: n.tell},
 	)
@@ -187,6 +194,7 @@ func (n *node) once(c context.Context) error {
 		return errors.Join(err, <-replayed)
 	}
 	n.keeper.Once(ctx)
+	n.mounts.Once(ctx)
 	if err := <-replayed; err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"iwx/lib/nfs"
 	"iwx/lib/preflight"
 	"iwx/lib/profile"
+	"iwx/lib/state"
 	"iwx/lib/systemd"
 	"iwx/lib/tool/local"
 )
@@ -91,4 +92,14 @@ func withUnits(ctx context.Context, use func(nfs.Units) error) error {
 // NewProber returns what looks how this server's mounts are doing.
 func NewProber(now func() time.Time) *nfs.Prober {
 	return &nfs.Prober{Mountinfo: nfs.Mountinfo, Probe: nfs.Statfs, Now: now}
+}
+
+// Mounts returns the mounts that this server is to have. The journal knows
+// them, so that this answers whatever the storage does.
+func Mounts(ctx context.Context, store *state.Store) ([]nfs.Mount, error) {
+	saved, err := store.Profile().Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return nfs.MountsOf(saved.Desired.Document), nil
 }

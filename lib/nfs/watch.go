@@ -1,0 +1,124 @@
+package nfs
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"iwx/lib/profile"
+)
+
+// Times that a watcher goes by: a look costs a process for each mount.
+const (
+	lookEvery = 10 * time.Second
+	lookAgain = 2 * time.Second // while a mount is not healthy
+)
+
+// MountsOf returns the mounts that a profile wants, in its order. Items that
+// cannot be read are left out; their results tell of them.
+func MountsOf(doc profile.Document) []Mount {
+	var list []Mount
+	for _, item := range doc.Items {
+		var spec mountSpec
+		if item.Kind == KindMount && item.Decode(&spec) == nil {
+			list = append(list, Mount{Path: item.Name, Source: spec.Source})
+		}
+	}
+	return list
+}
+
+// Worst returns the first mount that is hung, else the first that is missing;
+// nil if all are healthy.
+func Worst(list []Health) *Health {
+	for _, word := range []string{Hung, Missing} {
+		if i := slices.IndexFunc(list, func(h Health) bool { return h.Word == word }); i >= 0 {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// Watcher looks how a server's mounts are doing for as long as its daemon runs.
+type Watcher struct {
+	prober  *Prober
+	mounts  func(ctx context.Context) ([]Mount, error)
+	log     *slog.Logger
+	changed chan struct{}
+
+	mu     sync.Mutex
+	health []Health
+}
+
+// NewWatcher returns a watcher of what mounts returns at every look.
+func NewWatcher(prober *Prober, mounts func(ctx context.Context) ([]Mount, error), log *slog.Logger) *Watcher {
+	return &Watcher{prober: prober, mounts: mounts, log: log, changed: make(chan struct{}, 1)}
+}
+
+// Health returns how the mounts are doing, in the order of the profile.
+func (w *Watcher) Health() []Health {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.health)
+}
+
+// Changed receives when Health has changed.
+func (w *Watcher) Changed() <-chan struct{} { return w.changed }
+
+// Run looks until ctx is done.
+func (w *Watcher) Run(ctx context.Context) error {
+	for {
+		timer := time.NewTimer(w.Once(ctx))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		}
+	}
+}
+
+// Once looks once, and returns when to look again.
+func (w *Watcher) Once(ctx context.Context) time.Duration {
+	mounts, err := w.mounts(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.log.Error("the mounts could not be looked at", "error", err)
+		}
+		return lookEvery
+	}
+	found := w.prober.Look(ctx, mounts)
+	if ctx.Err() != nil {
+		return lookEvery // the probes were ended, and tell nothing
+	}
+	w.set(found)
+	if Worst(found) != nil {
+		return lookAgain
+	}
+	return lookEvery
+}
+
+// set takes what was found, and tells what is new.
+func (w *Watcher) set(found []Health) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if slices.Equal(found, w.health) {
+		return
+	}
+	for _, h := range found {
+		if slices.Contains(w.health, h) {
+			continue
+		}
+		if h.Word == Healthy {
+			w.log.Info("a mount is healthy", "path", h.Path)
+		} else {
+			w.log.Warn("a mount is not healthy", "path", h.Path, "word", h.Word, "error", h.Error)
+		}
+	}
+	w.health = found
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
