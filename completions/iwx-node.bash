@@ -166,13 +166,15 @@ _iwx_node_spec() {
         flags=(
             '--yes	Do not ask'
             '-y	Do not ask'
-            '--force	Delete it although it cannot be told'
+            '--force	Delete it at once, without telling it'
+            '--timeout	Wait no longer than this; the node goes on leaving'
             '--root	Directory that holds this server'\''s files, instead of /'
             '--version	Print the version'
             '--help	Print this help'
             '-h	Print this help'
         )
         takes=(
+            '--timeout '
             '--root dir'
         )
         args=(

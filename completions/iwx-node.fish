@@ -5,7 +5,7 @@ function __iwx_node_paths
 end
 
 function __iwx_node_takes
-    printf '%s\n' ' --root' 'add --ttl' 'add --address' 'add --from' 'add --root' 'token --root' 'token list --columns' 'token list -o' 'token list --root' 'token revoke --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'status --columns' 'status -o' 'status --root' 'delete --root'
+    printf '%s\n' ' --root' 'add --ttl' 'add --address' 'add --from' 'add --root' 'token --root' 'token list --columns' 'token list -o' 'token list --root' 'token revoke --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'status --columns' 'status -o' 'status --root' 'delete --timeout' 'delete --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -138,7 +138,8 @@ complete -c iwx-node -n '__iwx_node_at \'status\'' -l help -s h -d 'Print this h
 complete -c iwx-node -n '__iwx_node_at \'status\' 0+' -a '(__iwx_node_values node)'
 
 complete -c iwx-node -n '__iwx_node_at \'delete\'' -l yes -s y -d 'Do not ask'
-complete -c iwx-node -n '__iwx_node_at \'delete\'' -l force -d 'Delete it although it cannot be told'
+complete -c iwx-node -n '__iwx_node_at \'delete\'' -l force -d 'Delete it at once, without telling it'
+complete -c iwx-node -n '__iwx_node_at \'delete\'' -l timeout -x -d 'Wait no longer than this; the node goes on leaving'
 complete -c iwx-node -n '__iwx_node_at \'delete\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-node -n '__iwx_node_at \'delete\'' -l version -d 'Print the version'
 complete -c iwx-node -n '__iwx_node_at \'delete\'' -l help -s h -d 'Print this help'

@@ -92,7 +92,7 @@ func (a *admission) decide(token *Token, nodes []Node, head uint64) ([]Node, err
 	}
 	if again {
 		for _, n := range nodes {
-			if n.ID == token.NodeID && n.Membership == Member {
+			if n.ID == token.NodeID && n.Membership.Belongs() {
 				return a.admit(token, n, head, true)
 			}
 		}
@@ -115,19 +115,25 @@ func (a *admission) decide(token *Token, nodes []Node, head uint64) ([]Node, err
 // checks tell of and an operator may have ignored.
 func (a *admission) taken(token *Token, nodes []Node) error {
 	for _, n := range nodes {
-		if n.Membership != Member || n.ID == token.Rejoin {
+		if !n.Membership.Belongs() || n.ID == token.Rejoin {
 			continue
 		}
 		rejoin := fmt.Sprintf(hintNewToken+" --rejoin", n.Name)
-		switch sameMachine := n.MachineID == a.req.Facts.MachineID; {
+		sameMachine := n.MachineID == a.req.Facts.MachineID
+		if !sameMachine && n.Name != token.Name {
+			continue
+		}
+		switch {
+		case n.Membership == Leaving:
+			return Refuse(RefusedChecks, fmt.Sprintf("on the manager: iwx-node delete %s", n.Name),
+				"the server is, or has the name of, node %s, which has not left the cluster yet", n.Name)
 		case sameMachine && n.Name != token.Name:
 			return Refuse(RefusedChecks, "on a copied server: rm /etc/machine-id && systemd-machine-id-setup && reboot",
 				"the server is a member already, as %s", n.Name)
 		case sameMachine:
 			return Refuse(RefusedChecks, rejoin, "the server is a member already, as %s", n.Name)
-		case n.Name == token.Name:
-			return Refuse(RefusedChecks, rejoin, "another server is a member under the name %s", n.Name)
 		}
+		return Refuse(RefusedChecks, rejoin, "another server is a member under the name %s", n.Name)
 	}
 	return nil
 }
@@ -168,7 +174,7 @@ func (a *admission) hintUsed(token *Token) string {
 func (a *admission) compare(token *Token, nodes []Node) []preflight.Check {
 	var members []join.Member
 	for _, n := range nodes {
-		if n.Membership == Member && n.ID != token.Rejoin {
+		if n.Membership.Belongs() && n.ID != token.Rejoin {
 			members = append(members, join.Member{Name: n.Name, MachineID: n.MachineID})
 		}
 	}
@@ -181,7 +187,7 @@ func (a *admission) compare(token *Token, nodes []Node) []preflight.Check {
 func (a *admission) place(token *Token, nodes []Node, head uint64) ([]Node, error) {
 	var replaced []Node
 	for _, n := range nodes {
-		if n.ID != token.Rejoin || n.Membership != Member {
+		if n.ID != token.Rejoin || !n.Membership.Belongs() {
 			continue
 		}
 		if n.ID == a.req.NodeID {

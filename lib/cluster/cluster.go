@@ -75,9 +75,14 @@ type Membership string
 // The memberships.
 const (
 	Member  Membership = "member"
+	Leaving Membership = "leaving" // the manager has told it to go, and it is on its way
 	Left    Membership = "left"    // its own reset took it out
 	Deleted Membership = "deleted" // the manager took it out
 )
+
+// Belongs reports whether the node is let in: it is a member, or is leaving and
+// has not gone yet.
+func (m Membership) Belongs() bool { return m == Member || m == Leaving }
 
 // Node is a node as the manager knows it.
 type Node struct {
@@ -91,7 +96,7 @@ type Node struct {
 	CertExpires time.Time
 	Start       uint64 // the first entry that is its own, beside the baseline
 	JoinedAt    time.Time
-	EndedAt     time.Time // when it left or was deleted
+	EndedAt     time.Time // when it left or was deleted; with Leaving, when it was told to
 	EndedBy     string
 
 	LastSeen    time.Time // the last request; zero: never
@@ -110,15 +115,18 @@ const (
 	WordUnreachable = "unreachable" // it does not poll
 	WordCurrent     = "current"
 	WordReplaying   = "replaying"
+	WordLeaving     = "leaving" // the manager has deleted it, and it is on its way
 )
 
 // Word returns the state of the node's queue in one of the suite's words.
 func (n *Node) Word() string {
 	switch {
-	case n.Membership != Member:
+	case !n.Membership.Belongs():
 		return string(n.Membership)
 	case n.LastSeen.IsZero(), !n.SilentSince.IsZero():
 		return WordUnreachable
+	case n.Membership == Leaving:
+		return WordLeaving
 	case n.Status.Word == "":
 		return WordUnreachable
 	}

@@ -203,7 +203,7 @@ func (v *view) member(id string) (Roster, error) {
 			"the manager knows no node with the id %s", id)
 	}
 	switch n.Membership {
-	case Member:
+	case Member, Leaving:
 		return n, nil
 	case Left:
 		return n, Refuse(RefusedDeleted, "leave this cluster: iwx-cluster-setup reset",
@@ -257,13 +257,17 @@ func (m *Manager) Renew(ctx context.Context, id string, csr []byte) (*x509.Certi
 	return cert, m.Store.SaveCertificate(ctx, id, cert.SerialNumber.Text(16), cert.NotAfter)
 }
 
-// Leave takes a node out at its own wish.
+// Leave takes a node out at its own wish, or because it was told to leave.
 func (m *Manager) Leave(ctx context.Context, id string) error {
 	n, err := m.view.Load().member(id)
 	if err != nil {
 		return err
 	}
-	if err := m.Store.EndMembership(ctx, id, Left, "its own reset", m.Now()); err != nil {
+	how, by := Left, "its own reset"
+	if n.Membership == Leaving {
+		how, by = Deleted, n.EndedBy
+	}
+	if err := m.Store.EndMembership(ctx, id, how, by, m.Now()); err != nil {
 		return err
 	}
 	m.Log.Info("a node has left", "node", n.Name)
@@ -282,7 +286,7 @@ func (m *Manager) Members() []Roster { return m.view.Load().members() }
 func (v *view) members() []Roster {
 	var list []Roster
 	for _, n := range v.nodes {
-		if n.Membership == Member {
+		if n.Membership.Belongs() {
 			list = append(list, n)
 		}
 	}

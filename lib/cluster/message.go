@@ -43,6 +43,13 @@ type Status struct {
 
 	Profile *profile.Status `json:"profile,omitempty"` // nil from a node that knows of none
 	Mounts  []nfs.Health    `json:"mounts,omitempty"`  // of the shared storage
+	Leaving *Departure      `json:"leaving,omitempty"` // on its way out
+}
+
+// Departure is how far a node is that the manager has told to leave.
+type Departure struct {
+	Waits  string `json:"waits"`            // for what, in a sentence
+	Failed bool   `json:"failed,omitempty"` // Waits is an error, and it is tried again
 }
 
 // Quiet reports whether nothing is wrong with the queue, as far as its word
@@ -137,7 +144,11 @@ const (
 	TroubleDiverged = "diverged"     // the node has entries that a restore gave up
 	TroubleRewound  = "rewound"      // the manager is behind what the node acknowledged
 	TroubleResync   = "needs resync" // what the node lacks is no longer in the log
+	TroubleLeaving  = WordLeaving    // the node is to leave the cluster
 )
+
+// Leave reports whether the node is to leave the cluster.
+func (o *Orders) Leave() bool { return o.Trouble == TroubleLeaving }
 
 // PollAnswer is what a poll gets.
 type PollAnswer struct {

@@ -181,6 +181,12 @@ func (m *Manager) answer(ctx context.Context, v *view, id string, req *PollReque
 	}
 	a := &PollAnswer{Time: m.Now().UnixMilli(), Epoch: v.epoch, Head: v.head.Seq, Orders: n.Orders, Profile: v.profileFor(id, req)}
 	a.Orders.Hold = v.holds[id]
+	if n.Membership == Leaving {
+		a.Profile = nil // it takes back what it has
+		a.Orders.Trouble = TroubleLeaving
+		a.Orders.Detail = fmt.Sprintf("node %s is being deleted since %s, by %s", n.Name, stamp(n.EndedAt), n.EndedBy)
+		return a, nil
+	}
 	from := req.Position.Queue()
 	if from == v.head {
 		return a, nil
@@ -271,7 +277,7 @@ func (m *Manager) Sweep(ctx context.Context) error {
 	now := m.Now()
 	silent := map[string]time.Time{}
 	for id, n := range m.view.Load().nodes {
-		if n.Membership != Member {
+		if !n.Membership.Belongs() {
 			continue
 		}
 		if since, gone := m.presence(id).silence(now, n.LastSeen); gone {

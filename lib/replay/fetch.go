@@ -57,6 +57,7 @@ type Fetcher struct {
 	PollWait func() time.Duration
 	Now      func() time.Time
 	Log      *slog.Logger
+	Heed     func(cluster.Orders) // called with orders that differ, once they are written down; may be nil
 
 	orders    cluster.Orders
 	position  queue.Position
@@ -176,7 +177,8 @@ func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error
 	if f.Profile != nil {
 		f.Profile.Receive(answer.Profile)
 	}
-	changed := answer.Orders != f.orders || f.lastError != "" || f.Now().Sub(f.heardAt) > heardEvery
+	ordered := answer.Orders != f.orders
+	changed := ordered || f.lastError != "" || f.Now().Sub(f.heardAt) > heardEvery
 	position, err := f.Replayer.Deliver(ctx, page, answer.Orders)
 	if err != nil {
 		return err
@@ -193,7 +195,13 @@ func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error
 		f.Replayer.signal() // a manager that was restored knows an old status
 	}
 	f.heardAt, f.lastError = f.Now(), ""
-	return f.Contacts.SaveHeard(ctx, f.heardAt, answer.Head, answer.Orders)
+	if err := f.Contacts.SaveHeard(ctx, f.heardAt, answer.Head, answer.Orders); err != nil {
+		return err
+	}
+	if ordered && f.Heed != nil {
+		f.Heed(answer.Orders)
+	}
+	return nil
 }
 
 // verify refuses a page that does not follow from what is here, or that the

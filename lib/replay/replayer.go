@@ -111,6 +111,9 @@ func (r *Replayer) begun(ctx context.Context) error {
 // report.
 func (r *Replayer) Changed() <-chan struct{} { return r.changed }
 
+// Touch has the status reported, since what Reporter.Extend adds has changed.
+func (r *Replayer) Touch() { r.signal() }
+
 // Status returns how the queue is doing.
 func (r *Replayer) Status() cluster.Status { return *r.status.Load() }
 

@@ -23,6 +23,7 @@ type Reporter struct {
 	Mounts   Mounts  // nil: they are not looked at
 	Instance string
 	Log      *slog.Logger
+	Extend   func(*cluster.Status) // adds what is not the queue's; may be nil
 }
 
 // changed receives when the profile's results have.
@@ -57,6 +58,9 @@ func (p *Reporter) status() cluster.Status {
 	}
 	if p.Mounts != nil {
 		status.Mounts = p.Mounts.Health()
+	}
+	if p.Extend != nil {
+		p.Extend(&status)
 	}
 	return status
 }

@@ -57,6 +57,7 @@ const (
 	Diverged     Trouble = cluster.TroubleDiverged
 	Rewound      Trouble = cluster.TroubleRewound
 	NeedsResync  Trouble = cluster.TroubleResync
+	Leaving      Trouble = cluster.TroubleLeaving
 	NeedsUpgrade Trouble = "needs upgrade" // the next record was written by a newer iwx
 )
 

@@ -41,7 +41,11 @@ func (t *tx) nodes(where string, args ...any) ([]cluster.Node, error) {
 	return list, err
 }
 
-// Members returns the nodes that belong to the cluster, by name.
+// belongs is SQL for cluster.Membership.Belongs.
+const belongs = `membership IN ('member', 'leaving')`
+
+// Members returns the nodes that belong to the cluster, by name, with those that
+// are leaving.
 func (s *Store) Members(ctx context.Context) (list []cluster.Node, err error) {
 	err = s.view(ctx, func(t *tx) error {
 		list, err = t.members()
@@ -51,13 +55,13 @@ func (s *Store) Members(ctx context.Context) (list []cluster.Node, err error) {
 }
 
 func (t *tx) members() ([]cluster.Node, error) {
-	return t.nodes(`WHERE membership = 'member' ORDER BY name`)
+	return t.nodes(`WHERE ` + belongs + ` ORDER BY name`)
 }
 
 // Nodes returns every node there ever was, members first, by name.
 func (s *Store) Nodes(ctx context.Context) (list []cluster.Node, err error) {
 	err = s.view(ctx, func(t *tx) error {
-		list, err = t.nodes(`ORDER BY membership <> 'member', name, joined_at DESC`)
+		list, err = t.nodes(`ORDER BY NOT ` + belongs + `, name, joined_at DESC`)
 		return err
 	})
 	return list, err
@@ -127,13 +131,19 @@ func (s *Store) set(ctx context.Context, query string, args ...any) error {
 	})
 }
 
+// StartLeaving has a member told that it is to leave. A node that is leaving, or
+// gone, stays as it is.
+func (s *Store) StartLeaving(ctx context.Context, id, by string, at time.Time) error {
+	return s.set(ctx, `UPDATE node SET membership = 'leaving', ended_by = ?, ended_at = ? WHERE id = ? AND membership = 'member'`, by, millis(at), id)
+}
+
 // EndMembership takes a member out: it left, or was deleted. A node that is
 // out already stays as it is. What is sensitive and waited for this node alone
 // is erased.
 func (s *Store) EndMembership(ctx context.Context, id string, how cluster.Membership, by string, at time.Time) error {
 	var erased int64
 	err := s.update(ctx, func(t *tx) error {
-		_, err := t.exec(`UPDATE node SET membership = ?, ended_by = ?, ended_at = ? WHERE id = ? AND membership = 'member'`,
+		_, err := t.exec(`UPDATE node SET membership = ?, ended_by = ?, ended_at = ? WHERE id = ? AND `+belongs,
 			string(how), by, millis(at), id)
 		if err == nil {
 			erased, err = t.eraseSettled()

@@ -9,29 +9,35 @@ import (
 )
 
 // Standings returns how the members' queues stand, by name, without their
-// facts, addresses and certificates: it is for those who look often.
+// facts, addresses and certificates: it is for those who look often. A node that
+// is leaving replays nothing more and is not among them.
 func (s *Store) Standings(ctx context.Context) ([]cluster.Node, error) {
-	return s.standings(ctx, ``)
+	return s.standings(ctx, `membership = 'member'`)
+}
+
+// Present is Standings with the nodes that are leaving.
+func (s *Store) Present(ctx context.Context) ([]cluster.Node, error) {
+	return s.standings(ctx, belongs)
 }
 
 // Unsettled is Standings of the members that are not done with entry seq.
 func (s *Store) Unsettled(ctx context.Context, seq uint64) ([]cluster.Node, error) {
-	return s.standings(ctx, ` AND coalesce(json_extract(status, '$.done'), 0) < ?`, seq)
+	return s.standings(ctx, `membership = 'member' AND coalesce(json_extract(status, '$.done'), 0) < ?`, seq)
 }
 
 func (s *Store) standings(ctx context.Context, where string, args ...any) ([]cluster.Node, error) {
 	var list []cluster.Node
 	err := s.view(ctx, func(t *tx) error {
-		return t.each(`SELECT id, name, membership, start, joined_at, last_seen, silent_since, refused, status, paused, retry, retry_seq
-			FROM node WHERE membership = 'member'`+where+` ORDER BY name`, args, func(r *sql.Rows) error {
+		return t.each(`SELECT id, name, membership, start, joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq
+			FROM node WHERE `+where+` ORDER BY name`, args, func(r *sql.Rows) error {
 			var n cluster.Node
-			var joined, seen, silent int64
+			var joined, ended, seen, silent int64
 			var status string
-			err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &joined, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq)
+			err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq)
 			if err != nil {
 				return err
 			}
-			n.JoinedAt, n.LastSeen, n.SilentSince = instant(joined), instant(seen), instant(silent)
+			n.JoinedAt, n.EndedAt, n.LastSeen, n.SilentSince = instant(joined), instant(ended), instant(seen), instant(silent)
 			list = append(list, n)
 			return json.Unmarshal([]byte(status), &list[len(list)-1].Status)
 		})

@@ -152,8 +152,8 @@ CREATE TABLE node (
     retry        INTEGER NOT NULL DEFAULT 0,
     retry_seq    INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX node_name ON node (name) WHERE membership = 'member';
-CREATE UNIQUE INDEX node_machine ON node (machine_id) WHERE membership = 'member';
+CREATE UNIQUE INDEX node_name ON node (name) WHERE membership IN ('member', 'leaving');
+CREATE UNIQUE INDEX node_machine ON node (machine_id) WHERE membership IN ('member', 'leaving');
 
 -- Manager: invitations to join.
 CREATE TABLE token (

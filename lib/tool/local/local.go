@@ -21,6 +21,9 @@ import (
 	"iwx/lib/state"
 )
 
+// DaemonUnit is the daemon's, under systemd.
+const DaemonUnit = "iwx-queued.service"
+
 // Server is this server, with its state open.
 type Server struct {
 	host.Paths
@@ -113,7 +116,7 @@ func (s *Server) NodeNames(c *cli.Context) (map[string]string, error) {
 	nodes, err := s.Store.Nodes(c)
 	for _, n := range nodes {
 		names[n.ID] = n.Name
-		if n.Membership != cluster.Member {
+		if !n.Membership.Belongs() {
 			names[n.ID] += " (" + string(n.Membership) + ")"
 		}
 	}

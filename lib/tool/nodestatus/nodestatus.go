@@ -8,6 +8,7 @@ package nodestatus
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,7 +30,7 @@ type Row struct {
 
 // Collect returns the members of the cluster, by name; on a node itself alone.
 func Collect(c *cli.Context, server *local.Server) ([]Row, error) {
-	nodes, head, err := Nodes(c, server)
+	nodes, head, err := nodes(c, server, server.Store.Present)
 	rows := make([]Row, len(nodes))
 	for i := range nodes {
 		rows[i] = Row{Node: nodes[i], Last: max(head, nodes[i].Status.Head)}
@@ -38,8 +39,13 @@ func Collect(c *cli.Context, server *local.Server) ([]Row, error) {
 }
 
 // Nodes returns the members with how they stand, without facts and addresses,
-// and the number of the log's last record; on a node itself alone.
+// and the number of the log's last record; on a node itself alone. A node that
+// is leaving is not among them.
 func Nodes(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error) {
+	return nodes(c, server, server.Store.Standings)
+}
+
+func nodes(c *cli.Context, server *local.Server, read func(context.Context) ([]cluster.Node, error)) ([]cluster.Node, uint64, error) {
 	if !server.IsManager() {
 		return itself(c, server)
 	}
@@ -47,7 +53,7 @@ func Nodes(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error)
 	if err != nil {
 		return nil, 0, err
 	}
-	nodes, err := server.Store.Standings(c)
+	nodes, err := read(c)
 	return nodes, head.Seq, err
 }
 
@@ -84,9 +90,15 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 }
 
 // Grave reports whether a word is one that somebody has to look into. A node
-// that an operator has paused is as it should be.
+// that an operator has paused, or deleted, is as it should be.
 func Grave(word string) bool {
-	return !slices.Contains([]string{replay.WordCurrent, replay.WordReplaying, replay.WordPaused}, word)
+	return !slices.Contains([]string{replay.WordCurrent, replay.WordReplaying, replay.WordPaused, cluster.WordLeaving}, word)
+}
+
+// bad reports whether somebody has to look into the node: its word says so, or
+// it cannot leave.
+func (r Row) bad() bool {
+	return Grave(r.Word()) || r.Status.Leaving != nil && r.Status.Leaving.Failed
 }
 
 // Mark is the word for a node, coloured.
@@ -95,7 +107,7 @@ func Mark(n *cluster.Node) cli.Mark {
 	switch {
 	case Grave(word):
 		return cli.Mark{Text: word, Level: cli.Bad}
-	case word == replay.WordPaused:
+	case word == replay.WordPaused, word == cluster.WordLeaving:
 		return cli.Mark{Text: word, Level: cli.Warn}
 	}
 	return cli.Mark{Text: word, Level: cli.Good}
@@ -123,7 +135,7 @@ func write(c *cli.Context, o cli.Output, rows []Row) error {
 			return err
 		}
 	}
-	bad := slices.IndexFunc(rows, func(r Row) bool { return Grave(r.Word()) })
+	bad := slices.IndexFunc(rows, Row.bad)
 	if bad < 0 {
 		return nil
 	}
@@ -145,6 +157,8 @@ func hint(n *cluster.Node) string {
 			return fmt.Sprintf("iwx-queue show %d; then mend the cause, or iwx-queue retry %s, or iwx-queue skip %s", b.Seq, n.Name, n.Name)
 		}
 		return "on " + n.Name + ": journalctl -u iwx-queued"
+	case cluster.WordLeaving:
+		return fmt.Sprintf("mend the cause on %s; or iwx-node delete %s --force, and there: iwx-cluster-setup reset", n.Name, n.Name)
 	case string(replay.NeedsUpgrade):
 		return "install this version of iwx on " + n.Name
 	}
@@ -184,7 +198,7 @@ func gravity(word string) int {
 		return 3
 	case Grave(word):
 		return 2
-	case word == replay.WordPaused:
+	case word == replay.WordPaused, word == cluster.WordLeaving:
 		return 1
 	}
 	return 0
@@ -197,6 +211,8 @@ func (r Row) since() time.Time {
 		return r.JoinedAt
 	case r.Word() == cluster.WordUnreachable:
 		return r.SilentSince
+	case r.Membership == cluster.Leaving:
+		return r.EndedAt
 	case b != nil:
 		return time.UnixMilli(b.FirstFailure)
 	}

@@ -39,7 +39,7 @@ func TestVerdict(t *testing.T) {
 // TestGrave holds that a word which nobody has thought of is looked into.
 func TestGrave(t *testing.T) {
 	for word, want := range map[string]bool{
-		"current": false, "replaying": false, "paused": false,
+		"current": false, "replaying": false, "paused": false, "leaving": false,
 		"halted": true, "unknown outcome": true, "unreachable": true, "diverged": true, "rewound": true,
 		"needs resync": true, "needs upgrade": true, "": true, "new word": true,
 	} {

@@ -37,10 +37,13 @@ func Table() cli.Table[Row] {
 	}}
 }
 
-// trouble is why the node is halted, else why a request was refused.
+// trouble is what a leaving node waits for, why the node is halted, or why a
+// request was refused.
 func (r Row) trouble() string {
 	b := r.Status.Blocked
 	switch {
+	case r.Status.Leaving != nil:
+		return r.Status.Leaving.Waits
 	case b == nil:
 		return r.Refused
 	case b.WillNotHeal:

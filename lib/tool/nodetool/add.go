@@ -117,6 +117,9 @@ func (v *addVerb) place(c *cli.Context, server *local.Server) (id string, err er
 			"for a new node: iwx-node add %s", v.Name)
 	case i < 0:
 		return "", nil
+	case members[i].Membership == cluster.Leaving:
+		return "", fault.Hint(fault.New(fault.Failed, "%q is still a member: %s", v.Name, departure(c, &members[i])),
+			"wait until it has left: iwx-node delete %s", v.Name)
 	case !v.Rejoin:
 		return "", fault.Hint(fault.New(fault.Failed, "%q is a member already: it joined %s", v.Name, local.Ago(c, members[i].JoinedAt)),
 			"if that server is to join again: iwx-node add %s --rejoin\nif it is gone: iwx-node delete %s --force", v.Name, v.Name)

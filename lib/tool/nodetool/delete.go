@@ -1,8 +1,11 @@
 package nodetool
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
@@ -12,8 +15,9 @@ import (
 
 type deleteVerb struct {
 	cli.Yes
-	Name  string `arg:"" complete:"node" help:"Name of the node."`
-	Force bool   `help:"Delete it although it cannot be told."`
+	Name    string        `arg:"" complete:"node" help:"Name of the node."`
+	Force   bool          `help:"Delete it at once, without telling it."`
+	Timeout time.Duration `placeholder:"TIME" default:"5m" help:"Wait no longer than this; the node goes on leaving."`
 }
 
 // Examples implements cli.Exampled.
@@ -22,7 +26,8 @@ func (*deleteVerb) Examples() string {
 iwx-node delete web2 --force --yes`
 }
 
-// Run takes a node out. One that is out already is no error.
+// Run takes a node out, and waits until it has left. One that is out already is
+// no error; one that is leaving is waited for.
 func (v *deleteVerb) Run(c *cli.Context) error {
 	server, err := local.OpenManager(c, "only the manager deletes nodes")
 	if err != nil {
@@ -33,7 +38,7 @@ func (v *deleteVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if node.Membership != cluster.Member {
+	if !node.Membership.Belongs() {
 		c.Notef("%s; nothing changed", ending(c, node))
 		return nil
 	}
@@ -45,10 +50,18 @@ func (v *deleteVerb) Run(c *cli.Context) error {
 	if err := v.reachable(c, server, node); err != nil {
 		return err
 	}
-	if err := c.Confirm(v.Yes.Yes, "delete node %s (%s, %s, %s)?", node.Name, node.Address, node.Word(), at); err != nil {
+	if node.Membership == cluster.Member || v.Force {
+		if err := c.Confirm(v.Yes.Yes, "delete node %s (%s, %s, %s)?", node.Name, node.Address, node.Word(), at); err != nil {
+			return err
+		}
+	}
+	if err := revokeOpen(c, server, node.Name); err != nil {
 		return err
 	}
-	return v.delete(c, server, node, at)
+	if v.Force {
+		return v.end(c, server, node, at)
+	}
+	return v.see(c, server, node, at)
 }
 
 // reachable refuses, unless forced, to delete a node that cannot be told: it
@@ -79,29 +92,49 @@ func silence(c *cli.Context, node *cluster.Node) string {
 	return fmt.Sprintf("it has been silent for %s", cli.Duration(c.Now().Sub(node.SilentSince)))
 }
 
-// delete ends the membership. An invitation to the same name goes first: it was
-// made for this member, and would let the server in again.
-func (v *deleteVerb) delete(c *cli.Context, server *local.Server, node *cluster.Node, at string) error {
-	open, err := openToken(c, server, node.Name)
-	if err != nil {
+// revokeOpen makes an invitation to the name void: it was made for this member,
+// and would let the server in again.
+func revokeOpen(c *cli.Context, server *local.Server, name string) error {
+	open, err := openToken(c, server, name)
+	if err != nil || open == nil {
 		return err
 	}
-	if open != nil {
-		if err := server.Store.RevokeToken(c, open.ID, c.Now()); err != nil {
-			return err
-		}
-		c.Notef("revoked token %s, for %s", open.ID, open.Name)
+	if err := server.Store.RevokeToken(c, open.ID, c.Now()); err != nil {
+		return err
 	}
+	c.Notef("revoked token %s, for %s", open.ID, open.Name)
+	return nil
+}
+
+// end ends the membership at once.
+func (v *deleteVerb) end(c *cli.Context, server *local.Server, node *cluster.Node, at string) error {
 	if err := server.Store.EndMembership(c, node.ID, cluster.Deleted, local.Operator(c), c.Now()); err != nil {
 		return err
 	}
 	server.Poke()
 	c.Notef("deleted node %s, %s", node.Name, at)
-	if node.Word() == cluster.WordUnreachable {
-		c.Notef("hint: if %s comes back it is refused; there: iwx-cluster-setup reset", node.Name)
-	} else {
-		c.Notef("hint: to make %s an independent server again, there: iwx-cluster-setup reset", node.Name)
+	c.Notef("hint: it was not told, and keeps what it has; should it come back it is refused; there: iwx-cluster-setup reset")
+	return nil
+}
+
+// see has the node told to leave, and sees it off.
+func (v *deleteVerb) see(c *cli.Context, server *local.Server, node *cluster.Node, at string) error {
+	if err := server.Store.StartLeaving(c, node.ID, local.Operator(c), c.Now()); err != nil {
+		return err
 	}
+	server.Poke()
+	f := &farewell{c: c, store: server.Store, id: node.ID, name: node.Name}
+	switch err := f.wait(v.Timeout); {
+	case errors.Is(err, context.DeadlineExceeded) && c.Err() == nil:
+		return fault.Hint(fault.New(fault.TimedOut, "after %s node %s has not left: %s; it goes on leaving", cli.Duration(v.Timeout), node.Name, f.waits()),
+			"wait again: iwx-node delete %[1]s\nor delete it at once: iwx-node delete %[1]s --force", node.Name)
+	case err != nil:
+		if c.Err() != nil {
+			c.Notef("node %[1]s goes on leaving; to wait again: iwx-node delete %[1]s", node.Name)
+		}
+		return err
+	}
+	c.Notef("deleted node %s, %s; it has undone its setup and is an independent server again", node.Name, at)
 	return nil
 }
 

@@ -2,7 +2,6 @@ package nodetool
 
 import (
 	"iwx/lib/cli"
-	"iwx/lib/cluster"
 	"iwx/lib/tool/local"
 )
 
@@ -24,7 +23,7 @@ func (v *listVerb) Run(c *cli.Context) error {
 	}
 	var rows []record
 	for _, n := range known.nodes {
-		if v.All || n.Membership == cluster.Member {
+		if v.All || n.Membership.Belongs() {
 			rows = append(rows, record{n, known.head})
 		}
 	}

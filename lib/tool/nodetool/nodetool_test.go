@@ -293,12 +293,16 @@ func TestDelete(t *testing.T) {
 		t.Errorf("a refusal changed something: %q", out)
 	}
 	s.run(0, "add", "web1", "--rejoin")
-	_, message = s.run(0, "delete", "web1", "--yes")
-	s.contains(message, "revoked token ", "deleted node web1, nothing queued\n", "iwx-cluster-setup reset")
+	_, message = s.run(124, "delete", "web1", "--yes", "--timeout", "1ms")
+	s.contains(message, "revoked token ", "node web1 has not left: it is being told; it goes on leaving", "hint: wait again: iwx-node delete web1\n")
+	if out, _ := s.run(0, "list", "-H", "-o", "node,state"); out != "web1\tleaving\nweb2\tunreachable\n" {
+		t.Errorf("a node that is leaving: %q", out)
+	}
+	s.must(s.store.EndMembership(t.Context(), "a", cluster.Deleted, "root", time.Now()))
 	_, message = s.run(0, "delete", "web1", "--yes")
 	s.contains(message, "node web1 was deleted 0s ago by ", "nothing changed")
 	_, message = s.run(0, "delete", "web2", "--force", "--yes")
-	s.contains(message, "deleted node web2", "if web2 comes back it is refused")
+	s.contains(message, "deleted node web2", "should it come back it is refused; there: iwx-cluster-setup reset")
 	out, _ := s.run(0, "list", "--all", "-H", "-o", "node,membership,state")
 	if out != "web1\tdeleted\tdeleted\nweb2\tdeleted\tdeleted\n" {
 		t.Errorf("list --all: %q", out)

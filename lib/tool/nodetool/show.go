@@ -46,10 +46,12 @@ func verdict(c *cli.Context, n *cluster.Node) string {
 	word := n.Word()
 	b := n.Status.Blocked
 	switch {
-	case n.Membership != cluster.Member:
+	case !n.Membership.Belongs():
 		return ending(c, n)
 	case word == cluster.WordUnreachable:
 		return c.Paint(cli.Bad, fmt.Sprintf("node %s is unreachable: %s", n.Name, silence(c, n)))
+	case n.Membership == cluster.Leaving:
+		return departure(c, n)
 	case b != nil:
 		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s at entry %d: %s", n.Name, word, b.Seq, b.Error))
 	}

@@ -34,6 +34,7 @@ type node struct {
 	fetcher  *replay.Fetcher
 	reporter *replay.Reporter
 	mounts   *nfs.Watcher
+	exit     *departure
 }
 
 // runner runs commands, and holds something that is to be released.
@@ -78,7 +79,9 @@ func (d *server) node(c *cli.Context) (*node, error) {
 	n.reporter = &replay.Reporter{
 		Manager: n.client, Replayer: n.replayer, Profile: d.keeper, Mounts: n.mounts, Instance: instance, Log: d.log,
 	}
-	return n, nil
+	n.exit = newDeparture(n)
+	n.fetcher.Heed, n.reporter.Extend = n.exit.heed, n.exit.extend
+	return n, n.exit.recall(c)
 }
 
 // client returns the API's client, with this server's certificate.
@@ -122,20 +125,25 @@ func (d *server) runNode(c *cli.Context) error {
 	return n.serve()
 }
 
-// serve replays until the context ends.
+// serve replays until the context ends, or the node has left its cluster.
 func (n *node) serve() error {
 	defer n.runner.Close()
 	n.log.Info("replaying the queue", "cluster", n.Identity.ClusterName, "node", n.Identity.Name,
 		"manager", n.Identity.Manager, "mode", n.runner.Mode())
 	daemon.Ready()
-	return n.run(
+	err := n.run(
 		daemon.Member{Name: "replay", Run: n.replayer.Run},
 		daemon.Member{Name: "fetch", Run: n.fetcher.Run},
 		daemon.Member{Name: "report", Run: n.reporter.Run},
 		daemon.Member{Name: "mounts", Run: n.mounts.Run},
 		daemon.Member{Name: "wake", Run: n.wake},
 		daemon.Member{Name: "tell", Run: n.tell},
+		daemon.Member{Name: "leave", Run: n.exit.run},
 	)
+	if errors.Is(err, errLeft) {
+		return n.exit.dismantle()
+	}
+	return err
 }
 
 // wake takes up what a tool has changed on this server: its certificate.
@@ -189,7 +197,16 @@ func (n *node) once(c context.Context) error {
 	defer cancel()
 	replayed := make(chan error, 1)
 	go func() { replayed <- n.replayer.RunDue(ctx) }()
-	if err := n.fetcher.Once(ctx); err != nil {
+	err := n.fetcher.Once(ctx)
+	if n.exit.isOrdered() {
+		err = n.exit.leave(ctx)
+		cancel()
+		if err = errors.Join(err, <-replayed); err == nil {
+			err = n.exit.dismantle()
+		}
+		return err
+	}
+	if err != nil {
 		cancel()
 		return errors.Join(err, <-replayed)
 	}

@@ -19,11 +19,12 @@ import (
 	"iwx/lib/host"
 	"iwx/lib/pki"
 	"iwx/lib/state"
+	"iwx/lib/tool/local"
 )
 
 // The units under systemd: the daemon's, and the manager's daily backup.
 const (
-	unit        = "iwx-queued.service"
+	unit        = local.DaemonUnit
 	backupTimer = "iwx-backup.timer"
 )
 

@@ -1,0 +1,213 @@
+package queuedtool
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"iwx/lib/cluster"
+	"iwx/lib/host"
+	"iwx/lib/profile"
+	"iwx/lib/systemd"
+	"iwx/lib/tool/local"
+	"iwx/lib/tool/teardown"
+)
+
+// Times of a node that leaves.
+const (
+	commandWait  = 10 * time.Minute // for a command that is under way
+	commandLook  = 100 * time.Millisecond
+	takeBackWait = 5 * time.Second  // between two tries to take back the profile
+	farewellWait = 5 * time.Second  // and to tell the manager
+	teardownWait = 30 * time.Second // and to undo the setup
+)
+
+// errLeft ends the daemon of a node that has left its cluster, so that its
+// setup can be undone with nothing else at work.
+var errLeft = errors.New("this node has left its cluster")
+
+// departure is what a node does that the manager has told to leave. The order
+// is in the state before it is heeded: a daemon that is killed on the way out
+// goes on where the next one starts.
+type departure struct {
+	*node
+	once    sync.Once
+	ordered chan struct{} // closed by the order
+	status  atomic.Pointer[cluster.Departure]
+}
+
+func newDeparture(n *node) *departure { return &departure{node: n, ordered: make(chan struct{})} }
+
+// heed implements replay.Fetcher's Heed.
+func (d *departure) heed(orders cluster.Orders) {
+	if orders.Leave() {
+		d.once.Do(func() { close(d.ordered) })
+	}
+}
+
+// recall heeds an order that an earlier run was given.
+func (d *departure) recall(ctx context.Context) error {
+	contact, err := d.Store.Contact(ctx)
+	if err == nil {
+		d.heed(contact.Orders)
+	}
+	return err
+}
+
+// isOrdered reports whether the node is to leave.
+func (d *departure) isOrdered() bool {
+	select {
+	case <-d.ordered:
+		return true
+	default:
+		return false
+	}
+}
+
+// extend implements replay.Reporter's Extend.
+func (d *departure) extend(s *cluster.Status) { s.Leaving = d.status.Load() }
+
+// wait tells the manager what the departure waits for.
+func (d *departure) wait(failed bool, format string, args ...any) {
+	now := &cluster.Departure{Waits: fmt.Sprintf(format, args...), Failed: failed}
+	if old := d.status.Swap(now); old == nil || *old != *now {
+		d.log.Info("leaving the cluster", "waits", now.Waits)
+		d.replayer.Touch()
+	}
+}
+
+// run is the member that waits for the order and follows it. It returns errLeft
+// when the manager knows that this node is gone.
+func (d *departure) run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-d.ordered:
+	}
+	if err := d.leave(ctx); err != nil {
+		return nil // the daemon ends; the next one goes on
+	}
+	return errLeft
+}
+
+// leave follows the order, up to where the manager knows. Its only error is that
+// ctx has ended.
+func (d *departure) leave(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{d.endCommand, d.takeBack, d.sayFarewell} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endCommand waits for the command that is under way: half of what it does may
+// be worse than all of it. One that takes longer than commandWait goes on alone.
+func (d *departure) endCommand(ctx context.Context) error {
+	limit := time.NewTimer(commandWait)
+	defer limit.Stop()
+	look := time.NewTicker(commandLook)
+	defer look.Stop()
+	for {
+		running := d.replayer.Status().Running
+		if running == 0 {
+			return nil
+		}
+		d.wait(false, "the command of entry %d is to end first, within %s", running, commandWait)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-limit.C:
+			d.log.Warn("a command is left to itself", "entry", running)
+			return nil
+		case <-look.C:
+		}
+	}
+}
+
+// takeBack converges to a profile with nothing in it. What cannot be taken back,
+// a mount that is in use, say, is told and tried again.
+func (d *departure) takeBack(ctx context.Context) error {
+	none := profile.Document{}.Revision()
+	for {
+		d.keeper.Receive(&none)
+		d.keeper.Once(ctx)
+		status := d.keeper.Status()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if status.Desired == none.Version && status.Current() {
+			return nil
+		}
+		d.wait(true, "%s", unmet(&status))
+		if !sleep(ctx, takeBackWait) {
+			return ctx.Err()
+		}
+	}
+}
+
+// unmet is why a profile is not reached.
+func unmet(s *profile.Status) string {
+	if item := s.Trouble(); item != nil {
+		return fmt.Sprintf("%s cannot be taken back: %s", item, item.Error)
+	}
+	return cmp.Or(s.Error, "its profile is taken back")
+}
+
+// sayFarewell reports what is not reported yet, and that this node leaves.
+func (d *departure) sayFarewell(ctx context.Context) error {
+	for {
+		err := d.reporter.Once(ctx)
+		if err == nil {
+			err = d.client.Leave(ctx)
+		}
+		var refusal *cluster.Refusal
+		if err == nil || errors.As(err, &refusal) && refusal.Reason == cluster.RefusedDeleted {
+			return nil // it knows
+		}
+		if ctx.Err() == nil {
+			d.log.Warn("the manager could not be told that this node leaves", "error", err)
+		}
+		if !sleep(ctx, farewellWait) {
+			return ctx.Err()
+		}
+	}
+}
+
+// dismantle makes this an independent server again. It is tried until it
+// succeeds or the daemon is to end: nobody but the log would tell of a failure.
+func (d *departure) dismantle() error {
+	server := &teardown.Server{Paths: d.Paths, Store: d.Store, EndUnit: d.endUnit}
+	for {
+		kept, err := server.All(context.WithoutCancel(d.c))
+		if err == nil {
+			d.log.Info("this node has left its cluster, and its setup is undone", "cluster", d.Identity.ClusterName, "kept", kept)
+			return nil
+		}
+		d.log.Error("the setup of this server could not be undone", "error", err)
+		if !sleep(d.c, teardownWait) {
+			return err
+		}
+	}
+}
+
+// endUnit keeps a unit from being started again. This daemon's own is not
+// stopped: it is about to end by itself.
+func (d *departure) endUnit(ctx context.Context, name string) error {
+	if d.Own() || !host.Booted() {
+		return nil
+	}
+	bus, err := systemd.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer bus.Close()
+	if name == local.DaemonUnit {
+		return bus.Disable(ctx, name)
+	}
+	return bus.DisableNow(ctx, name)
+}
