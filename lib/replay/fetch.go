@@ -120,7 +120,7 @@ func (f *Fetcher) Once(ctx context.Context) error {
 // begin takes up where the replayer's journal left off. Until the first
 // delivery nobody writes what is read here.
 func (f *Fetcher) begin(ctx context.Context) error {
-	if err := f.Replayer.begun(ctx); err != nil {
+	if err := f.Replayer.Begun(ctx); err != nil {
 		return err
 	}
 	f.position, f.orders = f.Replayer.position, f.Replayer.orders

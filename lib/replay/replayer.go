@@ -97,8 +97,8 @@ func (r *Replayer) New() *Replayer {
 	return r
 }
 
-// begun waits until the journal has been read.
-func (r *Replayer) begun(ctx context.Context) error {
+// Begun waits until the journal has been read.
+func (r *Replayer) Begun(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

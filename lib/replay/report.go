@@ -67,7 +67,7 @@ func (p *Reporter) status() cluster.Status {
 
 // Run reports until ctx is done.
 func (p *Reporter) Run(ctx context.Context) error {
-	if err := p.Replayer.begun(ctx); err != nil {
+	if err := p.Replayer.Begun(ctx); err != nil {
 		return nil // the daemon ends
 	}
 	backoff := firstBackoff

@@ -108,6 +108,9 @@ func (d *departure) leave(ctx context.Context) error {
 // endCommand waits for the command that is under way: half of what it does may
 // be worse than all of it. One that takes longer than commandWait goes on alone.
 func (d *departure) endCommand(ctx context.Context) error {
+	if err := d.replayer.Begun(ctx); err != nil { // it may have one to adopt
+		return err
+	}
 	limit := time.NewTimer(commandWait)
 	defer limit.Stop()
 	look := time.NewTicker(commandLook)
