@@ -139,26 +139,12 @@ func (c *Client) brief(ctx context.Context, method, path string, req, answer any
 // call sends a request and reads the answer: into answer, or as the
 // *cluster.Refusal that it returns.
 func (c *Client) call(ctx context.Context, method, path string, req, answer any) error {
-	var body bytes.Buffer
-	if req != nil {
-		if err := json.NewEncoder(&body).Encode(req); err != nil {
-			return err
-		}
-	}
-	request, err := http.NewRequestWithContext(ctx, method, "https://"+c.manager.String()+path, &body)
+	response, err := c.send(ctx, method, path, req)
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := c.http.Do(request)
-	if err != nil {
-		return c.unreachable(ctx, err)
-	}
 	defer response.Body.Close()
 	limited := io.LimitReader(response.Body, maxAnswer)
-	if response.StatusCode != http.StatusOK {
-		return c.refusal(limited, response.Status)
-	}
 	if answer == nil {
 		answer = &struct{}{} // an empty answer is none
 	}
@@ -166,6 +152,31 @@ func (c *Client) call(ctx context.Context, method, path string, req, answer any)
 		return c.unreachable(ctx, fmt.Errorf("its answer: %w", err))
 	}
 	return nil
+}
+
+// send sends a request and returns the response, whose body the caller closes;
+// what the manager refuses is the error.
+func (c *Client) send(ctx context.Context, method, path string, req any) (*http.Response, error) {
+	var body bytes.Buffer
+	if req != nil {
+		if err := json.NewEncoder(&body).Encode(req); err != nil {
+			return nil, err
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "https://"+c.manager.String()+path, &body)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		defer response.Body.Close()
+		return nil, c.refusal(io.LimitReader(response.Body, maxAnswer), response.Status)
+	}
+	return response, nil
 }
 
 func (c *Client) refusal(body io.Reader, status string) error {

@@ -20,6 +20,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"time"
 
 	"iwx/lib/cluster"
@@ -46,6 +47,7 @@ type Rules interface {
 	Join(ctx context.Context, remote netip.Addr, req *cluster.JoinRequest) (*cluster.JoinAnswer, error)
 	Renew(ctx context.Context, id string, csr []byte) (*x509.Certificate, error)
 	Leave(ctx context.Context, id string) error
+	Backup(ctx context.Context, id, name string) (f *os.File, size int64, err error)
 }
 
 // Server is the manager's API.
@@ -90,6 +92,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("POST "+cluster.PathReport, s.member(s.report))
 	mux.Handle("POST "+cluster.PathRenew, s.member(s.renew))
 	mux.Handle("POST "+cluster.PathLeave, s.member(s.leave))
+	mux.Handle("GET "+cluster.PathBackup+"{name}", s.backups())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		refuse(w, http.StatusNotFound, cluster.Refuse(cluster.RefusedMalformed, "", "there is nothing at %.80q", r.URL.Path))
@@ -120,6 +123,12 @@ func (s *Server) stranger(answer answerer) http.Handler {
 // member lets in who shows a certificate that this cluster has signed. Whether
 // the node still belongs is for the cluster to say.
 func (s *Server) member(answer answerer) http.Handler {
+	return s.verified(func(w http.ResponseWriter, r *http.Request, node string) {
+		s.answer(w, r, node, maxMember, answer)
+	})
+}
+
+func (s *Server) verified(next func(w http.ResponseWriter, r *http.Request, node string)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		node, err := pki.VerifyClient(s.CA, r.TLS.PeerCertificates, s.Now())
 		if err != nil {
@@ -127,7 +136,7 @@ func (s *Server) member(answer answerer) http.Handler {
 			refuse(w, http.StatusForbidden, cluster.Refuse(cluster.RefusedCert, certHint(err), "%v", err))
 			return
 		}
-		s.answer(w, r, node, maxMember, answer)
+		next(w, r, node)
 	})
 }
 

@@ -51,6 +51,7 @@ const (
 	PathReport = "/v1/report"
 	PathRenew  = "/v1/renew"
 	PathLeave  = "/v1/leave"
+	PathBackup = "/v1/backup/" // and the name of the file
 )
 
 // CheckName tells whether a node or cluster may bear the name: a host name in

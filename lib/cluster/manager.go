@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -71,6 +74,10 @@ type Manager struct {
 	Version  string
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	// OpenBackup opens one of the manager's backups; the error is
+	// fs.ErrNotExist where there is none of that name. nil: there are none.
+	OpenBackup func(name string) (*os.File, int64, error)
 
 	// Profiles returns the profile of each member, by node id; nil for none.
 	// It is asked at every Refresh.
@@ -272,6 +279,23 @@ func (m *Manager) Leave(ctx context.Context, id string) error {
 	}
 	m.Log.Info("a node has left", "node", n.Name)
 	return m.Refresh(ctx)
+}
+
+// Backup opens a backup for a member, which keeps a copy of it: it is encrypted
+// to a key that no server has. The caller closes the file, of which it reads size
+// bytes.
+func (m *Manager) Backup(_ context.Context, id, name string) (f *os.File, size int64, err error) {
+	if _, err := m.view.Load().member(id); err != nil {
+		return nil, 0, err
+	}
+	err = fs.ErrNotExist
+	if m.OpenBackup != nil {
+		f, size, err = m.OpenBackup(name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = Refuse(RefusedMalformed, "make another on the manager: iwx-cluster-setup backup", "the manager has no backup %.120q", name)
+	}
+	return f, size, err
 }
 
 // Summary returns how long the log is and how many members there are.

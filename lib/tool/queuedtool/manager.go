@@ -18,6 +18,7 @@ import (
 	"iwx/lib/daemon"
 	"iwx/lib/fault"
 	"iwx/lib/host"
+	"iwx/lib/tool/upkeep"
 )
 
 // Times of the manager's daemon.
@@ -58,7 +59,7 @@ func (d *server) manager(c *cli.Context) (*manager, error) {
 	m.rules = &cluster.Manager{
 		Store: d.Store, Signer: signer, Identity: d.Identity, Facts: facts,
 		Version: cli.Version, Now: c.Now, Log: d.log,
-		Profiles: m.profiles,
+		Profiles: m.profiles, OpenBackup: upkeep.Shelf(d.Server).Open,
 	}
 	return m, nil
 }

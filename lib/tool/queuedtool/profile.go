@@ -3,6 +3,7 @@ package queuedtool
 import (
 	"context"
 
+	"iwx/lib/backup"
 	"iwx/lib/cluster"
 	"iwx/lib/profile"
 	"iwx/lib/tool/upkeep"
@@ -15,7 +16,34 @@ func (m *manager) cluster(members []cluster.Roster) *upkeep.Cluster {
 
 // profiles implements the field of cluster.Manager.
 func (m *manager) profiles(members []cluster.Roster) (map[string]profile.Document, error) {
-	return m.cluster(members).Documents()
+	c := m.cluster(members)
+	var err error
+	if c.Backup, err = m.lastBackup(); err != nil {
+		return nil, err
+	}
+	return c.Documents()
+}
+
+// lastBackup is what the nodes are to have copies of. The file may be gone, as
+// after a restore, and then they keep those they have.
+func (m *manager) lastBackup() (*backup.Copy, error) {
+	keep := m.config.Load().Backup.Keep
+	if keep == 0 {
+		return nil, nil
+	}
+	last, err := m.Store.LastBackup(m.c)
+	if last == nil {
+		return nil, err
+	}
+	f, size, err := upkeep.Shelf(m.Server).Open(last.Name)
+	if err != nil {
+		return &backup.Copy{Keep: keep}, nil
+	}
+	f.Close()
+	if size != last.Size {
+		return &backup.Copy{Keep: keep}, nil
+	}
+	return &backup.Copy{File: last.Name, Size: last.Size, SHA256: last.SHA256, Keep: keep}, nil
 }
 
 // keep has the manager converge to its own profile.

@@ -28,9 +28,23 @@ func (h *here) backUpDaily() error {
 		h.c.Notef("no backup is made: backup.keep is 0 in %s", h.Paths.Config)
 		return nil
 	}
+	if err := h.expectBackups(); err != nil {
+		return err
+	}
 	return h.backUp(func(manifest backup.Manifest, files []backup.File) error {
 		return h.putOnShelf(manifest, files, config.Backup.Keep)
 	})
+}
+
+// expectBackups notes that there are backups before the first is made. The state
+// in that one then says so, and the nodes of a manager restored from it keep the
+// copies that they have.
+func (h *here) expectBackups() error {
+	last, err := h.store.LastBackup(h.c)
+	if last == nil && err == nil {
+		err = h.store.SetBackup(h.c, state.Backup{})
+	}
+	return err
 }
 
 func (h *here) putOnShelf(manifest backup.Manifest, files []backup.File, keep int) error {

@@ -203,7 +203,7 @@ func (v *restoreVerb) fits(h *here, u *unpacked) (again bool, err error) {
 	}
 	if h.Identity.Role != cluster.RoleManager || h.Identity.ClusterID != u.identity.ClusterID {
 		return false, fault.Hint(fault.New(fault.Failed, "this server is %s, and the backup is of %s", h.who(), who(u.identity)),
-			"restore it on another server, or undo what this one is: iwx-cluster-setup reset")
+			"%s", v.elsewhere(h))
 	}
 	if v.Force {
 		return false, nil
@@ -217,6 +217,16 @@ func (v *restoreVerb) fits(h *here, u *unpacked) (again bool, err error) {
 	}
 	return false, fault.Hint(fault.New(fault.Failed, "this server is the manager of this cluster already, at entry %d; the backup ends at %d", head.Seq, u.head.Seq),
 		"give up what it has and go back to the backup: iwx-cluster-setup restore --force")
+}
+
+// elsewhere is the way on for a server that is something else already. Its copies
+// of backups go with what it is.
+func (v *restoreVerb) elsewhere(h *here) string {
+	hint := "restore it on another server, or undo what this one is: iwx-cluster-setup reset"
+	if path, err := filepath.Abs(v.File); err == nil && filepath.Dir(path) == filepath.Clean(h.Backups) {
+		hint += "\nbefore that, put the backup elsewhere, since it would go, too: cp " + v.File + " /root/"
+	}
+	return hint
 }
 
 // isRestored reports whether this server's log goes on where the backup ends,

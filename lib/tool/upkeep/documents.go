@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"iwx/lib/backup"
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
 	"iwx/lib/profile"
@@ -13,7 +14,8 @@ type Cluster struct {
 	Identity *cluster.Identity // the manager's
 	Config   conf.Config
 	Members  []cluster.Roster
-	Own      bool // below a root directory, where the server itself is not touched
+	Backup   *backup.Copy // the manager's last daily one; nil: the nodes keep none
+	Own      bool         // below a root directory, where the server itself is not touched
 }
 
 // Documents returns the profile of each member, by node id.
@@ -38,7 +40,12 @@ func (c *Cluster) Manager() (profile.Document, error) {
 
 // nodeItems is what the cluster needs of a node.
 func (c *Cluster) nodeItems(*cluster.Roster) ([]profile.Item, error) {
-	return c.mounts(false)
+	mounts, err := c.mounts(false)
+	if err != nil {
+		return nil, err
+	}
+	copies, err := c.copies()
+	return append(mounts, copies...), err
 }
 
 // managerItems is what the cluster needs of its manager.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/atomicfile"
+	"iwx/lib/backup"
 	"iwx/lib/fault"
 	"iwx/lib/profile"
 	"iwx/lib/tool/local"
@@ -34,10 +36,14 @@ func Converger(s *local.Server, now func() time.Time, log *slog.Logger) *profile
 
 // appliers are what this server knows to apply, by kind.
 func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier {
-	if s.Own() {
-		return map[string]profile.Applier{}
+	list := map[string]profile.Applier{}
+	if !s.Own() {
+		maps.Copy(list, storage(s, NewProber(now)))
 	}
-	return storage(s, NewProber(now))
+	if !s.IsManager() {
+		list[backup.CopyKind] = copier(s, now)
+	}
+	return list
 }
 
 // How long, and how often, the lock is tried: the daemon and a tool may

@@ -1,0 +1,58 @@
+package upkeep
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"iwx/lib/api"
+	"iwx/lib/backup"
+	"iwx/lib/pki"
+	"iwx/lib/profile"
+	"iwx/lib/tool/local"
+)
+
+// Shelf is where a server keeps the daily backups of its cluster.
+func Shelf(s *local.Server) backup.Shelf {
+	return backup.Shelf{Dir: s.Backups, Cluster: s.Identity.ClusterName}
+}
+
+// copies has the nodes keep copies of the manager's backups, once there is one.
+func (c *Cluster) copies() ([]profile.Item, error) {
+	if c.Backup == nil {
+		return nil, nil
+	}
+	item, err := c.Backup.Item()
+	return []profile.Item{item}, err
+}
+
+// copier keeps a node's copies.
+func copier(s *local.Server, now func() time.Time) backup.Copier {
+	return backup.Copier{Shelf: Shelf(s), Now: now, Fetch: func(ctx context.Context, name string, w io.Writer) error {
+		client, err := managerClient(s, now)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		return client.Backup(ctx, name, w)
+	}}
+}
+
+// managerClient asks the manager as the node that this server is, with the
+// certificate of this moment.
+func managerClient(s *local.Server, now func() time.Time) (*api.Client, error) {
+	keys := pki.Store{Dir: s.PKI}
+	ca, err := keys.Root()
+	if err != nil {
+		return nil, err
+	}
+	cert, err := keys.Certificate()
+	if err != nil {
+		return nil, err
+	}
+	config, err := pki.ClientConfig(ca, pki.NewCredentials(cert), now)
+	if err != nil {
+		return nil, err
+	}
+	return api.NewClient(s.Identity.Manager, s.Identity.Address, config), nil
+}
