@@ -44,7 +44,7 @@ func writeRecord[T any](b *bytes.Buffer, c *Context, o Output, columns []Column[
 	var blocks strings.Builder
 	for _, col := range columns {
 		value := col.Value(row)
-		if text, block := value.(Text); block {
+		if text, block := blockOf(value); block {
 			writeBlock(&blocks, col.label(), string(text))
 			continue
 		}

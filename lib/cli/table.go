@@ -124,7 +124,7 @@ func cell[T any](c *Context, o Output, col Column[T], row T) string {
 	if o.Exact {
 		text = exact(v)
 	}
-	if _, block := v.(Text); block && !o.NoHeader {
+	if _, block := blockOf(v); block && !o.NoHeader {
 		text, _, _ = strings.Cut(text, "\n")
 	}
 	if text == "" {

@@ -31,6 +31,12 @@ type (
 	// Text is text of several lines. A record shows it whole, indented; a
 	// table its first line.
 	Text string
+	// Block is Text for people and with -H; in JSON it is Value, whatever that
+	// is.
+	Block struct {
+		Text  Text
+		Value any
+	}
 	// Mark is a word that is coloured on a terminal.
 	Mark struct {
 		Text  string
@@ -82,8 +88,21 @@ func exact(v any) string {
 		return strings.Join(v, ",")
 	case Mark:
 		return v.Text
+	case Block:
+		return string(v.Text)
 	}
 	return fmt.Sprint(v)
+}
+
+// blockOf returns the text of a value that is text of several lines.
+func blockOf(v any) (text Text, is bool) {
+	switch v := v.(type) {
+	case Text:
+		return v, true
+	case Block:
+		return v.Text, true
+	}
+	return "", false
 }
 
 // encode is v in JSON.
@@ -98,6 +117,8 @@ func encode(v any) ([]byte, error) {
 		v = w.Seconds()
 	case ID, Mark:
 		v = exact(w)
+	case Block:
+		v = w.Value
 	case []string:
 		if w == nil {
 			v = []string{}

@@ -304,7 +304,8 @@ func (m *Manager) Summary() (head uint64, members int) {
 	return v.head.Seq, len(v.members())
 }
 
-// Members returns the nodes that belong to the cluster, by name.
+// Members returns the nodes that belong to the cluster, by name, those that are
+// leaving among them.
 func (m *Manager) Members() []Roster { return m.view.Load().members() }
 
 func (v *view) members() []Roster {

@@ -89,14 +89,30 @@ type Status struct {
 	Error   string   `json:"error,omitempty"`   // why the items could not be looked at, one line
 }
 
-// Current reports whether everything is as the document says.
-func (s *Status) Current() bool {
-	return s.Desired == s.Reached && s.Error == "" && s.Trouble() == nil
-}
+// Current reports whether everything is as the document says; there has to be
+// one.
+func (s *Status) Current() bool { return s.Word() == WordApplied }
 
 // equal reports whether both say the same.
 func (s *Status) equal(t *Status) bool {
 	return s.Desired == t.Desired && s.Reached == t.Reached && s.Error == t.Error && slices.Equal(s.Items, t.Items)
+}
+
+// Word is the whole status in one of the words; "" for a server that has no
+// profile.
+func (s *Status) Word() string {
+	trouble := s.Trouble()
+	switch {
+	case s.Error != "":
+		return WordFailed
+	case trouble != nil:
+		return trouble.Word
+	case s.Desired == "":
+		return ""
+	case s.Desired != s.Reached:
+		return WordPending
+	}
+	return WordApplied
 }
 
 // Trouble returns the first item that is not applied, one that failed before

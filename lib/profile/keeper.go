@@ -73,6 +73,9 @@ func (k *Keeper) Receive(rev *Revision) {
 	signal(k.wake)
 }
 
+// Look has what is there looked at now, as after somebody else has changed it.
+func (k *Keeper) Look() { signal(k.wake) }
+
 // signal wakes who waits at c, now or next.
 func signal(c chan struct{}) {
 	select {

@@ -54,6 +54,9 @@ func nodes(c *cli.Context, server *local.Server, read func(context.Context) ([]c
 		return nil, 0, err
 	}
 	nodes, err := read(c)
+	if err == nil {
+		err = Desire(c, server, nodes)
+	}
 	return nodes, head.Seq, err
 }
 
@@ -86,6 +89,12 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 	if saved.Open != nil {
 		n.Status.Running = saved.Open.Seq
 	}
+	kept, err := server.Store.Profile().Load(c)
+	if err != nil {
+		return nil, 0, err
+	}
+	standing := kept.Standing()
+	n.Status.Profile = &standing
 	return []cluster.Node{n}, max(contact.Head, saved.Position.Seq), nil
 }
 
@@ -137,6 +146,9 @@ func write(c *cli.Context, o cli.Output, rows []Row) error {
 	}
 	bad := slices.IndexFunc(rows, Row.bad)
 	if bad < 0 {
+		bad = slices.IndexFunc(rows, func(r Row) bool { return GraveProfile(r.Profile()) })
+	}
+	if bad < 0 {
 		return nil
 	}
 	if o.Human() {
@@ -162,6 +174,9 @@ func hint(n *cluster.Node) string {
 	case string(replay.NeedsUpgrade):
 		return "install this version of iwx on " + n.Name
 	}
+	if !Grave(n.Word()) {
+		return "iwx-node show " + n.Name // it is the profile
+	}
 	return "on " + n.Name + ": iwx-cluster-setup status"
 }
 
@@ -179,7 +194,7 @@ func Verdict(rows []Row) string {
 		return cmp.Or(cmp.Compare(gravity(b), gravity(a)), cmp.Compare(a, b))
 	})
 	if len(words) == 1 && gravity(words[0]) == 0 {
-		return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), words[0])
+		return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), words[0]) + profileVerdict(rows)
 	}
 	parts := make([]string, len(words))
 	for i, word := range words {
@@ -188,7 +203,21 @@ func Verdict(rows []Row) string {
 			parts[i] += " (" + cli.Some(names[word], 5) + ")"
 		}
 	}
-	return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), strings.Join(parts, ", "))
+	return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), strings.Join(parts, ", ")) + profileVerdict(rows)
+}
+
+// profileVerdict names the nodes whose profile is not applied.
+func profileVerdict(rows []Row) string {
+	var names []string
+	for _, r := range rows {
+		if GraveProfile(r.Profile()) {
+			names = append(names, r.Name)
+		}
+	}
+	if names == nil {
+		return ""
+	}
+	return "; the profile is not applied on " + cli.Some(names, 5)
 }
 
 // gravity orders the words for the verdict.

@@ -26,6 +26,7 @@ func Table() cli.Table[Row] {
 		{Name: "attempts", Value: blocked(func(b *cluster.Blocked) any { return b.Attempts }), Rare: true},
 		{Name: "next_retry", Value: blocked(func(b *cluster.Blocked) any { return cluster.Instant(b.RetryAt) }), Rare: true},
 		{Name: "since", Value: func(r Row) any { return r.since() }, Rare: true},
+		{Name: "profile", Value: func(r Row) any { return r.profile() }, Rare: true},
 		{Name: "last_seen", Value: func(r Row) any { return r.LastSeen }},
 		{Name: "version", Value: func(r Row) any { return r.Status.Version }},
 		{Name: "error", Value: func(r Row) any { return r.trouble() }, Cut: true, Rare: true},
@@ -34,16 +35,28 @@ func Table() cli.Table[Row] {
 		{Name: "exit", Value: blocked(func(b *cluster.Blocked) any { return b.Code }), Detail: true},
 		{Name: "will_not_heal", Value: blocked(func(b *cluster.Blocked) any { return b.WillNotHeal }), Detail: true},
 		{Name: "refused", Value: func(r Row) any { return r.Refused }, Detail: true},
+		{Name: "profile_desired", Value: func(r Row) any { return r.Profile().Desired }, Detail: true},
+		{Name: "profile_reached", Value: func(r Row) any { return r.Profile().Reached }, Detail: true},
 	}}
 }
 
-// trouble is what a leaving node waits for, why the node is halted, or why a
-// request was refused.
+// profile is the word for a profile that is not applied, nil for one that is.
+func (r Row) profile() any {
+	if s := r.Profile(); !s.Current() {
+		return ProfileMark(s)
+	}
+	return nil
+}
+
+// trouble is what a leaving node waits for, why the node is halted, why a
+// request was refused, or what of its profile is not applied.
 func (r Row) trouble() string {
 	b := r.Status.Blocked
 	switch {
 	case r.Status.Leaving != nil:
 		return r.Status.Leaving.Waits
+	case b == nil && r.Refused == "":
+		return profileTrouble(r.Profile())
 	case b == nil:
 		return r.Refused
 	case b.WillNotHeal:

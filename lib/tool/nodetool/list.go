@@ -24,7 +24,7 @@ func (v *listVerb) Run(c *cli.Context) error {
 	var rows []record
 	for _, n := range known.nodes {
 		if v.All || n.Membership.Belongs() {
-			rows = append(rows, record{n, known.head})
+			rows = append(rows, record{n, known.head, c.Now()})
 		}
 	}
 	if !server.IsManager() && v.Human() {

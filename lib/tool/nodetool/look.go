@@ -28,6 +28,9 @@ func look(c *cli.Context, server *local.Server) (*knowledge, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := nodestatus.Desire(c, server, nodes); err != nil {
+		return nil, err
+	}
 	head, err := server.Store.Head(c)
 	return &knowledge{nodes: nodes, head: head.Seq}, err
 }

@@ -2,6 +2,7 @@ package nodetool
 
 import (
 	"fmt"
+	"time"
 
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
@@ -12,6 +13,7 @@ import (
 type record struct {
 	cluster.Node
 	head uint64 // of the manager's log
+	now  time.Time
 }
 
 // recordTable is all there is to know of a node. A list has the membership only
@@ -29,6 +31,7 @@ func recordTable(former bool) cli.Table[record] {
 		{Name: "last_seen", Value: func(r record) any { return r.LastSeen }},
 	}
 	columns = append(columns, queueColumns()...)
+	columns = append(columns, profileColumns()...)
 	columns = append(columns, serverColumns()...)
 	return cli.Table[record]{Singular: "node", Plural: "nodes", Columns: append(columns, memberColumns()...)}
 }
@@ -82,6 +85,16 @@ func memberColumns() []cli.Column[record] {
 		{Name: "refused", Value: func(r record) any { return r.Refused }, Detail: true},
 		{Name: "ended", Value: func(r record) any { return r.EndedAt }, Detail: true},
 		{Name: "ended_by", Value: func(r record) any { return r.EndedBy }, Detail: true},
+	}
+}
+
+// profileColumns tell how the node stands with its profile.
+func profileColumns() []cli.Column[record] {
+	return []cli.Column[record]{
+		{Name: "profile", Value: func(r record) any { return nodestatus.ProfileMark(r.Profile()) }, Detail: true},
+		{Name: "profile_desired", Value: func(r record) any { return r.Profile().Desired }, Detail: true},
+		{Name: "profile_reached", Value: func(r record) any { return r.Profile().Reached }, Detail: true},
+		{Name: "profile_items", Value: func(r record) any { return nodestatus.ProfileItems(r.Profile(), r.now) }, Detail: true},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
 	"iwx/lib/tool/local"
+	"iwx/lib/tool/nodestatus"
 )
 
 type showVerb struct {
@@ -38,7 +39,7 @@ func (v *showVerb) Run(c *cli.Context) error {
 	if !server.IsManager() {
 		text = ownVerdict(c, server, known)
 	}
-	return recordTable(true).Show(c, v.Output, text, record{*node, known.head})
+	return recordTable(true).Show(c, v.Output, text, record{*node, known.head, c.Now()})
 }
 
 // verdict is the node in one sentence.
@@ -54,6 +55,8 @@ func verdict(c *cli.Context, n *cluster.Node) string {
 		return departure(c, n)
 	case b != nil:
 		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s at entry %d: %s", n.Name, word, b.Seq, b.Error))
+	case nodestatus.GraveProfile(n.Profile()):
+		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s, and its profile is not applied", n.Name, word))
 	}
 	return fmt.Sprintf("node %s is %s", n.Name, word)
 }

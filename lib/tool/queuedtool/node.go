@@ -146,13 +146,15 @@ func (n *node) serve() error {
 	return err
 }
 
-// wake takes up what a tool has changed on this server: its certificate.
+// wake takes up what a tool has changed on this server: its certificate, and
+// what the profile is about.
 func (n *node) wake(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-n.waker.C:
+			n.keeper.Look()
 			if err := n.readCertificate(); err != nil {
 				n.log.Error("this server's certificate could not be read", "error", err)
 			}

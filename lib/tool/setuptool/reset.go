@@ -107,6 +107,9 @@ func (v *resetVerb) plan(h *here) error {
 			return err
 		}
 	}
+	if err := h.profilePlan(); err != nil {
+		return err
+	}
 	words := map[string]string{teardown.Unit: "stop and disable", teardown.File: "remove", teardown.Directory: "remove"}
 	for _, u := range list {
 		if err := h.c.Printf("would %s %s\n", words[u.Kind], h.teardown().Target(u)); err != nil {
@@ -127,6 +130,9 @@ func (v *resetVerb) reset(h *here) error {
 		return err
 	}
 	defer release.Close()
+	if err := h.takeBack(); err != nil {
+		return fault.Hint(err, "nothing else is undone yet; mend the cause and run it again: iwx-cluster-setup reset")
+	}
 	if v.leaves(h) {
 		if err := h.leave(); err != nil {
 			return err

@@ -14,9 +14,11 @@ import (
 	"iwx/lib/daemon"
 	"iwx/lib/fault"
 	"iwx/lib/host"
+	"iwx/lib/profile"
 	"iwx/lib/replay"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/nodestatus"
+	"iwx/lib/tool/upkeep"
 )
 
 // Times of status.
@@ -53,6 +55,7 @@ type report struct {
 	nodes     string
 	backup    time.Time // the newest one on this server
 	setUp     time.Time
+	profile   profile.Status
 	problems  []problem
 }
 
@@ -141,6 +144,9 @@ func reportTable(o cli.Output) cli.Table[*report] {
 		{Name: "head", Value: func(r *report) any { return number(r, r.head) }},
 		{Name: "nodes", Value: func(r *report) any { return r.nodes }},
 		{Name: "last_backup", Head: "last backup", Value: func(r *report) any { return r.backup }},
+		{Name: "profile", Value: func(r *report) any { return nodestatus.ProfileMark(r.profile) }},
+		{Name: "profile_desired", Value: func(r *report) any { return r.profile.Desired }},
+		{Name: "profile_reached", Value: func(r *report) any { return r.profile.Reached }},
 		{Name: "certificate_expires", Value: func(r *report) any { return cli.Date(r.expires) }},
 		{Name: "set_up", Value: func(r *report) any { return cli.Date(r.setUp) }},
 		{Name: "problems", Value: func(r *report) any { return r.problemList() }},
@@ -194,7 +200,29 @@ func (h *here) report(r *report) error {
 	h.reportBackup(r)
 	h.reportCertificate(r)
 	h.reportManager(r)
+	if err := h.reportProfile(r); err != nil {
+		return err
+	}
 	return h.reportQueue(r)
+}
+
+// reportProfile tells how this server stands with its profile.
+func (h *here) reportProfile(r *report) error {
+	saved, err := h.store.Profile().Load(h.c)
+	if err != nil {
+		return err
+	}
+	r.profile = saved.Standing()
+	faults := upkeep.Faults(r.profile)
+	if faults == nil {
+		return nil
+	}
+	hint := "mend the cause, then: iwx-cluster-setup profile"
+	for line := range strings.Lines(faults.Error()) {
+		r.add("profile: "+strings.TrimRight(line, "\n"), hint)
+		hint = "" // one for all
+	}
+	return nil
 }
 
 func (h *here) reportDaemon(r *report) {
@@ -286,8 +314,7 @@ func (h *here) reportManager(r *report) {
 // reportQueue tells how the queue stands: a node's own, or of a manager the
 // log's end and the nodes.
 func (h *here) reportQueue(r *report) error {
-	server := &local.Server{Paths: h.Paths, Store: h.store, Identity: h.Identity}
-	rows, err := nodestatus.Collect(h.c, server)
+	rows, err := nodestatus.Collect(h.c, h.local())
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,28 @@ func Shelf(s *local.Server) backup.Shelf {
 	return backup.Shelf{Dir: s.Backups, Cluster: s.Identity.ClusterName}
 }
 
+// lastBackup is what the nodes are to have copies of. The file may be gone, as
+// after a restore, and then they keep those they have.
+func lastBackup(ctx context.Context, s *local.Server) (*backup.Copy, error) {
+	keep := s.Config.Backup.Keep
+	if keep == 0 {
+		return nil, nil
+	}
+	last, err := s.Store.LastBackup(ctx)
+	if last == nil {
+		return nil, err
+	}
+	f, size, err := Shelf(s).Open(last.Name)
+	if err != nil {
+		return &backup.Copy{Keep: keep}, nil
+	}
+	f.Close()
+	if size != last.Size {
+		return &backup.Copy{Keep: keep}, nil
+	}
+	return &backup.Copy{File: last.Name, Size: last.Size, SHA256: last.SHA256, Keep: keep}, nil
+}
+
 // copies has the nodes keep copies of the manager's backups, once there is one.
 func (c *Cluster) copies() ([]profile.Item, error) {
 	if c.Backup == nil {

@@ -13,16 +13,21 @@ import (
 type Cluster struct {
 	Identity *cluster.Identity // the manager's
 	Config   conf.Config
-	Members  []cluster.Roster
-	Backup   *backup.Copy // the manager's last daily one; nil: the nodes keep none
-	Own      bool         // below a root directory, where the server itself is not touched
+	Members  []cluster.Roster // by name, and those that are leaving, which mount until they have left
+	Backup   *backup.Copy     // the manager's last daily one; nil: the nodes keep none
+	Own      bool             // below a root directory, where the server itself is not touched
 }
 
-// Documents returns the profile of each member, by node id.
+// Documents returns the profile of each member, by node id. One that is leaving
+// takes back all it has.
 func (c *Cluster) Documents() (map[string]profile.Document, error) {
 	documents := make(map[string]profile.Document, len(c.Members))
 	for i := range c.Members {
 		n := &c.Members[i]
+		if n.Membership == cluster.Leaving {
+			documents[n.ID] = profile.Document{}
+			continue
+		}
 		items, err := c.nodeItems(n)
 		if err != nil {
 			return nil, err
