@@ -11,6 +11,7 @@ _iwx_cluster_setup_spec() {
             'node	Make this server a node, with a token from the manager'
             'preflight	Check whether this server meets the requirements'
             'status	Tell what this server is, and what is wrong with it'
+            'profile	Make this server as its profile says, now'
             'renew	Renew the certificate of this server now'
             'backup	Write an encrypted backup of the manager to a file'
             'restore	Make this server the manager again, from a backup'
@@ -110,6 +111,18 @@ _iwx_cluster_setup_spec() {
         takes=(
             '--columns '
             '-o '
+            '--root dir'
+        )
+        ;;
+    'profile')
+        flags=(
+            '--dry-run	Print what would change, and do nothing'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
             '--root dir'
         )
         ;;

@@ -1,11 +1,11 @@
 # fish completion for iwx-cluster-setup, generated from its grammar
 
 function __iwx_cluster_setup_paths
-    printf '%s\n' 'manager' 'node' 'preflight' 'status' 'renew' 'backup' 'restore' 'reset'
+    printf '%s\n' 'manager' 'node' 'preflight' 'status' 'profile' 'renew' 'backup' 'restore' 'reset'
 end
 
 function __iwx_cluster_setup_takes
-    printf '%s\n' ' --root' 'manager --quorum-ip' 'manager --name' 'manager --address' 'manager --ignore' 'manager --root' 'node --address' 'node --ignore' 'node --root' 'preflight --columns' 'preflight -o' 'preflight --role' 'preflight --quorum-ip' 'preflight --manager' 'preflight --address' 'preflight --root' 'status --columns' 'status -o' 'status --root' 'renew --root' 'backup --root' 'restore --key' 'restore --address' 'restore --ignore' 'restore --root' 'reset --root'
+    printf '%s\n' ' --root' 'manager --quorum-ip' 'manager --name' 'manager --address' 'manager --ignore' 'manager --root' 'node --address' 'node --ignore' 'node --root' 'preflight --columns' 'preflight -o' 'preflight --role' 'preflight --quorum-ip' 'preflight --manager' 'preflight --address' 'preflight --root' 'status --columns' 'status -o' 'status --root' 'profile --root' 'renew --root' 'backup --root' 'restore --key' 'restore --address' 'restore --ignore' 'restore --root' 'reset --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -76,6 +76,7 @@ complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'manager' -d
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'node' -d 'Make this server a node, with a token from the manager'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'preflight' -d 'Check whether this server meets the requirements'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'status' -d 'Tell what this server is, and what is wrong with it'
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'profile' -d 'Make this server as its profile says, now'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'renew' -d 'Renew the certificate of this server now'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'backup' -d 'Write an encrypted backup of the manager to a file'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'restore' -d 'Make this server the manager again, from a backup'
@@ -120,6 +121,11 @@ complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'status\'' -l json -d 
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'status\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'status\'' -l version -d 'Print the version'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'status\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'profile\'' -l dry-run -d 'Print what would change, and do nothing'
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'profile\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'profile\'' -l version -d 'Print the version'
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'profile\'' -l help -s h -d 'Print this help'
 
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'renew\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'renew\'' -l version -d 'Print the version'

@@ -216,6 +216,7 @@ func replacements(ts *testscript.TestScript) []replacement {
 		{`\b[0-9a-f]{32}\b`, `MACHINE-ID`},
 		{`\b[0-9a-z]{26}\b`, `ID26`},
 		{`\b[0-9a-f]{16}\b`, `ID16`},
+		{`(profile[ _](?:desired|reached)"?[: ]"? *)[0-9a-f]{12}\b`, `${1}PROFILE`},
 		{`\bprocess \d+`, `process PID`},
 		{`\bpid \d+`, `pid PID`},
 		{`\b\d+[smhd] ago`, `AGO`},
