@@ -18,6 +18,7 @@ type pid1 struct {
 	source    string // what the mount unit to be started says
 	dead      bool   // the server does not answer
 	busy      bool   // somebody uses the mount
+	state     string // of the NFS server
 	calls     []string
 }
 
@@ -75,7 +76,7 @@ func (p *pid1) Stop(_ context.Context, unit string) error {
 	return os.WriteFile(p.info, nil, 0o600)
 }
 
-func (p *pid1) ActiveState(context.Context, string) (string, error) { return "inactive", nil }
+func (p *pid1) ActiveState(context.Context, string) (string, error) { return p.state, nil }
 
 // mounter returns an applier below a directory, and its systemd.
 func mounter(t *testing.T) (*Mounter, *pid1) {
@@ -287,7 +288,7 @@ func TestExportFollowsTheNodes(t *testing.T) {
 // TestExportOutOfForce holds that exports which somebody has taken back are
 // made again.
 func TestExportOutOfForce(t *testing.T) {
-	e, _ := exporter(t)
+	e, p := exporter(t)
 	i := export(t, t.TempDir(), "192.0.2.11")
 	if err := e.Apply(t.Context(), i); err != nil {
 		t.Fatal(err)
@@ -295,7 +296,10 @@ func TestExportOutOfForce(t *testing.T) {
 	if err := os.WriteFile(e.Table, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	p.state = "active"
 	check(t, e, i, "export "+i.Name+" to 192.0.2.11")
+	p.state = "inactive" // its table is empty then, and an administrator has stopped it
+	check(t, e, i, "")
 }
 
 func TestExportOfNothing(t *testing.T) {

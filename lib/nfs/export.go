@@ -52,10 +52,10 @@ type Exporter struct {
 	Systemd Systemd
 }
 
-// Check implements profile.Applier. Whether the NFS server runs is not looked
-// at: an administrator may have stopped it, and it shows in the health of every
+// Check implements profile.Applier. An NFS server that an administrator has
+// stopped, which empties its table, stays so: it shows in the health of every
 // mount.
-func (e *Exporter) Check(_ context.Context, item profile.Item) (change string, err error) {
+func (e *Exporter) Check(ctx context.Context, item profile.Item) (change string, err error) {
 	spec, err := e.spec(item)
 	if err != nil {
 		return "", err
@@ -66,12 +66,20 @@ func (e *Exporter) Check(_ context.Context, item profile.Item) (change string, e
 	}
 	wanted := parseExports(text)
 	wanted.set(item.Name, spec)
-	in, err := e.inForce()
-	if err != nil {
+	if wanted.text() != text || !exists(item.Name) {
+		return describe(item.Name, spec.Clients), nil
+	}
+	if in, err := e.inForce(); err != nil || in.Serves(item.Name, spec.Clients) {
 		return "", err
 	}
-	if wanted.text() == text && in.Serves(item.Name, spec.Clients) && exists(item.Name) {
-		return "", nil
+	running := false
+	err = e.Systemd(ctx, func(units Units) error {
+		state, err := units.ActiveState(ctx, ServerUnit)
+		running = state == "active"
+		return err
+	})
+	if err != nil || !running {
+		return "", err
 	}
 	return describe(item.Name, spec.Clients), nil
 }
