@@ -80,7 +80,7 @@ func (l *lab) openState() {
 	l.Manager = &cluster.Manager{
 		Store:    l.store,
 		Signer:   &cluster.Keys{CA: l.ca, Log: logKey, Cluster: l.ca.ClusterID(), Now: time.Now},
-		Identity: identity, Facts: facts(1), Version: "0.1.0", Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Identity: identity, Facts: func() (host.Facts, error) { return facts(1), nil }, Version: "0.1.0", Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"iwx/lib/host"
 	"iwx/lib/join"
 	"iwx/lib/pki"
 	"iwx/lib/preflight"
@@ -63,7 +64,11 @@ func (m *Manager) Join(ctx context.Context, remote netip.Addr, req *JoinRequest)
 	if err != nil {
 		return nil, Refuse(RefusedMalformed, "", "the certificate request: %v", err)
 	}
-	a := &admission{m: m, req: req, remote: remote, csr: block.Bytes, keyHash: sha256.Sum256(public), now: m.Now()}
+	facts, err := m.Facts()
+	if err != nil {
+		return nil, err
+	}
+	a := &admission{m: m, facts: facts, req: req, remote: remote, csr: block.Bytes, keyHash: sha256.Sum256(public), now: m.Now()}
 	if err := m.Store.Admit(ctx, req.TokenID, a.decide); err != nil {
 		return nil, err
 	}
@@ -74,6 +79,7 @@ func (m *Manager) Join(ctx context.Context, remote netip.Addr, req *JoinRequest)
 // admission is one server's request to join, on its way to an answer.
 type admission struct {
 	m       *Manager
+	facts   host.Facts // the manager's
 	req     *JoinRequest
 	remote  netip.Addr
 	csr     []byte
@@ -178,7 +184,7 @@ func (a *admission) compare(token *Token, nodes []Node) []preflight.Check {
 			members = append(members, join.Member{Name: n.Name, MachineID: n.MachineID})
 		}
 	}
-	manager := join.Manager{Facts: a.m.Facts, QuorumIP: a.m.Identity.Manager.Addr(), Version: a.m.Version}
+	manager := join.Manager{Facts: a.facts, QuorumIP: a.m.Identity.Manager.Addr(), Version: a.m.Version}
 	candidate := join.Candidate{Name: token.Name, Facts: a.req.Facts, Version: a.req.Version, Skew: time.UnixMilli(a.req.Time).Sub(a.now)}
 	return join.Compare(manager, candidate, members)
 }

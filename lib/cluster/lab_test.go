@@ -64,7 +64,7 @@ func newLab(t *testing.T, path string) *lab {
 	l := &lab{t: t, store: store, ca: ca, log: log, Manager: &cluster.Manager{
 		Store:    store,
 		Signer:   &cluster.Keys{CA: ca, Log: logKey, Cluster: ca.ClusterID(), Now: time.Now},
-		Identity: identity, Facts: facts(1), Version: "0.1.0", Now: time.Now,
+		Identity: identity, Facts: func() (host.Facts, error) { return facts(1), nil }, Version: "0.1.0", Now: time.Now,
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 	}}
 	check(t, l.Refresh(t.Context()))

@@ -70,7 +70,7 @@ type Manager struct {
 	Store    Store
 	Signer   Signer
 	Identity *Identity
-	Facts    host.Facts // of the manager, to compare joining nodes with
+	Facts    func() (host.Facts, error) // of the manager at present, to compare joining nodes with
 	Version  string
 	Now      func() time.Time
 	Log      *slog.Logger

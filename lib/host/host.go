@@ -37,6 +37,7 @@ type Facts struct {
 	UID       int       `json:"uid"`                 // effective, of the process that asked
 	Addresses []Address `json:"addresses"`           // in the order of the interfaces
 	Users     []User    `json:"users"`               // ordinary ones, see FirstUID
+	Services  []User    `json:"services,omitempty"`  // of the services that a cluster carries
 }
 
 // Read collects the facts of the server below root. Given addresses replace
@@ -79,7 +80,7 @@ func (s source) read(given []netip.Addr) (Facts, error) {
 	if f.Addresses, err = addresses(given); err != nil {
 		return Facts{}, err
 	}
-	if f.Users, err = readUsers(s.paths.Passwd); err != nil {
+	if f.Users, f.Services, err = readUsers(s.paths.Passwd); err != nil {
 		return Facts{}, err
 	}
 	return f, nil

@@ -185,7 +185,7 @@ func TestOSRelease(t *testing.T) {
 
 func TestUsers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "passwd")
-	if users, err := readUsers(path); err != nil || users != nil {
+	if users, services, err := readUsers(path); err != nil || users != nil || services != nil {
 		t.Errorf("no file: %v %v", users, err)
 	}
 	write(t, path, strings.Join([]string{
@@ -193,9 +193,12 @@ func TestUsers(t *testing.T) {
 		"nobody:x:65534:65534::/:/bin/sh", "+nis:x:1001:1::/:", "#gone:x:1002:1::/:", "short:x:1003",
 		"neg:x:-1:1::/:", "huge:x:99999999999:1::/:", "nogid:x:1004:x::/:", "",
 	}, "\n"))
-	users, err := readUsers(path)
+	users, services, err := readUsers(path)
 	if want := []User{{"first", 1000, 1000}, {"last", 64999, 5}}; err != nil || !slices.Equal(users, want) {
 		t.Errorf("users %v (%v), want %v", users, err, want)
+	}
+	if want := []User{{"www-data", 33, 33}}; !slices.Equal(services, want) {
+		t.Errorf("services %v, want %v", services, want)
 	}
 }
 

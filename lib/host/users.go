@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,24 +23,38 @@ type User struct {
 	GID  uint32 `json:"gid"`
 }
 
-// readUsers lists the ordinary users of a passwd file, none if there is no
-// file. Lines that are not accounts (NIS markers, damage) are passed over, as
-// getpwent(3) does.
-func readUsers(path string) ([]User, error) {
+// services are the accounts of the services that a cluster carries. Some of
+// their ids are given out in the order of installation, adduser.conf(5), and
+// what they own on the shared storage has to be theirs on every server.
+func services() []string {
+	return []string{
+		"apache", "bind", "courier", "dovecot", "dovenull", "exim", "Debian-exim", "ftp", "mail", "mailman", "list",
+		"named", "nginx", "opendkim", "postdrop", "postfix", "proftpd", "rspamd", "_rspamd", "vmail", "www-data",
+	}
+}
+
+// readUsers lists, of a passwd file, the ordinary users and those of services;
+// none if there is no file. Lines that are not accounts (NIS markers, damage) are
+// passed over, as getpwent(3) does.
+func readUsers(path string) (ordinary, service []User, err error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var users []User
 	for line := range strings.Lines(string(data)) {
-		if u, ok := parseUser(strings.TrimSpace(line)); ok {
-			users = append(users, u)
+		u, ok := parseUser(strings.TrimSpace(line))
+		switch {
+		case !ok:
+		case u.UID >= FirstUID && u.UID <= LastUID:
+			ordinary = append(ordinary, u)
+		case slices.Contains(services(), u.Name):
+			service = append(service, u)
 		}
 	}
-	return users, nil
+	return ordinary, service, nil
 }
 
 // parseUser reads name:password:uid:gid:…, passwd(5).
@@ -49,7 +64,7 @@ func parseUser(line string) (User, bool) {
 		return User{}, false
 	}
 	uid, err := strconv.ParseUint(field[2], 10, 32)
-	if err != nil || uid < FirstUID || uid > LastUID {
+	if err != nil {
 		return User{}, false
 	}
 	gid, err := strconv.ParseUint(field[3], 10, 32)

@@ -49,7 +49,7 @@ func Compare(m Manager, c Candidate, members []Member) []preflight.Check {
 		compareVersion(m.Version, c.Version),
 		compareMachineID(m, c, members),
 		compareName(c, members),
-		compareUsers(m.Facts.Users, c.Facts.Users),
+		compareUsers(m.Facts, c.Facts),
 	}
 	return checks
 }
@@ -155,22 +155,38 @@ func compareName(c Candidate, members []Member) preflight.Check {
 }
 
 // compareUsers finds accounts that would make files on the shared storage
-// belong to different people on the two servers.
-func compareUsers(m, n []host.User) preflight.Check {
+// belong to different people, or services, on the two servers.
+func compareUsers(m, n host.Facts) preflight.Check {
 	var conflicts []string
-	for _, theirs := range n {
-		for _, ours := range m {
-			switch {
-			case ours.Name == theirs.Name && ours.UID != theirs.UID:
-				conflicts = append(conflicts, fmt.Sprintf("%s is %d on the manager and %d on the node", ours.Name, ours.UID, theirs.UID))
-			case ours.UID == theirs.UID && ours.Name != theirs.Name:
+	for _, theirs := range n.Users {
+		for _, ours := range m.Users {
+			if ours.UID == theirs.UID && ours.Name != theirs.Name {
 				conflicts = append(conflicts, fmt.Sprintf("uid %d is %s on the manager and %s on the node", ours.UID, ours.Name, theirs.Name))
 			}
 		}
 	}
+	conflicts = append(conflicts, sameNames(m.Users, n.Users, "uid", uid)...)
+	conflicts = append(conflicts, sameNames(m.Services, n.Services, "uid", uid)...)
+	conflicts = append(conflicts, sameNames(m.Services, n.Services, "gid", gid)...)
 	if conflicts == nil {
 		return ok(preflight.NameUIDs, "no account has two meanings")
 	}
 	slices.Sort(conflicts)
-	return fail(preflight.NameUIDs, "on the node: usermod -u UID NAME, and chown what belongs to it", "%s", strings.Join(conflicts, "; "))
+	return fail(preflight.NameUIDs, "on the node: usermod -u UID NAME, groupmod -g GID NAME, and chown what belongs to it", "%s", strings.Join(conflicts, "; "))
+}
+
+func uid(u host.User) uint32 { return u.UID }
+
+func gid(u host.User) uint32 { return u.GID }
+
+// sameNames finds accounts of one name that have different ids.
+func sameNames(m, n []host.User, what string, id func(host.User) uint32) (conflicts []string) {
+	for _, theirs := range n {
+		for _, ours := range m {
+			if ours.Name == theirs.Name && id(ours) != id(theirs) {
+				conflicts = append(conflicts, fmt.Sprintf("%s has %s %d on the manager and %d on the node", ours.Name, what, id(ours), id(theirs)))
+			}
+		}
+	}
+	return conflicts
 }

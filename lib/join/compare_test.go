@@ -101,7 +101,16 @@ func TestCompare(t *testing.T) {
 		{"joins again, name", func(_ *Manager, c *Candidate) { c.Name, c.Facts.MachineID = "web1", id("c") }, "name", preflight.OK, "", ""},
 		{"name taken", func(_ *Manager, c *Candidate) { c.Name = "WEB1" }, "name", preflight.Fail, "web1", "iwx-node delete web1"},
 		{"same uid", func(_ *Manager, c *Candidate) { c.Facts.Users[1].UID = 1001 }, "uids", preflight.Fail, "uid 1001 is bert on the manager and carl on the node", "usermod"},
-		{"same name", func(_ *Manager, c *Candidate) { c.Facts.Users[0].UID = 1005 }, "uids", preflight.Fail, "anna is 1000 on the manager and 1005 on the node", "usermod"},
+		{"same name", func(_ *Manager, c *Candidate) { c.Facts.Users[0].UID = 1005 }, "uids", preflight.Fail, "anna has uid 1000 on the manager and 1005 on the node", "usermod"},
+		{"service", func(m *Manager, c *Candidate) {
+			m.Facts.Services, c.Facts.Services = []host.User{{Name: "postfix", UID: 104, GID: 110}}, []host.User{{Name: "postfix", UID: 105, GID: 110}}
+		}, "uids", preflight.Fail, "postfix has uid 104 on the manager and 105 on the node", "usermod"},
+		{"service's group", func(m *Manager, c *Candidate) {
+			m.Facts.Services, c.Facts.Services = []host.User{{Name: "vmail", UID: 104, GID: 110}}, []host.User{{Name: "vmail", UID: 104, GID: 111}}
+		}, "uids", preflight.Fail, "vmail has gid 110 on the manager and 111 on the node", "groupmod"},
+		{"services of one alone", func(m *Manager, c *Candidate) {
+			m.Facts.Services, c.Facts.Services = []host.User{{Name: "bind", UID: 104, GID: 110}}, []host.User{{Name: "vmail", UID: 104, GID: 110}}
+		}, "uids", preflight.OK, "", ""},
 		{"no users", func(m *Manager, c *Candidate) { m.Facts.Users, c.Facts.Users = nil, nil }, "uids", preflight.OK, "", ""},
 	}
 	for _, tt := range tests {
@@ -124,8 +133,8 @@ func TestCompare(t *testing.T) {
 func TestAllConflictsAreListed(t *testing.T) {
 	m, c := fitting()
 	c.Facts.Users = []host.User{{Name: "anna", UID: 1001}, {Name: "dora", UID: 1000}}
-	got := compareUsers(m.Facts.Users, c.Facts.Users).Detail
-	want := "anna is 1000 on the manager and 1001 on the node; " +
+	got := compareUsers(m.Facts, c.Facts).Detail
+	want := "anna has uid 1000 on the manager and 1001 on the node; " +
 		"uid 1000 is anna on the manager and dora on the node; uid 1001 is bert on the manager and anna on the node"
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)

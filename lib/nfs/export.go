@@ -90,23 +90,22 @@ func (e *Exporter) spec(item profile.Item) (spec exportSpec, err error) {
 		return spec, err
 	}
 	slices.SortFunc(spec.Clients, netip.Addr.Compare)
-	if item.Name == DefaultShare && !exists(item.Name) {
-		return spec, nil // it will be made
-	}
-	return spec, CheckShare(item.Name)
+	return spec, CheckShare("/", item.Name)
 }
 
-// CheckShare tells what is wrong with the directory of a share on the server
-// that exports it.
-func CheckShare(path string) error {
-	info, err := os.Lstat(path)
+// CheckShare tells what is wrong with the directory of a share, below sys, on
+// the server that exports it. The default one need not be there: it is made.
+func CheckShare(sys, path string) error {
+	info, err := os.Lstat(filepath.Join(sys, path))
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && path == DefaultShare:
+		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		return fault.Hint(fmt.Errorf("the share %s does not exist", path), "make it: mkdir -p %s", path)
+		return fault.Hint(fault.New(fault.Failed, "the share %s does not exist", path), "make it: mkdir -p %s", path)
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("the share %s is not a directory", path)
+		return fault.New(fault.Failed, "the share %s is not a directory", path)
 	}
 	return nil
 }

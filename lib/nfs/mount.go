@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"iwx/lib/atomicfile"
+	"iwx/lib/fault"
 	"iwx/lib/profile"
 )
 
@@ -115,17 +116,29 @@ func (g *mounting) obstacle() error {
 	if len(g.here) > 0 && g.ours() {
 		return nil // our automount, or what it mounted under an earlier spec
 	}
-	for _, m := range g.here {
-		return fmt.Errorf("%s (%s) is mounted at %s: umount %s, and take it out of /etc/fstab", m.Source, m.Type, g.Path, g.Path)
+	return CheckMountPoint("/", g.here, g.Mount)
+}
+
+// CheckMountPoint tells what keeps a mount from its place below sys, which is
+// "/" but in tests: another mount, of those in mounted, or files that it would
+// hide. What it is to mount is in nobody's way; without a source, no NFS is.
+func CheckMountPoint(sys string, mounted []Mounted, m Mount) error {
+	for _, other := range At(mounted, m.Path) {
+		if other.Type == "autofs" || other.nfs() && (m.Source == "" || other.Source == m.Source) {
+			return nil
+		}
+		err := fmt.Errorf("%s (%s) is mounted at %s", other.Source, other.Type, m.Path)
+		return fault.Hint(err, "umount %s, and take it out of /etc/fstab", m.Path)
 	}
-	entries, err := os.ReadDir(g.Path)
+	entries, err := os.ReadDir(filepath.Join(sys, m.Path))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
 		return err
 	case len(entries) > 0:
-		return fmt.Errorf("%s is not empty, and a mount would hide what is in it, such as %s: move it away", g.Path, entries[0].Name())
+		err := fmt.Errorf("%s is not empty, and a mount would hide what is in it, such as %s", m.Path, entries[0].Name())
+		return fault.Hint(err, "move away what is in %s", m.Path)
 	}
 	return nil
 }

@@ -15,14 +15,6 @@ type part struct {
 	rpm   string   // package on Fedora and its family
 }
 
-func (s Server) nfsClient(context.Context) Result {
-	return s.present(part{"the NFS client", []string{"sbin/mount.nfs", "usr/sbin/mount.nfs"}, "nfs-common", "nfs-utils"})
-}
-
-func (s Server) nfsServer(context.Context) Result {
-	return s.present(part{"the NFS server", []string{"sbin/rpc.nfsd", "usr/sbin/rpc.nfsd"}, "nfs-kernel-server", "nfs-utils"})
-}
-
 // ipvs looks for the kernel's part, loaded or loadable, and then for its tool.
 func (s Server) ipvs(context.Context) Result {
 	if s.Paths.Own() {

@@ -6,8 +6,9 @@
 // probes of this server are here (Server.Probes); what a manager finds when it
 // compares a joining node with itself is join's, in the same form.
 //
-// Nothing is changed and nothing is sent: a probe reads files and system
-// calls, asks a firewall's own tool for its rules, and at most binds a port.
+// Nothing is changed: a probe reads files and system calls, asks a firewall's own
+// tool for its rules, and at most binds a port, or mounts for a moment, out of the
+// way, what an NFS server outside the cluster is to share.
 package preflight
 
 import (
@@ -60,6 +61,7 @@ const (
 	NameSELinux   = "selinux"
 	NameNFSClient = "nfs-client"
 	NameNFSServer = "nfs-server"
+	NameStorage   = "storage"
 	NameIPVS      = "ipvs"
 	NameState     = "state"
 
@@ -78,7 +80,7 @@ const (
 func Names() []string {
 	return []string{
 		NameRoot, NameSystemd, NameOS, NameAddresses, NameQuorumIP, NamePorts, NameDisk, NameClockSync,
-		NameContainer, NameFirewall, NameSELinux, NameNFSClient, NameNFSServer, NameIPVS, NameState,
+		NameContainer, NameFirewall, NameSELinux, NameNFSClient, NameNFSServer, NameStorage, NameIPVS, NameState,
 		NameOSVersion, NameArch, NameSegment, NameClock, NameVersion, NameMachineID, NameName, NameUIDs,
 	}
 }

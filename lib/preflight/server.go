@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"iwx/lib/conf"
 	"iwx/lib/host"
 )
 
@@ -36,6 +37,7 @@ type Server struct {
 	QuorumIP netip.Addr // the manager's, and the zero value on a node
 	Port     uint16     // of the manager's API, as in iwx.toml
 	Existing Existing   // what the state file says this server is
+	Storage  conf.Storage
 
 	// Sys holds proc, sys and sbin; "/" but in tests.
 	Sys string
@@ -61,10 +63,11 @@ func (s Server) Probes() []Probe {
 	}
 	probes = append(probes, Probe{NameDisk, s.disk}, Probe{NameClockSync, s.clockSync},
 		Probe{NameContainer, s.container}, Probe{NameFirewall, s.firewall}, Probe{NameSELinux, s.selinux})
+	probes = append(probes, s.storageProbes()...)
 	if s.Role == Manager {
-		return append(probes, Probe{NameNFSServer, s.nfsServer}, Probe{NameIPVS, s.ipvs})
+		probes = append(probes, Probe{NameIPVS, s.ipvs})
 	}
-	return append(probes, Probe{NameNFSClient, s.nfsClient})
+	return probes
 }
 
 // ownRoot is the answer of a probe that has nothing to say about a server

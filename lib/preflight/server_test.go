@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"iwx/lib/conf"
 	"iwx/lib/host"
 )
 
@@ -289,11 +290,13 @@ func TestPackages(t *testing.T) {
 		want   Status
 		remedy string
 	}{
-		{"client missing", Node, host.OS{ID: "ubuntu", Like: []string{"debian"}}, nil, NameNFSClient, Warn, "apt-get -y install nfs-common"},
+		{"client missing", Node, host.OS{ID: "ubuntu", Like: []string{"debian"}}, nil, NameNFSClient, Fail, "apt-get -y install nfs-common"},
 		{"client there", Node, host.OS{}, []string{"usr/sbin/mount.nfs"}, NameNFSClient, OK, ""},
-		{"server missing", Manager, rocky, nil, NameNFSServer, Warn, "dnf -y install nfs-utils"},
-		{"server missing somewhere", Manager, host.OS{ID: "arch"}, nil, NameNFSServer, Warn, "nfs-kernel-server or nfs-utils"},
+		{"server missing", Manager, rocky, nil, NameNFSServer, Fail, "dnf -y install nfs-utils"},
+		{"server missing somewhere", Manager, host.OS{ID: "arch"}, nil, NameNFSServer, Fail, "nfs-kernel-server or nfs-utils"},
 		{"server there", Manager, rocky, []string{"sbin/rpc.nfsd"}, NameNFSServer, OK, ""},
+		{"client without its module", Node, rocky, []string{"sbin/mount.nfs", "lib/modules/6.1.0/modules.dep"}, NameNFSClient, Fail, "CONFIG_NFS_V4_2"},
+		{"client with its module", Node, rocky, []string{"sbin/mount.nfs", "lib/modules/6.1.0/kernel/fs/nfs/nfsv4.ko.xz"}, NameNFSClient, OK, ""},
 		{"no ip_vs", Manager, rocky, nil, NameIPVS, Warn, "CONFIG_IP_VS"},
 		{"ip_vs loadable", Manager, rocky, []string{"lib/modules/6.1.0/kernel/net/netfilter/ipvs/ip_vs.ko.xz"}, NameIPVS, Warn, "dnf -y install ipvsadm"},
 		{"ip_vs loaded", Manager, rocky, []string{"proc/net/ip_vs", "sbin/ipvsadm"}, NameIPVS, OK, ""},
@@ -301,7 +304,7 @@ func TestPackages(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := fake(t)
-			s.Role, s.Facts.OS = tt.role, tt.os
+			s.Role, s.Facts.OS, s.Storage = tt.role, tt.os, conf.Default().Storage
 			for _, f := range tt.files {
 				write(t, filepath.Join(s.Sys, f), "")
 			}

@@ -51,8 +51,8 @@ func (d *server) manager(c *cli.Context) (*manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	facts, err := host.Read(d.Root, m.addresses()...)
-	if err != nil {
+	facts := func() (host.Facts, error) { return host.Read(d.Root, m.addresses()...) }
+	if _, err := facts(); err != nil {
 		return nil, err
 	}
 	m.ca = signer.CA.Cert

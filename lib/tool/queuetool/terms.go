@@ -152,7 +152,7 @@ func lint(c *cli.Context, server *local.Server, yes cli.Yes, commands []*queue.C
 	const most = 10 // more would push the question off the screen
 	found := 0
 	for i, command := range commands {
-		for _, f := range queue.Lint(command, nil) {
+		for _, f := range queue.Lint(command, server.Config.Storage.Paths()) {
 			if found++; found <= most {
 				c.Warnf("%s%s", where(i), f.Detail)
 				c.Notef("hint: %s", f.Remedy)

@@ -148,7 +148,7 @@ func (r *rig) serve() {
 	}
 	log := slog.New(slog.DiscardHandler)
 	rules := &cluster.Manager{
-		Store: store, Identity: id, Facts: facts, Version: cli.Version, Now: r.clock.read, Log: log,
+		Store: store, Identity: id, Facts: func() (host.Facts, error) { return facts, nil }, Version: cli.Version, Now: r.clock.read, Log: log,
 		Signer: &cluster.Keys{CA: ca, Log: logKey, Cluster: id.ClusterID, Now: r.clock.read},
 	}
 	if err := rules.Refresh(r.t.Context()); err != nil {
