@@ -23,6 +23,8 @@ _iwx_queue_spec() {
             'cancel	Withdraw an entry from the nodes that have not done it'
             'wait	Wait until the nodes have done an entry'
             'log	Print the records of the log'
+            'recover	After a restore: take back from the nodes what the manager lost'
+            'accept	After a restore: give up what nodes have that the manager lost'
         )
         flags=(
             '--root	Directory that holds this server'\''s files, instead of /'
@@ -412,6 +414,37 @@ _iwx_queue_spec() {
             '--columns '
             '-o '
             '--root dir'
+        )
+        ;;
+    'recover')
+        flags=(
+            '--yes	Do not ask'
+            '-y	Do not ask'
+            '--dry-run	Print what would be taken back, and do nothing'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        ;;
+    'accept')
+        flags=(
+            '--yes	Do not ask'
+            '-y	Do not ask'
+            '--dry-run	Print what would be given up, and do nothing'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        args=(
+            'node...'
         )
         ;;
     *) return 1 ;;

@@ -1,11 +1,11 @@
 # fish completion for iwx-queue, generated from its grammar
 
 function __iwx_queue_paths
-    printf '%s\n' 'run' 'add' 'push' 'list' 'show' 'status' 'history' 'retry' 'skip' 'done' 'pause' 'resume' 'release' 'cancel' 'wait' 'log'
+    printf '%s\n' 'run' 'add' 'push' 'list' 'show' 'status' 'history' 'retry' 'skip' 'done' 'pause' 'resume' 'release' 'cancel' 'wait' 'log' 'recover' 'accept'
 end
 
 function __iwx_queue_takes
-    printf '%s\n' ' --root' 'run --node' 'run -n' 'run --rolling' 'run --stdin' 'run --timeout' 'run --env' 'run --cwd' 'run --wait-timeout' 'run --root' 'add --node' 'add -n' 'add --rolling' 'add --stdin' 'add --timeout' 'add --env' 'add --cwd' 'add --user' 'add --umask' 'add --wait-timeout' 'add --root' 'push --node' 'push -n' 'push --rolling' 'push --mode' 'push --owner' 'push --check' 'push --reload' 'push --timeout' 'push --wait-timeout' 'push --root' 'list --limit' 'list --node' 'list -n' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'status --columns' 'status -o' 'status --root' 'history --node' 'history -n' 'history --entry' 'history -e' 'history --since' 'history --limit' 'history --columns' 'history -o' 'history --root' 'retry --wait-timeout' 'retry --root' 'skip --reason' 'skip --root' 'done --reason' 'done --root' 'pause --root' 'resume --root' 'release --wait-timeout' 'release --root' 'cancel --reason' 'cancel --root' 'wait --timeout' 'wait --root' 'log --number' 'log -n' 'log --columns' 'log -o' 'log --root'
+    printf '%s\n' ' --root' 'run --node' 'run -n' 'run --rolling' 'run --stdin' 'run --timeout' 'run --env' 'run --cwd' 'run --wait-timeout' 'run --root' 'add --node' 'add -n' 'add --rolling' 'add --stdin' 'add --timeout' 'add --env' 'add --cwd' 'add --user' 'add --umask' 'add --wait-timeout' 'add --root' 'push --node' 'push -n' 'push --rolling' 'push --mode' 'push --owner' 'push --check' 'push --reload' 'push --timeout' 'push --wait-timeout' 'push --root' 'list --limit' 'list --node' 'list -n' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'status --columns' 'status -o' 'status --root' 'history --node' 'history -n' 'history --entry' 'history -e' 'history --since' 'history --limit' 'history --columns' 'history -o' 'history --root' 'retry --wait-timeout' 'retry --root' 'skip --reason' 'skip --root' 'done --reason' 'done --root' 'pause --root' 'resume --root' 'release --wait-timeout' 'release --root' 'cancel --reason' 'cancel --root' 'wait --timeout' 'wait --root' 'log --number' 'log -n' 'log --columns' 'log -o' 'log --root' 'recover --root' 'accept --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -88,6 +88,8 @@ complete -c iwx-queue -n '__iwx_queue_at \'\' 0' -a 'release' -d 'Cascade a held
 complete -c iwx-queue -n '__iwx_queue_at \'\' 0' -a 'cancel' -d 'Withdraw an entry from the nodes that have not done it'
 complete -c iwx-queue -n '__iwx_queue_at \'\' 0' -a 'wait' -d 'Wait until the nodes have done an entry'
 complete -c iwx-queue -n '__iwx_queue_at \'\' 0' -a 'log' -d 'Print the records of the log'
+complete -c iwx-queue -n '__iwx_queue_at \'\' 0' -a 'recover' -d 'After a restore: take back from the nodes what the manager lost'
+complete -c iwx-queue -n '__iwx_queue_at \'\' 0' -a 'accept' -d 'After a restore: give up what nodes have that the manager lost'
 complete -c iwx-queue -n '__iwx_queue_at \'\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-queue -n '__iwx_queue_at \'\'' -l version -d 'Print the version'
 complete -c iwx-queue -n '__iwx_queue_at \'\'' -l help -s h -d 'Print this help'
@@ -253,3 +255,16 @@ complete -c iwx-queue -n '__iwx_queue_at \'log\'' -l json -d 'Print JSON'
 complete -c iwx-queue -n '__iwx_queue_at \'log\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-queue -n '__iwx_queue_at \'log\'' -l version -d 'Print the version'
 complete -c iwx-queue -n '__iwx_queue_at \'log\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-queue -n '__iwx_queue_at \'recover\'' -l yes -s y -d 'Do not ask'
+complete -c iwx-queue -n '__iwx_queue_at \'recover\'' -l dry-run -d 'Print what would be taken back, and do nothing'
+complete -c iwx-queue -n '__iwx_queue_at \'recover\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-queue -n '__iwx_queue_at \'recover\'' -l version -d 'Print the version'
+complete -c iwx-queue -n '__iwx_queue_at \'recover\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-queue -n '__iwx_queue_at \'accept\'' -l yes -s y -d 'Do not ask'
+complete -c iwx-queue -n '__iwx_queue_at \'accept\'' -l dry-run -d 'Print what would be given up, and do nothing'
+complete -c iwx-queue -n '__iwx_queue_at \'accept\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-queue -n '__iwx_queue_at \'accept\'' -l version -d 'Print the version'
+complete -c iwx-queue -n '__iwx_queue_at \'accept\'' -l help -s h -d 'Print this help'
+complete -c iwx-queue -n '__iwx_queue_at \'accept\' 0+' -a '(__iwx_queue_values node)'

@@ -80,6 +80,12 @@ func (c *Client) Report(ctx context.Context, report *cluster.Report) error {
 	return c.brief(ctx, http.MethodPost, cluster.PathReport, report, nil)
 }
 
+// Tail sends the manager a page of this node's log.
+func (c *Client) Tail(ctx context.Context, req *cluster.TailRequest) (*cluster.TailAnswer, error) {
+	answer := &cluster.TailAnswer{}
+	return answer, c.brief(ctx, http.MethodPost, cluster.PathTail, req, answer)
+}
+
 // Hello asks how this node stands.
 func (c *Client) Hello(ctx context.Context) (*cluster.Hello, error) {
 	hello := &cluster.Hello{}

@@ -43,6 +43,7 @@ const (
 type Rules interface {
 	Hello(ctx context.Context, id string) (*cluster.Hello, error)
 	Poll(ctx context.Context, id string, remote netip.Addr, req *cluster.PollRequest) (*cluster.PollAnswer, error)
+	Tail(ctx context.Context, id string, remote netip.Addr, req *cluster.TailRequest) (*cluster.TailAnswer, error)
 	Report(ctx context.Context, id string, remote netip.Addr, r *cluster.Report) error
 	Join(ctx context.Context, remote netip.Addr, req *cluster.JoinRequest) (*cluster.JoinAnswer, error)
 	Renew(ctx context.Context, id string, csr []byte) (*x509.Certificate, error)
@@ -91,6 +92,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("POST "+cluster.PathPoll, s.member(s.poll))
 	mux.Handle("POST "+cluster.PathReport, s.member(s.report))
 	mux.Handle("POST "+cluster.PathRenew, s.member(s.renew))
+	mux.Handle("POST "+cluster.PathTail, s.member(s.tail))
 	mux.Handle("POST "+cluster.PathLeave, s.member(s.leave))
 	mux.Handle("GET "+cluster.PathBackup+"{name}", s.backups())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -230,6 +232,14 @@ func (s *Server) report(c *call) (any, error) {
 		return nil, err
 	}
 	return struct{}{}, s.Rules.Report(c.Context(), c.node, c.remote, &report)
+}
+
+func (s *Server) tail(c *call) (any, error) {
+	var req cluster.TailRequest
+	if err := c.read(&req); err != nil {
+		return nil, err
+	}
+	return s.Rules.Tail(c.Context(), c.node, c.remote, &req)
 }
 
 func (s *Server) renew(c *call) (any, error) {

@@ -352,8 +352,8 @@ func TestMemberVerbs(t *testing.T) {
 	if err != nil || hello.Name != "web1" || hello.Cluster != "shop" {
 		t.Errorf("hello: %+v, %v", hello, err)
 	}
-	check(t, m.Report(t.Context(), &cluster.Report{Instance: m.instance, Status: cluster.Status{Word: "current", Done: 9}}))
-	if n, err := l.member("web1"); err != nil || n.Status.Done != 9 {
+	check(t, m.Report(t.Context(), &cluster.Report{Instance: m.instance, Status: cluster.Status{Word: "current", Version: "9"}}))
+	if n, err := l.member("web1"); err != nil || n.Status.Version != "9" {
 		t.Errorf("stored: %+v, %v", n, err)
 	}
 	csr, err := pki.NewCSR(newKey(t))

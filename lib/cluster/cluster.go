@@ -50,6 +50,7 @@ const (
 	PathPoll   = "/v1/poll"
 	PathReport = "/v1/report"
 	PathRenew  = "/v1/renew"
+	PathTail   = "/v1/tail"
 	PathLeave  = "/v1/leave"
 	PathBackup = "/v1/backup/" // and the name of the file
 )
@@ -104,6 +105,8 @@ type Node struct {
 	SilentSince time.Time // not zero: unreachable since then
 	Refused     string    // why another server using its certificate was refused, and when; "" for none
 	Status      Status    // as it last reported
+
+	Tail Tail // what it has that this manager does not
 
 	Paused   bool // standing orders, told in every poll's answer
 	Retry    uint64
@@ -206,5 +209,6 @@ type Roster struct {
 	EndedAt    time.Time
 	EndedBy    string
 	LastSeen   time.Time
+	Tail       Tail
 	Orders     Orders // Paused and Retry only
 }

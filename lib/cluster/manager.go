@@ -22,7 +22,8 @@ import (
 // Store is what the manager's rules need of the state.
 type Store interface {
 	Head(ctx context.Context) (queue.Position, error)
-	Epoch(ctx context.Context) (uint64, error)
+	Epochs(ctx context.Context) ([]Epoch, error)
+	Withdrawn(ctx context.Context) ([]queue.Position, error)
 	Records(ctx context.Context, after uint64, limit, sizeBytes int) ([]queue.Record, error)
 	PositionAt(ctx context.Context, seq uint64) (queue.Position, error)
 	Rosters(ctx context.Context) ([]Roster, error)
@@ -31,6 +32,7 @@ type Store interface {
 	SaveRoll(ctx context.Context, seq uint64, turns []string, over bool) error
 	SaveContact(ctx context.Context, id string, seen time.Time) error
 	SaveReport(ctx context.Context, id string, seen time.Time, status Status, attempts []Attempt) error
+	SaveTail(ctx context.Context, id string, tail Tail, records []queue.Record) error
 	SaveSilence(ctx context.Context, since map[string]time.Time) error
 	SaveRefused(ctx context.Context, id, text string) error
 	SaveCertificate(ctx context.Context, id, serial string, expires time.Time) error
@@ -94,16 +96,18 @@ type Manager struct {
 // view is what the polls look at: the log's end and the nodes, as of one
 // moment. It is replaced, never changed.
 type view struct {
-	epoch   uint64
-	head    queue.Position
-	sig     []byte         // over head; nil for an empty log
-	tail    []queue.Record // the last records, in order
-	secret  bool           // the tail holds texts that are to be erased
-	nodes   map[string]Roster
-	profile map[string]*profile.Revision // of the nodes that have one
-	rolling bool                         // there is an entry that goes to some nodes at a time
-	holds   map[string]uint64            // the entry before which a node is to hold still, by node
-	changed chan struct{}                // closed when there is a newer view
+	epoch     uint64
+	epochs    []Epoch // in order; the last is in force
+	head      queue.Position
+	sig       []byte         // over head; nil for an empty log
+	tail      []queue.Record // the last records, in order
+	secret    bool           // the tail holds texts that are to be erased
+	nodes     map[string]Roster
+	profile   map[string]*profile.Revision // of the nodes that have one
+	rolling   bool                         // there is an entry that goes to some nodes at a time
+	holds     map[string]uint64            // the entry before which a node is to hold still, by node
+	withdrawn map[queue.Position]bool      // epochs' records that recover has taken back
+	changed   chan struct{}                // closed when there is a newer view
 }
 
 // Refresh reads what has changed in the state and lets the polls look at it.
@@ -125,7 +129,7 @@ func (m *Manager) Refresh(ctx context.Context) error {
 }
 
 func (m *Manager) read(ctx context.Context, old *view) (*view, error) {
-	next := &view{changed: make(chan struct{}), nodes: map[string]Roster{}}
+	next := &view{changed: make(chan struct{}), nodes: map[string]Roster{}, withdrawn: map[queue.Position]bool{}}
 	rosters, err := m.Store.Rosters(ctx)
 	if err != nil {
 		return nil, err
@@ -134,7 +138,7 @@ func (m *Manager) read(ctx context.Context, old *view) (*view, error) {
 		next.nodes[n.ID] = n
 	}
 	next.profile = m.profiles(next.members(), old.profile)
-	if next.epoch, err = m.Store.Epoch(ctx); err != nil {
+	if err := m.readEpochs(ctx, next); err != nil {
 		return nil, err
 	}
 	if next.head, err = m.Store.Head(ctx); err != nil {
@@ -151,13 +155,27 @@ func (m *Manager) read(ctx context.Context, old *view) (*view, error) {
 	return next, err
 }
 
+func (m *Manager) readEpochs(ctx context.Context, next *view) error {
+	var err error
+	if next.epochs, err = m.Store.Epochs(ctx); err != nil {
+		return err
+	}
+	next.epoch = next.epochs[len(next.epochs)-1].Number
+	withdrawn, err := m.Store.Withdrawn(ctx)
+	for _, p := range withdrawn {
+		next.withdrawn[p] = true
+	}
+	return err
+}
+
 // readTail fills in the records since the old view, and the head's signature.
 // While there are secrets among them it reads all of them again, so that what
-// is erased in the state does not live on in memory.
+// is erased in the state does not live on in memory; so it does when an epoch
+// began, for which records may have been taken back.
 func (m *Manager) readTail(ctx context.Context, old, next *view) error {
 	after := old.head.Seq
 	next.tail = old.tail
-	if old.secret || next.head.Seq < after || next.head.Seq-after > tailRecords {
+	if old.secret || next.epoch != old.epoch || next.head.Seq < after || next.head.Seq-after > tailRecords {
 		after, next.tail = next.head.Seq-min(next.head.Seq, tailRecords), nil
 	}
 	for after < next.head.Seq {
@@ -242,7 +260,7 @@ func (m *Manager) Report(ctx context.Context, id string, remote netip.Addr, r *R
 		return err
 	}
 	now := m.Now()
-	if err := m.Store.SaveReport(ctx, id, now, r.Status, r.Attempts); err != nil {
+	if err := m.Store.SaveReport(ctx, id, now, m.view.Load().own(r.Status), r.Attempts); err != nil {
 		return err
 	}
 	p.saved(now)

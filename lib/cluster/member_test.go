@@ -177,7 +177,9 @@ func TestHello(t *testing.T) {
 func TestReport(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
 		s := l.joined("web1")
-		r := &cluster.Report{Instance: s.instance, Status: cluster.Status{Word: "halted", Done: 3, Head: 5}, Attempts: []cluster.Attempt{
+		l.addMany(5, 1)
+		l.refresh()
+		r := &cluster.Report{Instance: s.instance, Status: cluster.Status{Word: "halted", Epoch: 1, Done: 3, Head: 5}, Attempts: []cluster.Attempt{
 			{Epoch: 1, Seq: 4, Attempt: 1, Started: 10, Ended: 20, Outcome: cluster.OutcomeFailed, Code: 3, Stderr: cluster.Output{Head: []byte{0xff, 0}, Size: 2}},
 		}}
 		for range 2 { // the answer of the first is lost

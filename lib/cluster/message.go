@@ -38,6 +38,10 @@ type Status struct {
 	// Orders.Retry is higher, what Blocked says is about to be out of date.
 	RetrySeen uint64 `json:"retry_seen,omitempty"`
 
+	// Beyond is noted by the manager: a node that is past the manager's log is
+	// done with entries up to this one of its own.
+	Beyond uint64 `json:"beyond,omitempty"`
+
 	Version string `json:"version,omitempty"`
 	Mode    string `json:"mode,omitempty"` // how commands are contained, see package attempt
 
@@ -135,6 +139,8 @@ type Orders struct {
 	Retry    uint64 `json:"retry,omitempty"` // counts requests to retry
 	RetrySeq uint64 `json:"retry_seq,omitempty"`
 	Hold     uint64 `json:"hold,omitempty"`    // do not begin this entry, or one after it, yet
+	Tail     uint64 `json:"tail,omitempty"`    // send the records from this one on, which the manager lacks
+	Cut      uint64 `json:"cut,omitempty"`     // drop the records from this one on, which were given up
 	Trouble  string `json:"trouble,omitempty"` // one of the words below
 	Detail   string `json:"detail,omitempty"`  // the trouble in a sentence
 }
@@ -192,8 +198,14 @@ func WirePage(records []queue.Record) []Record {
 // QueuePage returns the page that an answer carries. Nothing in it has been
 // verified yet.
 func (a *PollAnswer) QueuePage() *queue.Page {
-	page := &queue.Page{Sig: a.Sig, More: a.More, Records: make([]queue.Record, len(a.Page))}
-	for i, w := range a.Page {
+	page := queuePage(a.Page, a.Sig)
+	page.More = a.More
+	return page
+}
+
+func queuePage(records []Record, sig []byte) *queue.Page {
+	page := &queue.Page{Sig: sig, Records: make([]queue.Record, len(records))}
+	for i, w := range records {
 		r := &page.Records[i]
 		r.Epoch, r.Seq, r.Kind = w.Epoch, w.Seq, queue.Kind(w.Kind)
 		r.Targets, r.Body, r.Erased = w.Targets, w.Body, w.Erased
@@ -209,6 +221,18 @@ type Report struct {
 	Instance string    `json:"instance"`
 	Status   Status    `json:"status"`
 	Attempts []Attempt `json:"attempts,omitempty"`
+}
+
+// TailRequest is a page of a node's log, sent because Orders.Tail asks for it.
+type TailRequest struct {
+	Instance string   `json:"instance"`
+	Page     []Record `json:"page"`
+	Sig      []byte   `json:"sig"` // over the last record, as the manager of then made it
+}
+
+// TailAnswer says from which record on the node is to send more, if it has more.
+type TailAnswer struct {
+	Next uint64 `json:"next"`
 }
 
 // CAAnswer is what anyone may ask for: the cluster's CA certificate, to be

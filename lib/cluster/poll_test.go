@@ -275,7 +275,7 @@ func TestErased(t *testing.T) {
 		l.addSensitive(body)
 		l.refresh()
 		report := func(done uint64) {
-			check(t, l.Report(t.Context(), s.id, s.remote, &cluster.Report{Instance: s.instance, Status: cluster.Status{Word: "current", Done: done}}))
+			check(t, l.Report(t.Context(), s.id, s.remote, &cluster.Report{Instance: s.instance, Status: cluster.Status{Word: "current", Epoch: 1, Done: done}}))
 			l.refresh()
 		}
 		report(0)

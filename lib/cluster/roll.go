@@ -61,7 +61,7 @@ func (r *Roll) next(nodes []Node, present func(id string) bool) (turns []string,
 		switch {
 		case !r.awaits(n):
 		case r.passes(n):
-			if r.under(n) && present(n.ID) {
+			if r.under(n) && n.Word() != WordUnreachable {
 				free, over = free-1, false
 			}
 		case r.under(n):

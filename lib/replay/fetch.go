@@ -18,11 +18,12 @@ import (
 type Manager interface {
 	Poll(ctx context.Context, req *cluster.PollRequest) (*cluster.PollAnswer, error)
 	Report(ctx context.Context, report *cluster.Report) error
+	Tail(ctx context.Context, req *cluster.TailRequest) (*cluster.TailAnswer, error)
 }
 
 // Contacts is where a node notes how it stands with its manager.
 type Contacts interface {
-	SaveHeard(ctx context.Context, at time.Time, head uint64, orders cluster.Orders) error
+	SaveHeard(ctx context.Context, at time.Time, epoch, head uint64, orders cluster.Orders) error
 	SaveSilent(ctx context.Context, at time.Time, reason, text, hint string) error
 }
 
@@ -40,6 +41,10 @@ const (
 	firstBackoff   = 200 * time.Millisecond
 	longestBackoff = 5 * time.Second
 	refusedBackoff = 30 * time.Second // a refusal does not pass by itself soon
+
+	// cutWait is how soon a node that could not drop records yet, since a command
+	// was running, tries again.
+	cutWait = time.Second
 
 	// heardEvery is how often an unchanged good standing is written down.
 	heardEvery = 30 * time.Second
@@ -61,6 +66,7 @@ type Fetcher struct {
 
 	orders    cluster.Orders
 	position  queue.Position
+	epoch     uint64 // the highest that a manager was in
 	heardAt   time.Time
 	lastError string
 }
@@ -96,6 +102,9 @@ func (f *Fetcher) patience() time.Duration {
 	if f.heardAt.IsZero() || f.lastError != "" {
 		return 0
 	}
+	if f.orders.Cut != 0 {
+		return cutWait
+	}
 	return f.PollWait()
 }
 
@@ -123,7 +132,7 @@ func (f *Fetcher) begin(ctx context.Context) error {
 	if err := f.Replayer.Begun(ctx); err != nil {
 		return err
 	}
-	f.position, f.orders = f.Replayer.position, f.Replayer.orders
+	f.position, f.orders, f.epoch = f.Replayer.position, f.Replayer.orders, f.Replayer.epoch
 	return nil
 }
 
@@ -154,6 +163,9 @@ func (f *Fetcher) poll(ctx context.Context, wait time.Duration) (more bool, err 
 	if err == nil {
 		err = f.deliver(ctx, answer)
 	}
+	if err == nil && f.orders.Tail != 0 {
+		err = f.sendTail(ctx, f.orders.Tail)
+	}
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
@@ -167,9 +179,9 @@ func (f *Fetcher) poll(ctx context.Context, wait time.Duration) (more bool, err 
 // deliver verifies an answer and hands it on.
 func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error {
 	page := answer.QueuePage()
-	if answer.Epoch < f.position.Epoch {
+	if known := max(f.epoch, f.position.Epoch); answer.Epoch < known {
 		return cluster.Refuse(cluster.Distrusted, "end the old manager; the restored one holds the cluster",
-			"the manager is in epoch %d of the log, and this node has followed epoch %d: an old manager is back", answer.Epoch, f.position.Epoch)
+			"the manager is in epoch %d of the log, and this node has followed epoch %d: an old manager is back", answer.Epoch, known)
 	}
 	if err := f.verify(page); err != nil {
 		return err
@@ -178,7 +190,7 @@ func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error
 		f.Profile.Receive(answer.Profile)
 	}
 	ordered := answer.Orders != f.orders
-	changed := ordered || f.lastError != "" || f.Now().Sub(f.heardAt) > heardEvery
+	changed := ordered || answer.Epoch > f.epoch || f.lastError != "" || f.Now().Sub(f.heardAt) > heardEvery
 	position, err := f.Replayer.Deliver(ctx, page, answer.Orders)
 	if err != nil {
 		return err
@@ -194,14 +206,47 @@ func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error
 		f.Log.Info("the manager answers again")
 		f.Replayer.signal() // a manager that was restored knows an old status
 	}
-	f.heardAt, f.lastError = f.Now(), ""
-	if err := f.Contacts.SaveHeard(ctx, f.heardAt, answer.Head, answer.Orders); err != nil {
+	f.heardAt, f.lastError, f.epoch = f.Now(), "", answer.Epoch
+	if err := f.Contacts.SaveHeard(ctx, f.heardAt, f.epoch, answer.Head, answer.Orders); err != nil {
 		return err
 	}
 	if ordered && f.Heed != nil {
 		f.Heed(answer.Orders)
 	}
 	return nil
+}
+
+// sendTail sends the manager the records that it lacks, from number first on,
+// and has what came of them reported anew: the manager that was told is gone.
+// This one says where to go on, which is further back when it cannot place what
+// it was sent.
+func (f *Fetcher) sendTail(ctx context.Context, first uint64) error {
+	lowest := first
+	for from := first; ; {
+		page, err := f.Replayer.Journal.Signed(ctx, from)
+		if err != nil {
+			return err
+		}
+		if len(page.Records) == 0 {
+			return f.reportFrom(ctx, lowest)
+		}
+		answer, err := f.Manager.Tail(ctx, &cluster.TailRequest{Instance: f.Instance, Page: cluster.WirePage(page.Records), Sig: page.Sig})
+		if err != nil {
+			return err
+		}
+		from = answer.Next
+		lowest = min(lowest, from)
+	}
+}
+
+// reportFrom has the attempts at the records from first on reported once more.
+func (f *Fetcher) reportFrom(ctx context.Context, first uint64) error {
+	before, err := f.Replayer.Journal.Before(ctx, first)
+	if err == nil {
+		f.Replayer.Reported(before)
+		f.Replayer.signal()
+	}
+	return err
 }
 
 // verify refuses a page that does not follow from what is here, or that the

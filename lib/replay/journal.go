@@ -23,6 +23,16 @@ type Journal interface {
 	// Unreported returns up to limit attempts that ended after the one
 	// numbered after, and the number of the last of them.
 	Unreported(ctx context.Context, after int64, limit int) ([]cluster.Attempt, int64, error)
+	// Signed returns the received records from number first on, up to one whose
+	// signature is kept; none when there is none.
+	Signed(ctx context.Context, first uint64) (*queue.Page, error)
+	// Before returns the number of the last attempt before any at the records
+	// from first on: those after it can be reported anew.
+	Before(ctx context.Context, first uint64) (int64, error)
+	// Cut drops the records from number first on and what they made void, and
+	// returns what the journal holds then. It does nothing, and returns nil, while
+	// one of them is under way.
+	Cut(ctx context.Context, first uint64) (*Saved, error)
 }
 
 // Saved is what a journal knows when the daemon starts.
@@ -33,6 +43,7 @@ type Saved struct {
 	Blocked  *cluster.Blocked // of an entry that failed and is not settled
 	Reported int64            // the last attempt that the manager has
 	Orders   cluster.Orders   // as last heard
+	Epoch    uint64           // the highest that a manager was in
 }
 
 // Open is an attempt that was begun and whose end is not in the journal.

@@ -115,6 +115,11 @@ func (r *reach) Poll(ctx context.Context, req *cluster.PollRequest) (*cluster.Po
 	}
 }
 
+// Tail implements replay.Manager: this one lacks nothing.
+func (r *reach) Tail(_ context.Context, req *cluster.TailRequest) (*cluster.TailAnswer, error) {
+	return &cluster.TailAnswer{Next: req.Page[len(req.Page)-1].Seq + 1}, nil
+}
+
 func (r *reach) Report(ctx context.Context, report *cluster.Report) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -147,7 +152,7 @@ type notes struct {
 	silent []string // the errors, in order
 }
 
-func (n *notes) SaveHeard(_ context.Context, _ time.Time, _ uint64, orders cluster.Orders) error {
+func (n *notes) SaveHeard(_ context.Context, _ time.Time, _, _ uint64, orders cluster.Orders) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.orders = orders

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"iwx/lib/cluster"
@@ -17,6 +18,7 @@ type memory struct {
 	mu       sync.Mutex
 	node     string
 	records  []queue.Record
+	sigs     map[uint64][]byte
 	voids    map[uint64]queue.Disposition
 	done     uint64
 	attempts []tried
@@ -34,7 +36,7 @@ type tried struct {
 }
 
 func newMemory(node string) *memory {
-	return &memory{node: node, voids: map[uint64]queue.Disposition{}}
+	return &memory{node: node, voids: map[uint64]queue.Disposition{}, sigs: map[uint64][]byte{}}
 }
 
 func (j *memory) complain(format string, args ...any) {
@@ -90,6 +92,41 @@ func (j *memory) Command(_ context.Context, seq uint64) (*queue.Command, error) 
 	return queue.DecodeCommand(j.records[seq-1].Body)
 }
 
+func (j *memory) Signed(_ context.Context, first uint64) (*queue.Page, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for last := first; last <= uint64(len(j.records)); last++ {
+		if sig := j.sigs[last]; sig != nil {
+			return &queue.Page{Records: slices.Clone(j.records[first-1 : last]), Sig: sig}, nil
+		}
+	}
+	return &queue.Page{}, nil
+}
+
+func (j *memory) Before(_ context.Context, first uint64) (int64, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	i := slices.IndexFunc(j.attempts, func(a tried) bool { return a.Seq >= first })
+	if i < 0 {
+		i = len(j.attempts)
+	}
+	return int64(i), nil
+}
+
+func (j *memory) Cut(ctx context.Context, first uint64) (*replay.Saved, error) {
+	j.mu.Lock()
+	if a := j.open(); a != nil && a.Seq >= first {
+		j.mu.Unlock()
+		return nil, nil
+	}
+	j.records, j.done = j.records[:first-1], min(j.done, first-1)
+	for i := range j.attempts {
+		j.attempts[i].forgone = j.attempts[i].forgone || j.attempts[i].Seq >= first
+	}
+	j.mu.Unlock()
+	return j.Load(ctx)
+}
+
 func (j *memory) Unreported(_ context.Context, after int64, limit int) ([]cluster.Attempt, int64, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -108,6 +145,9 @@ func (j *memory) Commit(_ context.Context, c *replay.Changes) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.receive(c.Records)
+	if len(c.Records) > 0 {
+		j.sigs[uint64(len(j.records))] = c.Sig
+	}
 	if c.Ended != nil {
 		j.close(c.Ended, func(a *tried) { a.Attempt = *c.Ended })
 	}

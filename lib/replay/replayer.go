@@ -50,6 +50,7 @@ type Replayer struct {
 	state    State
 	position queue.Position // of the last received record
 	orders   cluster.Orders // as the journal had them at the start
+	epoch    uint64         // likewise
 	blocked  *cluster.Blocked
 	open     *Open          // the attempt under way
 	command  *queue.Command // of open; nil when it was begun by an earlier run
@@ -187,7 +188,7 @@ func (r *Replayer) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.state, r.position, r.orders = saved.State, saved.Position, saved.Orders
+	r.state, r.position, r.orders, r.epoch = saved.State, saved.Position, saved.Orders, saved.Epoch
 	r.blocked, r.open = saved.Blocked, saved.Open
 	r.reported.Store(saved.Reported)
 	now := r.Now()
@@ -298,6 +299,11 @@ func (r *Replayer) arm(timer *time.Timer) {
 
 // take stores what the manager sent and goes on from there.
 func (r *Replayer) take(ctx context.Context, d delivery) error {
+	if first := d.orders.Cut; first != 0 && first <= r.position.Seq {
+		if err := r.cut(ctx, first); err != nil {
+			return err
+		}
+	}
 	ev := Heard{
 		Orders: Orders{Paused: d.orders.Paused, Retry: d.orders.Retry, RetrySeq: d.orders.RetrySeq, Hold: d.orders.Hold, Trouble: Trouble(d.orders.Trouble)},
 		Filled: Filled{Head: r.state.Head, Ahead: r.state.Ahead},
@@ -311,6 +317,21 @@ func (r *Replayer) take(ctx context.Context, d delivery) error {
 		defer func() { r.recent = nil }() // it may be large
 	}
 	return r.apply(ctx, ev, Changes{Records: d.page.Records, Sig: d.page.Sig})
+}
+
+// cut drops the received records from number first on, which the operator has
+// given up, and goes on from the one before. It waits for a command that runs.
+func (r *Replayer) cut(ctx context.Context, first uint64) error {
+	last := r.position.Seq
+	saved, err := r.Journal.Cut(ctx, first)
+	r.note(ctx, err)
+	if err != nil || saved == nil {
+		return err
+	}
+	r.Log.Warn("dropped entries that the manager does not have, as ordered", "first", first, "last", last)
+	r.state, r.position, r.blocked = saved.State, saved.Position, saved.Blocked
+	r.state.Ahead, err = r.Journal.Ahead(ctx, window)
+	return err
 }
 
 // text returns the command of an entry, from memory if it is there.

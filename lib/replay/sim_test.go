@@ -140,7 +140,7 @@ func (r mortalRunner) Remove(id attempt.ID) error {
 }
 
 // SaveHeard implements replay.Contacts.
-func (l *life) SaveHeard(_ context.Context, _ time.Time, _ uint64, orders cluster.Orders) error {
+func (l *life) SaveHeard(_ context.Context, _ time.Time, _, _ uint64, orders cluster.Orders) error {
 	if l.kill(60) {
 		return errDead
 	}

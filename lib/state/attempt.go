@@ -19,6 +19,7 @@ type Attempt struct {
 type AttemptFilter struct {
 	Node   string // id
 	Seq    uint64
+	Epoch  uint64
 	Failed bool // only those that did not succeed
 	Since  time.Time
 	Limit  int
@@ -61,6 +62,9 @@ func (f *AttemptFilter) where() (string, []any) {
 	}
 	if f.Seq != 0 {
 		add("seq = ?", f.Seq)
+	}
+	if f.Epoch != 0 {
+		add("epoch = ?", f.Epoch)
 	}
 	if f.Failed {
 		add("outcome NOT IN ('', ?)", cluster.OutcomeDone)

@@ -42,8 +42,8 @@ func (t *tx) load(node string) (*replay.Saved, error) {
 	var retryAt int64
 	var orders string
 	st := &saved.State
-	err := t.row(`SELECT done, retry_at, retry_seen, reported, orders FROM journal, contact`, nil,
-		[]any{&st.Done, &retryAt, &st.RetrySeen, &saved.Reported, &orders})
+	err := t.row(`SELECT done, retry_at, retry_seen, reported, orders, epoch FROM journal, contact`, nil,
+		[]any{&st.Done, &retryAt, &st.RetrySeen, &saved.Reported, &orders, &saved.Epoch})
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (t *tx) load(node string) (*replay.Saved, error) {
 func (t *tx) loadTried(node string, saved *replay.Saved) error {
 	var tried []Attempt
 	var boot string
-	err := t.each(`SELECT `+attemptColumns+`, boot FROM attempt WHERE node = ? AND seq > ? ORDER BY id`, []any{node, saved.State.Done}, func(r *sql.Rows) error {
+	err := t.each(`SELECT `+attemptColumns+`, boot FROM attempt WHERE node = ? AND seq > ? AND attempt > 0 ORDER BY id`, []any{node, saved.State.Done}, func(r *sql.Rows) error {
 		a, err := scanAttempt(r, &boot)
 		tried = append(tried, a)
 		return err
@@ -242,12 +242,12 @@ func (s *Store) Contact(ctx context.Context) (*Contact, error) {
 }
 
 // SaveHeard records an answer of the manager.
-func (s *Store) SaveHeard(ctx context.Context, at time.Time, head uint64, orders cluster.Orders) error {
+func (s *Store) SaveHeard(ctx context.Context, at time.Time, epoch, head uint64, orders cluster.Orders) error {
 	text, err := json.Marshal(orders)
 	if err != nil {
 		return err
 	}
-	return s.set(ctx, `UPDATE contact SET heard_at = ?, silent_at = 0, reason = '', error = '', hint = '', head = ?, orders = ?`, millis(at), head, string(text))
+	return s.set(ctx, `UPDATE contact SET heard_at = ?, silent_at = 0, reason = '', error = '', hint = '', epoch = max(epoch, ?), head = ?, orders = ?`, millis(at), epoch, head, string(text))
 }
 
 // SaveSilent records that a request failed or was refused. The time is kept

@@ -145,21 +145,26 @@ func (s *Store) Epoch(ctx context.Context) (epoch uint64, err error) {
 // twice. at is in unix milliseconds.
 func (s *Store) RaiseEpoch(ctx context.Context, floor uint64, reason string, at int64) (epoch uint64, err error) {
 	err = s.update(ctx, func(t *tx) error {
-		head, err := t.head()
-		if err != nil {
-			return err
-		}
-		if epoch, err = t.epoch(); err != nil {
-			return err
-		}
-		epoch = max(epoch, floor) + 1
-		if _, err := t.exec(`INSERT INTO epoch (epoch, since) VALUES (?, ?)`, epoch, head.Seq+1); err != nil {
-			return err
-		}
-		record := queue.Epoch{Parent: head, Reason: reason, At: at}
-		_, err = t.append([]Draft{{Kind: queue.KindEpoch, Targets: queue.Targets{Scope: queue.ScopeBaseline}, Body: record.Encode()}})
+		epoch, err = t.raiseEpoch(floor, reason, at)
 		return err
 	})
+	return epoch, err
+}
+
+func (t *tx) raiseEpoch(floor uint64, reason string, at int64) (epoch uint64, err error) {
+	head, err := t.head()
+	if err != nil {
+		return 0, err
+	}
+	if epoch, err = t.epoch(); err != nil {
+		return 0, err
+	}
+	epoch = max(epoch, floor) + 1
+	if _, err := t.exec(`INSERT INTO epoch (epoch, since) VALUES (?, ?)`, epoch, head.Seq+1); err != nil {
+		return 0, err
+	}
+	record := queue.Epoch{Parent: head, Reason: reason, At: at}
+	_, err = t.append([]Draft{{Kind: queue.KindEpoch, Targets: queue.Targets{Scope: queue.ScopeBaseline}, Body: record.Encode()}})
 	return epoch, err
 }
 

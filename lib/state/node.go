@@ -72,15 +72,19 @@ func (s *Store) Nodes(ctx context.Context) (list []cluster.Node, err error) {
 func (s *Store) Rosters(ctx context.Context) ([]cluster.Roster, error) {
 	var list []cluster.Roster
 	err := s.view(ctx, func(t *tx) error {
-		return t.each(`SELECT id, name, membership, address, start, ended_at, ended_by, last_seen, paused, retry, retry_seq FROM node`, nil, func(r *sql.Rows) error {
+		return t.each(`SELECT id, name, membership, address, start, ended_at, ended_by, last_seen, paused, retry, retry_seq, tail FROM node`, nil, func(r *sql.Rows) error {
 			var n cluster.Roster
 			var address string
 			var ended, seen int64
-			err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.Start, &ended, &n.EndedBy, &seen, &n.Orders.Paused, &n.Orders.Retry, &n.Orders.RetrySeq)
+			var tail string
+			err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.Start, &ended, &n.EndedBy, &seen, &n.Orders.Paused, &n.Orders.Retry, &n.Orders.RetrySeq, &tail)
+			if err != nil {
+				return err
+			}
 			n.Address, _ = netip.ParseAddr(address)
 			n.EndedAt, n.LastSeen = instant(ended), instant(seen)
 			list = append(list, n)
-			return err
+			return decodeTail(tail, &list[len(list)-1].Tail)
 		})
 	})
 	return list, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 
 	"iwx/lib/cluster"
 )
@@ -27,20 +28,28 @@ func (s *Store) Unsettled(ctx context.Context, seq uint64) ([]cluster.Node, erro
 
 func (s *Store) standings(ctx context.Context, where string, args ...any) ([]cluster.Node, error) {
 	var list []cluster.Node
-	err := s.view(ctx, func(t *tx) error {
-		return t.each(`SELECT id, name, membership, start, joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq
+	err := s.view(ctx, func(t *tx) (err error) {
+		list, err = t.standings(where, args...)
+		return err
+	})
+	return list, err
+}
+
+func (t *tx) standings(where string, args ...any) ([]cluster.Node, error) {
+	var list []cluster.Node
+	err := t.each(`SELECT id, name, membership, start, joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq, tail
 			FROM node WHERE `+where+` ORDER BY name`, args, func(r *sql.Rows) error {
-			var n cluster.Node
-			var joined, ended, seen, silent int64
-			var status string
-			err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq)
-			if err != nil {
-				return err
-			}
-			n.JoinedAt, n.EndedAt, n.LastSeen, n.SilentSince = instant(joined), instant(ended), instant(seen), instant(silent)
-			list = append(list, n)
-			return json.Unmarshal([]byte(status), &list[len(list)-1].Status)
-		})
+		var n cluster.Node
+		var joined, ended, seen, silent int64
+		var status, tail string
+		err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq, &tail)
+		if err != nil {
+			return err
+		}
+		n.JoinedAt, n.EndedAt, n.LastSeen, n.SilentSince = instant(joined), instant(ended), instant(seen), instant(silent)
+		list = append(list, n)
+		last := &list[len(list)-1]
+		return errors.Join(json.Unmarshal([]byte(status), &last.Status), decodeTail(tail, &last.Tail))
 	})
 	return list, err
 }

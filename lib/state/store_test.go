@@ -430,7 +430,7 @@ func TestContact(t *testing.T) {
 	must(t, err)
 	equal(t, "silent", c, &state.Contact{SilentAt: at(5), Error: "no route"})
 	orders := cluster.Orders{Paused: true, Retry: 3, RetrySeq: 1}
-	must(t, s.SaveHeard(t.Context(), at(7), 12, orders))
+	must(t, s.SaveHeard(t.Context(), at(7), 1, 12, orders))
 	c, err = s.Contact(t.Context())
 	must(t, err)
 	equal(t, "heard", c, &state.Contact{HeardAt: at(7), Head: 12, Orders: orders})

@@ -66,6 +66,7 @@ CREATE TABLE held (
 ) STRICT;
 
 -- Every attempt on every node; on a node its own. ended is NULL while it runs.
+-- attempt counts from 1; below 0, the entry has been given up since.
 CREATE TABLE attempt (
     id       INTEGER PRIMARY KEY,
     node     TEXT    NOT NULL,
@@ -107,6 +108,7 @@ CREATE TABLE contact (
     reason     TEXT    NOT NULL DEFAULT '',
     error      TEXT    NOT NULL DEFAULT '',
     hint       TEXT    NOT NULL DEFAULT '',
+    epoch      INTEGER NOT NULL DEFAULT 0,   -- the highest that a manager was in
     head       INTEGER NOT NULL DEFAULT 0,   -- of the manager's log
     orders     TEXT    NOT NULL DEFAULT '{}' -- cluster.Orders
 ) STRICT;
@@ -150,7 +152,8 @@ CREATE TABLE node (
     status       TEXT    NOT NULL DEFAULT '{}',
     paused       INTEGER NOT NULL DEFAULT 0,
     retry        INTEGER NOT NULL DEFAULT 0,
-    retry_seq    INTEGER NOT NULL DEFAULT 0
+    retry_seq    INTEGER NOT NULL DEFAULT 0,
+    tail         TEXT    NOT NULL DEFAULT '{}' -- cluster.Tail
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX node_name ON node (name) WHERE membership IN ('member', 'leaving');
 CREATE UNIQUE INDEX node_machine ON node (machine_id) WHERE membership IN ('member', 'leaving');
@@ -196,6 +199,29 @@ CREATE TABLE backup (
     size   INTEGER NOT NULL,
     sha256 TEXT    NOT NULL,
     at     INTEGER NOT NULL
+) STRICT;
+
+-- Manager: first records of epochs that recover has taken back; nodes may have
+-- them.
+CREATE TABLE withdrawn (
+    epoch INTEGER NOT NULL,
+    seq   INTEGER NOT NULL,
+    hash  BLOB    NOT NULL PRIMARY KEY
+) STRICT;
+
+-- Manager: what nodes have sent of a log that goes on where this one does not,
+-- verified, until it is recovered or given up.
+CREATE TABLE tail (
+    node    TEXT    NOT NULL,
+    seq     INTEGER NOT NULL,
+    epoch   INTEGER NOT NULL,
+    kind    INTEGER NOT NULL,
+    targets BLOB    NOT NULL,
+    digest  BLOB    NOT NULL,
+    hash    BLOB    NOT NULL,
+    body    BLOB,
+    erased  INTEGER NOT NULL,
+    UNIQUE (node, seq)
 ) STRICT;
 
 -- What our own tools have done under an op id, so that doing it again is

@@ -171,6 +171,8 @@ func hint(n *cluster.Node) string {
 		return "on " + n.Name + ": journalctl -u iwx-queued"
 	case cluster.WordLeaving:
 		return fmt.Sprintf("mend the cause on %s; or iwx-node delete %s --force, and there: iwx-cluster-setup reset", n.Name, n.Name)
+	case string(replay.Diverged), string(replay.Rewound):
+		return fmt.Sprintf("take back what %[1]s has and this manager lost: iwx-queue recover; or give it up: iwx-queue accept %[1]s", n.Name)
 	case string(replay.NeedsUpgrade):
 		return "install this version of iwx on " + n.Name
 	}

@@ -52,9 +52,11 @@ func (r Row) profile() any {
 // request was refused, or what of its profile is not applied.
 func (r Row) trouble() string {
 	b := r.Status.Blocked
-	switch {
+	switch first, last := r.Tail.First, r.Tail.Last.Seq; {
 	case r.Status.Leaving != nil:
 		return r.Status.Leaving.Waits
+	case first > 0 && Grave(r.Status.Word) && b == nil:
+		return fmt.Sprintf("it has entries %d-%d, which this manager lost", first, last)
 	case b == nil && r.Refused == "":
 		return profileTrouble(r.Profile())
 	case b == nil:

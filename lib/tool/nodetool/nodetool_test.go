@@ -317,7 +317,7 @@ func newNode(t *testing.T) *server {
 		Role: cluster.RoleNode, ClusterID: "0123456789abcdef", ClusterName: "example", Name: "web1", NodeID: "abcdefghijklmnopqrstuvwxyz", MachineID: "a",
 		Manager: netip.MustParseAddrPort("127.0.9.1:2480"), Address: netip.MustParseAddr("127.0.9.3"), Start: 1, SetupAt: time.Now(),
 	})
-	s.must(s.store.SaveHeard(t.Context(), time.Now(), 0, cluster.Orders{}))
+	s.must(s.store.SaveHeard(t.Context(), time.Now(), 1, 0, cluster.Orders{}))
 	_, err := host.EnsureMachineID(s.root)
 	s.must(err)
 	s.must(host.SetHostname(s.root, "web1"))

@@ -34,10 +34,12 @@ type tried struct {
 }
 
 func (t *tried) outcome() cli.Mark {
-	switch t.Outcome {
-	case "":
+	switch {
+	case t.Attempt.Attempt.Attempt < 0:
+		return cli.Mark{Text: t.Outcome + ", given up"}
+	case t.Outcome == "":
 		return cli.Mark{Text: "running"}
-	case cluster.OutcomeDone:
+	case t.Outcome == cluster.OutcomeDone:
 		return cli.Mark{Text: t.Outcome, Level: cli.Good}
 	}
 	return cli.Mark{Text: t.Outcome, Level: cli.Bad}
@@ -70,7 +72,7 @@ func historyTable() cli.Table[tried] {
 	return cli.Table[tried]{Singular: "attempt", Plural: "attempts", Columns: []cli.Column[tried]{
 		{Name: "entry", Value: func(t tried) any { return cli.ID(t.Seq) }},
 		{Name: "node", Value: func(t tried) any { return t.node }},
-		{Name: "attempt", Value: func(t tried) any { return t.Attempt.Attempt.Attempt }},
+		{Name: "attempt", Value: func(t tried) any { return max(t.Attempt.Attempt.Attempt, -t.Attempt.Attempt.Attempt) }},
 		{Name: "outcome", Value: func(t tried) any { return t.outcome() }},
 		{Name: "exit", Value: func(t tried) any { return t.exit() }},
 		{Name: "started", Value: func(t tried) any { return cluster.Instant(t.Started) }},
@@ -131,10 +133,12 @@ func (v *historyVerb) filter(c *cli.Context, server *local.Server) (state.Attemp
 		if name.held != 0 {
 			return filter, fault.New(fault.Failed, "%s is held: no node has tried it", v.Entry)
 		}
-		if _, _, err := findRecord(c, server, name); err != nil {
-			return filter, err
+		// With its epoch, it may be one that was given up.
+		if filter.Seq, filter.Epoch = name.seq, name.epoch; name.epoch == 0 {
+			if _, _, err := findRecord(c, server, name); err != nil {
+				return filter, err
+			}
 		}
-		filter.Seq = name.seq
 	}
 	if v.Node == "" {
 		return filter, nil

@@ -169,7 +169,7 @@ func (l *logReader) describe(r *queue.Record) logged {
 	case queue.KindEpoch:
 		if epoch, err := queue.DecodeEpoch(r.Body); err == nil {
 			row.at = time.UnixMilli(epoch.At)
-			row.what = fmt.Sprintf("goes on from entry %d of epoch %d: %s", epoch.Parent.Seq, epoch.Parent.Epoch, epoch.Reason)
+			row.what = epochText(epoch)
 		}
 	default:
 		if command, err := queue.DecodeCommand(r.Body); err == nil {
@@ -177,6 +177,25 @@ func (l *logReader) describe(r *queue.Record) logged {
 		}
 	}
 	return row
+}
+
+// recordText is what a record of any kind says, on one line.
+func recordText(r *queue.Record) string {
+	switch r.Kind {
+	case queue.KindVoid:
+		if void, err := queue.DecodeVoid(r.Body); err == nil {
+			return voidText(void)
+		}
+	case queue.KindEpoch:
+		if epoch, err := queue.DecodeEpoch(r.Body); err == nil {
+			return epochText(epoch)
+		}
+	}
+	return text(r.Body)
+}
+
+func epochText(e *queue.Epoch) string {
+	return fmt.Sprintf("goes on from entry %d of epoch %d: %s", e.Parent.Seq, e.Parent.Epoch, e.Reason)
 }
 
 func voidText(v *queue.Void) string {

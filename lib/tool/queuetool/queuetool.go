@@ -45,6 +45,8 @@ type grammar struct {
 	Cancel  cancelVerb  `cmd:"" help:"Withdraw an entry from the nodes that have not done it."`
 	Wait    waitVerb    `cmd:"" help:"Wait until the nodes have done an entry."`
 	Log     logVerb     `cmd:"" help:"Print the records of the log."`
+	Recover recoverVerb `cmd:"" help:"After a restore: take back from the nodes what the manager lost."`
+	Accept  acceptVerb  `cmd:"" help:"After a restore: give up what nodes have that the manager lost."`
 	Install installVerb `cmd:"" hidden:"" help:"Write a file, as push queued it."`
 }
 

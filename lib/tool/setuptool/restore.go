@@ -421,7 +421,7 @@ func (v *restoreVerb) finish(h *here, u *unpacked, epoch uint64) error {
 	h.c.Notef("this server is now %s, as of %s: %s in the queue, and from here on epoch %d",
 		h.who(), stamp(u.Manifest.Created), cli.Count(u.head.Seq, "record", "records"), epoch)
 	h.sayStart()
-	h.c.Notef("a node that has later entries than these is now 'diverged': it runs nothing, since its queue is not this one any more")
-	h.c.Notef("to take such a node back: iwx-node delete NAME and iwx-node add NAME here, iwx-cluster-setup reset --local and iwx-cluster-setup node there")
+	h.c.Notef("a node that has later entries than these is now 'diverged', and runs nothing")
+	h.c.Notef("hint: before anything is queued, take back what the nodes have: iwx-queue recover; or give it up: iwx-queue accept")
 	return nil
 }

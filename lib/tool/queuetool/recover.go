@@ -1,0 +1,258 @@
+package queuetool
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/fault"
+	"iwx/lib/queue"
+	"iwx/lib/state"
+	"iwx/lib/tool/local"
+)
+
+type recoverVerb struct {
+	cli.Yes
+	DryRun bool `help:"Print what would be taken back, and do nothing."`
+}
+
+// Examples implements cli.Exampled.
+func (*recoverVerb) Examples() string {
+	return `iwx-queue recover --dry-run
+		iwx-queue recover`
+}
+
+// Run puts what the nodes have sent back into the manager's log. Running it
+// again finds nothing.
+func (v *recoverVerb) Run(c *cli.Context) error {
+	server, err := local.OpenManager(c, "what was lost is recovered on the manager")
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	nodes, err := server.Store.Standings(c)
+	if err != nil {
+		return err
+	}
+	server.WarnIdle(c, idle)
+	if err := warnSilent(c, nodes); err != nil {
+		return err
+	}
+	at, who := c.Now().UnixMilli(), local.Operator(c)
+	plan, err := server.Store.Recover(c, at, who, true)
+	if plan == nil && err == nil {
+		c.Notef("nothing to recover: no node that can be reached has entries which the manager lacks")
+		return nil
+	}
+	if plan == nil {
+		return err
+	}
+	if v.DryRun || err != nil {
+		return cmp.Or(astrayTable().Write(c, cli.Output{}, astrayRows(nodes, plan)), err)
+	}
+	names := nameOf(nodes)
+	if err := c.Confirm(v.Yes.Yes, "take back %s from %s?", recordRange(plan.Records), names[plan.Node]); err != nil {
+		return err
+	}
+	done, err := server.Store.Recover(c, at, who, false)
+	if err != nil || done == nil {
+		return err
+	}
+	server.Poke()
+	tellRecovered(c, done, names)
+	return nil
+}
+
+// warnSilent tells of nodes that may have more than what is known of. The error
+// is that of one which has just been asked for what it has.
+func warnSilent(c *cli.Context, nodes []cluster.Node) error {
+	for i := range nodes {
+		n := &nodes[i]
+		switch {
+		case n.Word() == cluster.WordUnreachable:
+			c.Warnf("node %s is unreachable: what it alone has is not known here", n.Name)
+		case isAstray(n) && n.Tail.First == 0:
+			return fault.Hint(fault.New(fault.Busy, "node %s has not sent yet what it has beyond this manager's log", n.Name),
+				"try again in a moment; on %s: journalctl -u iwx-queued", n.Name)
+		}
+	}
+	return nil
+}
+
+// isAstray reports whether the node is past this manager's log.
+func isAstray(n *cluster.Node) bool {
+	return n.Status.Word == cluster.TroubleDiverged || n.Status.Word == cluster.TroubleRewound
+}
+
+func nameOf(nodes []cluster.Node) map[string]string {
+	names := map[string]string{}
+	for _, n := range nodes {
+		names[n.ID] = n.Name
+	}
+	return names
+}
+
+// recordRange is "3 records, 41-43".
+func recordRange(records []queue.Record) string {
+	first, last := records[0].Seq, records[len(records)-1].Seq
+	if first == last {
+		return fmt.Sprintf("1 record, %d", first)
+	}
+	return fmt.Sprintf("%d records, %d-%d", len(records), first, last)
+}
+
+func tellRecovered(c *cli.Context, r *state.Recovery, names map[string]string) {
+	c.Notef("recovered %s, from %s; from here on epoch %d", recordRange(r.Records), names[r.Node], r.Epoch)
+	for _, seq := range r.Lost {
+		c.Warnf("the text of entry %d is lost: no node that could be asked has it; it counts as cancelled", seq)
+	}
+	for _, id := range r.Others {
+		c.Warnf("node %s has other entries than these, and stays as it is", names[id])
+		c.Notef("hint: to give up what it has: iwx-queue accept %s", names[id])
+	}
+}
+
+// astray is an entry that nodes have and the manager lacks.
+type astray struct {
+	op      queue.OpID
+	kind    queue.Kind
+	done    []string // the nodes that are done with it
+	command string
+}
+
+func astrayTable() cli.Table[astray] {
+	return cli.Table[astray]{Singular: "record", Plural: "records", Columns: []cli.Column[astray]{
+		{Name: "entry", Value: func(a astray) any { return cli.ID(a.op.Seq) }},
+		{Name: "epoch", Value: func(a astray) any { return a.op.Epoch }},
+		{Name: "kind", Value: func(a astray) any { return a.kind.String() }},
+		{Name: "done_on", Value: func(a astray) any { return a.done }},
+		{Name: "command", Value: func(a astray) any { return a.command }, Cut: true},
+	}}
+}
+
+func astrayRows(nodes []cluster.Node, plan *state.Recovery) []astray {
+	rows := make([]astray, len(plan.Records))
+	for i := range plan.Records {
+		r := &plan.Records[i]
+		rows[i] = newAstray(r, nodes)
+		if slices.Contains(plan.Lost, r.Seq) {
+			rows[i].command = "(lost: no node that could be asked has its text)"
+		}
+	}
+	return rows
+}
+
+// newAstray describes a record that the nodes have and the manager lacks.
+func newAstray(r *queue.Record, nodes []cluster.Node) astray {
+	row := astray{op: r.OpID, kind: r.Kind, command: recordText(r)}
+	targets, err := queue.DecodeTargets(r.Targets)
+	for i := range nodes {
+		n := &nodes[i]
+		if err == nil && r.Kind == queue.KindCommand && n.Status.Beyond >= r.Seq && targets.Include(n.ID, n.Start, r.Seq) {
+			row.done = append(row.done, n.Name)
+		}
+	}
+	return row
+}
+
+type acceptVerb struct {
+	cli.Yes
+	DryRun bool     `help:"Print what would be given up, and do nothing."`
+	Node   []string `arg:"" optional:"" complete:"node" help:"The nodes; without one, all that are diverged or rewound."`
+}
+
+// Examples implements cli.Exampled.
+func (*acceptVerb) Examples() string {
+	return `iwx-queue accept --dry-run
+		iwx-queue accept web1`
+}
+
+// Run has the nodes drop what they have beyond the manager's log, and go on
+// with it.
+func (v *acceptVerb) Run(c *cli.Context) error {
+	server, err := local.OpenManager(c, "what nodes have is given up on the manager")
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	nodes, err := v.choose(c, server)
+	if err != nil {
+		return err
+	}
+	if len(nodes) == 0 {
+		c.Notef("nothing to give up: no node has entries which the manager lacks")
+		return nil
+	}
+	server.WarnIdle(c, idle)
+	var ids []string
+	for i := range nodes {
+		if err := printTail(c, server, &nodes[i]); err != nil {
+			return err
+		}
+		ids = append(ids, nodes[i].ID)
+	}
+	if v.DryRun {
+		return nil
+	}
+	if err := c.Confirm(v.Yes.Yes, "give up what %s has beyond this manager's log? What was done stays done", nameList(nodes)); err != nil {
+		return err
+	}
+	if err := server.Store.Accept(c, ids, c.Now().UnixMilli(), local.Operator(c)); err != nil {
+		return err
+	}
+	server.Poke()
+	for i := range nodes {
+		tellAccepted(c, &nodes[i])
+	}
+	return nil
+}
+
+// choose returns the nodes that are meant and have something to give up.
+func (v *acceptVerb) choose(c *cli.Context, server *local.Server) ([]cluster.Node, error) {
+	nodes, err := server.Store.Standings(c)
+	if err == nil && len(v.Node) > 0 {
+		nodes, err = named(nodes, v.Node)
+	}
+	var chosen []cluster.Node
+	for i := range nodes {
+		n := &nodes[i]
+		switch {
+		case !isAstray(n) && len(v.Node) > 0:
+			return nil, fault.Hint(fault.New(fault.Failed, "node %s has nothing to give up: it is %s", n.Name, n.Word()), "iwx-queue status")
+		case !isAstray(n):
+		case n.Tail.First == 0:
+			return nil, warnSilent(c, nodes[i:i+1])
+		case n.Tail.Accepted:
+			c.Notef("%s drops it already", n.Name)
+		default:
+			chosen = append(chosen, *n)
+		}
+	}
+	return chosen, err
+}
+
+// printTail prints what the node would give up.
+func printTail(c *cli.Context, server *local.Server, n *cluster.Node) error {
+	records, err := server.Store.Tail(c, n.ID)
+	if err != nil {
+		return err
+	}
+	rows := make([]astray, len(records))
+	for i := range records {
+		rows[i] = newAstray(&records[i], []cluster.Node{*n})
+	}
+	if err := c.Printf("%s has %s\n", n.Name, recordRange(records)); err != nil {
+		return err
+	}
+	return astrayTable().Write(c, cli.Output{}, rows)
+}
+
+func tellAccepted(c *cli.Context, n *cluster.Node) {
+	when := ""
+	if n.Word() == cluster.WordUnreachable {
+		when = ", when it is back"
+	}
+	c.Notef("%s drops what it has from entry %d on, and goes on from there%s", n.Name, n.Tail.First, when)
+}
