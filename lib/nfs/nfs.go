@@ -92,3 +92,21 @@ func FSID(clusterID, path string) string {
 	id[8] = id[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
+
+// Export is a path that a profile exports.
+type Export struct {
+	Path    string
+	Clients int // how many there are
+}
+
+// ExportsOf returns what a profile exports, in its order.
+func ExportsOf(doc profile.Document) []Export {
+	var list []Export
+	for _, item := range doc.Items {
+		var spec exportSpec
+		if item.Kind == KindExport && item.Decode(&spec) == nil {
+			list = append(list, Export{Path: item.Name, Clients: len(spec.Clients)})
+		}
+	}
+	return list
+}

@@ -20,6 +20,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/replay"
 	"iwx/lib/tool/local"
+	"iwx/lib/tool/upkeep"
 )
 
 // Row is one node on the page.
@@ -95,6 +96,7 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 	}
 	standing := kept.Standing()
 	n.Status.Profile = &standing
+	n.Status.Mounts = upkeep.Health(c, kept.Desired.Document, c.Now)
 	return []cluster.Node{n}, max(contact.Head, saved.Position.Seq), nil
 }
 
@@ -146,7 +148,7 @@ func write(c *cli.Context, o cli.Output, rows []Row) error {
 	}
 	bad := slices.IndexFunc(rows, Row.bad)
 	if bad < 0 {
-		bad = slices.IndexFunc(rows, func(r Row) bool { return GraveProfile(r.Profile()) })
+		bad = slices.IndexFunc(rows, func(r Row) bool { return GraveProfile(r.Profile()) || r.graveStorage() })
 	}
 	if bad < 0 {
 		return nil
@@ -176,8 +178,12 @@ func hint(n *cluster.Node) string {
 	case string(replay.NeedsUpgrade):
 		return "install this version of iwx on " + n.Name
 	}
-	if !Grave(n.Word()) {
-		return "iwx-node show " + n.Name // it is the profile
+	switch {
+	case Grave(n.Word()):
+	case GraveProfile(n.Profile()):
+		return "iwx-node show " + n.Name
+	default:
+		return storageHint
 	}
 	return "on " + n.Name + ": iwx-cluster-setup status"
 }
@@ -196,7 +202,7 @@ func Verdict(rows []Row) string {
 		return cmp.Or(cmp.Compare(gravity(b), gravity(a)), cmp.Compare(a, b))
 	})
 	if len(words) == 1 && gravity(words[0]) == 0 {
-		return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), words[0]) + profileVerdict(rows)
+		return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), words[0]) + profileVerdict(rows) + storageVerdict(rows)
 	}
 	parts := make([]string, len(words))
 	for i, word := range words {
@@ -205,7 +211,7 @@ func Verdict(rows []Row) string {
 			parts[i] += " (" + cli.Some(names[word], 5) + ")"
 		}
 	}
-	return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), strings.Join(parts, ", ")) + profileVerdict(rows)
+	return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), strings.Join(parts, ", ")) + profileVerdict(rows) + storageVerdict(rows)
 }
 
 // profileVerdict names the nodes whose profile is not applied.

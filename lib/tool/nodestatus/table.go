@@ -1,6 +1,7 @@
 package nodestatus
 
 import (
+	"cmp"
 	"fmt"
 
 	"iwx/lib/cli"
@@ -27,6 +28,7 @@ func Table() cli.Table[Row] {
 		{Name: "next_retry", Value: blocked(func(b *cluster.Blocked) any { return cluster.Instant(b.RetryAt) }), Rare: true},
 		{Name: "since", Value: func(r Row) any { return r.since() }, Rare: true},
 		{Name: "profile", Value: func(r Row) any { return r.profile() }, Rare: true},
+		{Name: "storage", Value: func(r Row) any { return r.storage() }, Rare: true},
 		{Name: "last_seen", Value: func(r Row) any { return r.LastSeen }},
 		{Name: "version", Value: func(r Row) any { return r.Status.Version }},
 		{Name: "error", Value: func(r Row) any { return r.trouble() }, Cut: true, Rare: true},
@@ -49,7 +51,8 @@ func (r Row) profile() any {
 }
 
 // trouble is what a leaving node waits for, why the node is halted, why a
-// request was refused, or what of its profile is not applied.
+// request was refused, or what of its profile is not applied or of its storage
+// not healthy.
 func (r Row) trouble() string {
 	b := r.Status.Blocked
 	switch first, last := r.Tail.First, r.Tail.Last.Seq; {
@@ -58,7 +61,7 @@ func (r Row) trouble() string {
 	case first > 0 && Grave(r.Status.Word) && b == nil:
 		return fmt.Sprintf("it has entries %d-%d, which this manager lost", first, last)
 	case b == nil && r.Refused == "":
-		return profileTrouble(r.Profile())
+		return cmp.Or(profileTrouble(r.Profile()), StorageTrouble(r.Status.Mounts))
 	case b == nil:
 		return r.Refused
 	case b.WillNotHeal:

@@ -88,13 +88,15 @@ func memberColumns() []cli.Column[record] {
 	}
 }
 
-// profileColumns tell how the node stands with its profile.
+// profileColumns tell how the node stands with its profile, and its storage.
 func profileColumns() []cli.Column[record] {
 	return []cli.Column[record]{
 		{Name: "profile", Value: func(r record) any { return nodestatus.ProfileMark(r.Profile()) }, Detail: true},
 		{Name: "profile_desired", Value: func(r record) any { return r.Profile().Desired }, Detail: true},
 		{Name: "profile_reached", Value: func(r record) any { return r.Profile().Reached }, Detail: true},
 		{Name: "profile_items", Value: func(r record) any { return nodestatus.ProfileItems(r.Profile(), r.now) }, Detail: true},
+		{Name: "storage", Value: func(r record) any { return nodestatus.StorageMark(r.Status.Mounts) }, Detail: true},
+		{Name: "mounts", Value: func(r record) any { return nodestatus.StorageItems(r.Status.Mounts, r.now) }, Detail: true},
 	}
 }
 

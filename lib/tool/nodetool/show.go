@@ -7,6 +7,7 @@ import (
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
+	"iwx/lib/nfs"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/nodestatus"
 )
@@ -57,6 +58,8 @@ func verdict(c *cli.Context, n *cluster.Node) string {
 		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s at entry %d: %s", n.Name, word, b.Seq, b.Error))
 	case nodestatus.GraveProfile(n.Profile()):
 		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s, and its profile is not applied", n.Name, word))
+	case nfs.Worst(n.Status.Mounts) != nil:
+		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s; %s", n.Name, word, nodestatus.StorageTrouble(n.Status.Mounts)))
 	}
 	return fmt.Sprintf("node %s is %s", n.Name, word)
 }

@@ -56,6 +56,7 @@ type report struct {
 	backup    time.Time // the newest one on this server
 	setUp     time.Time
 	profile   profile.Status
+	storage   any // a mark, or what a manager exports
 	problems  []problem
 }
 
@@ -144,6 +145,7 @@ func reportTable(o cli.Output) cli.Table[*report] {
 		{Name: "head", Value: func(r *report) any { return number(r, r.head) }},
 		{Name: "nodes", Value: func(r *report) any { return r.nodes }},
 		{Name: "last_backup", Head: "last backup", Value: func(r *report) any { return r.backup }},
+		{Name: "storage", Value: func(r *report) any { return r.storage }},
 		{Name: "profile", Value: func(r *report) any { return nodestatus.ProfileMark(r.profile) }},
 		{Name: "profile_desired", Value: func(r *report) any { return r.profile.Desired }},
 		{Name: "profile_reached", Value: func(r *report) any { return r.profile.Reached }},
@@ -213,6 +215,7 @@ func (h *here) reportProfile(r *report) error {
 		return err
 	}
 	r.profile = saved.Standing()
+	h.reportStorage(r, saved.Desired.Document)
 	faults := upkeep.Faults(r.profile)
 	if faults == nil {
 		return nil

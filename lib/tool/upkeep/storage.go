@@ -103,3 +103,14 @@ func Mounts(ctx context.Context, store *state.Store) ([]nfs.Mount, error) {
 	}
 	return nfs.MountsOf(saved.Desired.Document), nil
 }
+
+// healthLimit is how long a tool waits for a mount to answer: less than a daemon
+// does, so that a page about a dead server still comes at once.
+const healthLimit = time.Second
+
+// Health looks how the mounts of a server's profile are doing, now.
+func Health(ctx context.Context, doc profile.Document, now func() time.Time) []nfs.Health {
+	prober := NewProber(now)
+	prober.Limit = healthLimit
+	return prober.Look(ctx, nfs.MountsOf(doc))
+}

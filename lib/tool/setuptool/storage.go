@@ -1,0 +1,69 @@
+package setuptool
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"iwx/lib/cli"
+	"iwx/lib/nfs"
+	"iwx/lib/profile"
+	"iwx/lib/tool/nodestatus"
+	"iwx/lib/tool/upkeep"
+)
+
+// reportStorage tells how the shared storage is doing here: what is mounted,
+// and on a manager that serves it, what is exported. It answers also when the
+// NFS server is dead.
+func (h *here) reportStorage(r *report, doc profile.Document) {
+	mounts := upkeep.Health(h.c, doc, h.c.Now)
+	r.storage = nodestatus.StorageMark(mounts)
+	if trouble := nodestatus.StorageTrouble(mounts); trouble != "" {
+		r.add(trouble, "see whether the NFS server runs, and port 2049 is open; the mount comes back by itself")
+	}
+	exports := nfs.ExportsOf(doc)
+	if len(exports) == 0 {
+		return
+	}
+	r.storage = cli.Mark{Text: served(exports), Level: cli.Good}
+	switch {
+	case exports[0].Clients == 0:
+	case !nfsServes():
+		r.storage = cli.Mark{Text: "not served", Level: cli.Bad}
+		r.add("the NFS server is not running", "systemctl start nfs-server")
+	default:
+		h.reportTable(r, exports)
+	}
+}
+
+// reportTable tells of exports that the NFS server does not know.
+func (h *here) reportTable(r *report, exports []nfs.Export) {
+	text, err := os.ReadFile(nfs.TableFile)
+	if err != nil {
+		r.add(err.Error(), "exportfs -ra")
+		return
+	}
+	table := nfs.ParseTable(string(text))
+	for _, e := range exports {
+		if len(table[e.Path]) != e.Clients {
+			r.add(fmt.Sprintf("%s is exported to %d of %s", e.Path, len(table[e.Path]), cli.Count(e.Clients, "node", "nodes")), "iwx-cluster-setup profile")
+		}
+	}
+}
+
+// served is "/srv/iwx to 2 nodes".
+func served(exports []nfs.Export) string {
+	paths := make([]string, len(exports))
+	for i, e := range exports {
+		paths[i] = e.Path
+	}
+	return strings.Join(paths, " ") + " to " + cli.Count(exports[0].Clients, "node", "nodes")
+}
+
+// nfsServes reports whether the kernel's NFS server has threads, nfsd(7).
+func nfsServes() bool {
+	text, err := os.ReadFile("/proc/fs/nfsd/threads")
+	n, bad := strconv.Atoi(strings.TrimSpace(string(text)))
+	return err == nil && bad == nil && n > 0
+}
