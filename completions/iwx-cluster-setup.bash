@@ -12,6 +12,7 @@ _iwx_cluster_setup_spec() {
             'preflight	Check whether this server meets the requirements'
             'status	Tell what this server is, and what is wrong with it'
             'profile	Make this server as its profile says, now'
+            'quorum-ip	Move the cluster to another address of its manager'
             'renew	Renew the certificate of this server now'
             'backup	Write an encrypted backup of the manager to a file'
             'restore	Make this server the manager again, from a backup'
@@ -124,6 +125,25 @@ _iwx_cluster_setup_spec() {
         )
         takes=(
             '--root dir'
+        )
+        ;;
+    'quorum-ip')
+        flags=(
+            '--port	Port of the API there; without it, the one it has'
+            '--drop-old	Manager: answer at the old address no longer, whoever does not know the new one'
+            '--timeout	Manager: wait no longer than this for the nodes; the move goes on'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--port '
+            '--timeout '
+            '--root dir'
+        )
+        args=(
+            'address'
         )
         ;;
     'renew')

@@ -1,11 +1,11 @@
 # fish completion for iwx-cluster-setup, generated from its grammar
 
 function __iwx_cluster_setup_paths
-    printf '%s\n' 'manager' 'node' 'preflight' 'status' 'profile' 'renew' 'backup' 'restore' 'reset'
+    printf '%s\n' 'manager' 'node' 'preflight' 'status' 'profile' 'quorum-ip' 'renew' 'backup' 'restore' 'reset'
 end
 
 function __iwx_cluster_setup_takes
-    printf '%s\n' ' --root' 'manager --quorum-ip' 'manager --name' 'manager --address' 'manager --ignore' 'manager --root' 'node --address' 'node --ignore' 'node --root' 'preflight --columns' 'preflight -o' 'preflight --role' 'preflight --quorum-ip' 'preflight --manager' 'preflight --address' 'preflight --root' 'status --columns' 'status -o' 'status --root' 'profile --root' 'renew --root' 'backup --root' 'restore --key' 'restore --address' 'restore --ignore' 'restore --root' 'reset --root'
+    printf '%s\n' ' --root' 'manager --quorum-ip' 'manager --name' 'manager --address' 'manager --ignore' 'manager --root' 'node --address' 'node --ignore' 'node --root' 'preflight --columns' 'preflight -o' 'preflight --role' 'preflight --quorum-ip' 'preflight --manager' 'preflight --address' 'preflight --root' 'status --columns' 'status -o' 'status --root' 'profile --root' 'quorum-ip --port' 'quorum-ip --timeout' 'quorum-ip --root' 'renew --root' 'backup --root' 'restore --key' 'restore --address' 'restore --ignore' 'restore --root' 'reset --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -77,6 +77,7 @@ complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'node' -d 'M
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'preflight' -d 'Check whether this server meets the requirements'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'status' -d 'Tell what this server is, and what is wrong with it'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'profile' -d 'Make this server as its profile says, now'
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'quorum-ip' -d 'Move the cluster to another address of its manager'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'renew' -d 'Renew the certificate of this server now'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'backup' -d 'Write an encrypted backup of the manager to a file'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'\' 0' -a 'restore' -d 'Make this server the manager again, from a backup'
@@ -126,6 +127,14 @@ complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'profile\'' -l dry-run
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'profile\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'profile\'' -l version -d 'Print the version'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'profile\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'quorum-ip\'' -l port -x -d 'Port of the API there; without it, the one it has'
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'quorum-ip\'' -l drop-old -d 'Manager: answer at the old address no longer, whoever does not know the new one'
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'quorum-ip\'' -l timeout -x -d 'Manager: wait no longer than this for the nodes; the move goes on'
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'quorum-ip\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'quorum-ip\'' -l version -d 'Print the version'
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'quorum-ip\'' -l help -s h -d 'Print this help'
+complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'quorum-ip\' 0' -a '(__iwx_cluster_setup_values address)'
 
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'renew\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-cluster-setup -n '__iwx_cluster_setup_at \'renew\'' -l version -d 'Print the version'

@@ -34,16 +34,15 @@ const maxAnswer = 16 << 20
 
 // Client asks the manager. Its methods may be called by many goroutines.
 type Client struct {
-	manager netip.AddrPort
-	http    *http.Client
+	doors doors
+	http  *http.Client
 }
 
-// NewClient returns a client of the manager at the address, believed only when
-// config (pki.ClientConfig) says so. Connections come from the local address,
-// if it is valid.
-func NewClient(manager netip.AddrPort, local netip.Addr, config *tls.Config) *Client {
+// NewClient returns a client of the manager at one of the addresses, which are
+// tried in order, believed only when config (pki.ClientConfig) says so.
+// Connections come from the local address, if it is valid.
+func NewClient(managers []netip.AddrPort, local netip.Addr, config *tls.Config) *Client {
 	dialer := &net.Dialer{
-		Timeout: dialWait,
 		// A manager that vanished from the network is noticed within half a
 		// minute, also while a poll is held open.
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
@@ -51,18 +50,22 @@ func NewClient(manager netip.AddrPort, local netip.Addr, config *tls.Config) *Cl
 	if local.IsValid() {
 		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
 	}
-	return &Client{manager: manager, http: &http.Client{
+	c := &Client{doors: doors{connect: dialer.DialContext, config: config}}
+	c.doors.set(managers)
+	c.http = &http.Client{
 		Transport: &http.Transport{
-			DialContext:         dialer.DialContext,
-			TLSClientConfig:     config,
-			TLSHandshakeTimeout: dialWait,
+			DialTLSContext:      c.doors.dial,
 			MaxIdleConnsPerHost: 2,
 			DisableCompression:  true,
 		},
 		// A manager sends nobody elsewhere, and a token must not go there.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	}
+	return c
 }
+
+// SetManagers replaces the addresses. Connections that are open are used on.
+func (c *Client) SetManagers(managers []netip.AddrPort) { c.doors.set(managers) }
 
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
@@ -126,7 +129,7 @@ func ParseCertificate(text string) (*x509.Certificate, error) {
 // whoever that is: the caller holds it against a pin. ahead is how far the
 // manager's clock is ahead of this one.
 func FetchCA(ctx context.Context, manager netip.AddrPort, local netip.Addr, now func() time.Time) (ca *x509.Certificate, ahead time.Duration, err error) {
-	c := NewClient(manager, local, pki.FetchConfig())
+	c := NewClient([]netip.AddrPort{manager}, local, pki.FetchConfig())
 	defer c.Close()
 	answer := &cluster.CAAnswer{}
 	if err := c.brief(ctx, http.MethodGet, cluster.PathCA, nil, answer); err != nil {
@@ -169,7 +172,7 @@ func (c *Client) send(ctx context.Context, method, path string, req any) (*http.
 			return nil, err
 		}
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "https://"+c.manager.String()+path, &body)
+	request, err := http.NewRequestWithContext(ctx, method, "https://manager"+path, &body)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +191,7 @@ func (c *Client) send(ctx context.Context, method, path string, req any) (*http.
 func (c *Client) refusal(body io.Reader, status string) error {
 	refusal := &cluster.Refusal{}
 	if err := json.NewDecoder(body).Decode(refusal); err != nil || refusal.Reason == "" {
-		return fault.New(fault.Busy, "%s answered %s, which is not what a manager of iwx says", c.manager, status)
+		return fault.New(fault.Busy, "%s answered %s, which is not what a manager of iwx says", c.doors.String(), status)
 	}
 	return fault.Hint(refusal, "%s", refusal.Hint)
 }
@@ -199,11 +202,11 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	if cert := (*tls.CertificateVerificationError)(nil); errors.As(err, &cert) {
-		return pki.ExplainManager(fmt.Errorf("the server at %s: %w", c.manager, cert))
+		return pki.ExplainManager(fmt.Errorf("the server at %s: %w", c.doors.String(), cert))
 	}
 	return fault.Hint(
-		fault.New(fault.Busy, "the manager at %s cannot be reached: %w", c.manager, reason(err)),
-		"on the manager: systemctl status iwx-queued; from here: ping %s", c.manager.Addr())
+		fault.New(fault.Busy, "the manager at %s cannot be reached: %w", c.doors.String(), reason(err)),
+		"on the manager: systemctl status iwx-queued; from here: ping %s", c.doors.all()[0].Addr())
 }
 
 // reason returns what is worth telling of an error of the network.

@@ -26,7 +26,7 @@ func (l *lab) impostor(at string, creds *pki.Credentials) *api.Client {
 	l.t.Helper()
 	config, err := pki.ClientConfig(l.ca.Cert, creds, time.Now)
 	check(l.t, err)
-	c := api.NewClient(netip.MustParseAddrPort(at), netip.Addr{}, config)
+	c := api.NewClient([]netip.AddrPort{netip.MustParseAddrPort(at)}, netip.Addr{}, config)
 	l.t.Cleanup(c.Close)
 	return c
 }

@@ -142,7 +142,7 @@ func (l *lab) through(n *replica) *api.Client {
 	l.t.Helper()
 	config, err := pki.ClientConfig(l.ca.Cert, pki.NewCredentials(n.cert), time.Now)
 	check(l.t, err)
-	c := api.NewClient(n.listener.Addr().(*net.TCPAddr).AddrPort(), netip.Addr{}, config)
+	c := api.NewClient([]netip.AddrPort{n.listener.Addr().(*net.TCPAddr).AddrPort()}, netip.Addr{}, config)
 	l.t.Cleanup(c.Close)
 	return c
 }

@@ -189,7 +189,7 @@ func (l *lab) client(local netip.Addr, creds *pki.Credentials) *api.Client {
 	l.t.Helper()
 	config, err := pki.ClientConfig(l.ca.Cert, creds, time.Now)
 	check(l.t, err)
-	c := api.NewClient(l.at, local, config)
+	c := api.NewClient([]netip.AddrPort{l.at}, local, config)
 	l.t.Cleanup(c.Close)
 	return c
 }

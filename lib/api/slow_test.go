@@ -331,8 +331,8 @@ func wired(t *testing.T, w *wire, ca *x509.Certificate, creds *pki.Credentials) 
 	t.Helper()
 	config, err := pki.ClientConfig(ca, creds, time.Now)
 	check(t, err)
-	c := NewClient(netip.MustParseAddrPort("192.0.2.1:2480"), netip.Addr{}, config)
-	c.http.Transport.(*http.Transport).DialContext = w.dial
+	c := NewClient([]netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:2480")}, netip.Addr{}, config)
+	c.doors.connect = w.dial
 	return c
 }
 

@@ -184,7 +184,7 @@ func (a *admission) compare(token *Token, nodes []Node) []preflight.Check {
 			members = append(members, join.Member{Name: n.Name, MachineID: n.MachineID})
 		}
 	}
-	manager := join.Manager{Facts: a.facts, QuorumIP: a.m.Identity.Manager.Addr(), Version: a.m.Version}
+	manager := join.Manager{Facts: a.facts, QuorumIP: a.m.Where().Manager.Addr(), Version: a.m.Version}
 	candidate := join.Candidate{Name: token.Name, Facts: a.req.Facts, Version: a.req.Version, Skew: time.UnixMilli(a.req.Time).Sub(a.now)}
 	return join.Compare(manager, candidate, members)
 }
@@ -222,7 +222,7 @@ func (a *admission) admit(token *Token, n Node, head uint64, again bool) ([]Node
 	n.CertSerial, n.CertExpires = cert.SerialNumber.Text(16), cert.NotAfter
 	n.SilentSince = time.Time{}
 	token.UsedAt, token.UsedBy, token.KeyHash, token.NodeID = a.now, a.remote.String(), a.keyHash[:], n.ID
-	id := a.m.Identity
+	id := a.m.Where()
 	a.node = n
 	a.answer = JoinAnswer{
 		NodeID: n.ID, Name: n.Name, ClusterID: id.ClusterID, ClusterName: id.ClusterName,

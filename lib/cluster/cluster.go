@@ -31,16 +31,25 @@ type Identity struct {
 	Role        Role
 	ClusterID   string // 16 hexadecimal digits, never changes
 	ClusterName string
-	NodeID      string         // with RoleNode
-	Name        string         // this server's name in the cluster
-	MachineID   string         // as it was at setup
-	Manager     netip.AddrPort // where the API is: quorum IP and port
-	Address     netip.Addr     // this server's own address, not the quorum IP
-	LogKey      []byte         // Ed25519 public key that signs the log's head
-	Start       uint64         // with RoleNode: the first entry that is its own
-	Recovery    string         // with RoleManager: age recipient of backups
+	NodeID      string           // with RoleNode
+	Name        string           // this server's name in the cluster
+	MachineID   string           // as it was at setup
+	Manager     netip.AddrPort   // where the API is: quorum IP and port
+	Others      []netip.AddrPort // where it is served, or tried, as well while the quorum IP moves
+	Address     netip.Addr       // this server's own address, not the quorum IP
+	LogKey      []byte           // Ed25519 public key that signs the log's head
+	Start       uint64           // with RoleNode: the first entry that is its own
+	Recovery    string           // with RoleManager: age recipient of backups
 	SetupAt     time.Time
 }
+
+// Doors returns every address of the API, the quorum IP first.
+func (id *Identity) Doors() []netip.AddrPort {
+	return append([]netip.AddrPort{id.Manager}, id.Others...)
+}
+
+// Moving reports whether the cluster is on its way to another quorum IP.
+func (id *Identity) Moving() bool { return len(id.Others) > 0 }
 
 // Paths of the manager's API. The part after /v1/ is the verb.
 const (

@@ -21,6 +21,7 @@ import (
 
 // Store is what the manager's rules need of the state.
 type Store interface {
+	Identity(ctx context.Context) (*Identity, error)
 	Head(ctx context.Context) (queue.Position, error)
 	Epochs(ctx context.Context) ([]Epoch, error)
 	Withdrawn(ctx context.Context) ([]queue.Position, error)
@@ -71,7 +72,7 @@ const (
 type Manager struct {
 	Store    Store
 	Signer   Signer
-	Identity *Identity
+	Identity *Identity                  // as it was at the start; where the API is may change
 	Facts    func() (host.Facts, error) // of the manager at present, to compare joining nodes with
 	Version  string
 	Now      func() time.Time
@@ -83,7 +84,7 @@ type Manager struct {
 
 	// Profiles returns the profile of each member, by node id; nil for none.
 	// It is asked at every Refresh.
-	Profiles func(members []Roster) (map[string]profile.Document, error)
+	Profiles func(is *Identity, members []Roster) (map[string]profile.Document, error)
 
 	view      atomic.Pointer[view]
 	refresh   sync.Mutex
@@ -96,6 +97,7 @@ type Manager struct {
 // view is what the polls look at: the log's end and the nodes, as of one
 // moment. It is replaced, never changed.
 type view struct {
+	id        *Identity
 	epoch     uint64
 	epochs    []Epoch // in order; the last is in force
 	head      queue.Position
@@ -137,7 +139,10 @@ func (m *Manager) read(ctx context.Context, old *view) (*view, error) {
 	for _, n := range rosters {
 		next.nodes[n.ID] = n
 	}
-	next.profile = m.profiles(next.members(), old.profile)
+	if next.id, err = m.Store.Identity(ctx); err != nil {
+		return nil, err
+	}
+	next.profile = m.profiles(next.id, next.members(), old.profile)
 	if err := m.readEpochs(ctx, next); err != nil {
 		return nil, err
 	}
@@ -315,6 +320,9 @@ func (m *Manager) Backup(_ context.Context, id, name string) (f *os.File, size i
 	}
 	return f, size, err
 }
+
+// Where returns what the manager is now, with the addresses of its API.
+func (m *Manager) Where() *Identity { return m.view.Load().id }
 
 // Summary returns how long the log is and how many members there are.
 func (m *Manager) Summary() (head uint64, members int) {

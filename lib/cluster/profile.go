@@ -9,11 +9,11 @@ import (
 
 // profiles returns what every member is to be told of its profile. Where that
 // cannot be found out, a node keeps the one it has: the queue does not wait.
-func (m *Manager) profiles(members []Roster, old map[string]*profile.Revision) map[string]*profile.Revision {
+func (m *Manager) profiles(is *Identity, members []Roster, old map[string]*profile.Revision) map[string]*profile.Revision {
 	if m.Profiles == nil {
 		return nil
 	}
-	documents, err := m.Profiles(members)
+	documents, err := m.Profiles(is, members)
 	next := map[string]*profile.Revision{}
 	for _, n := range members {
 		doc, found := documents[n.ID]

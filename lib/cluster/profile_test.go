@@ -14,7 +14,7 @@ import (
 
 // profiled lets the lab's nodes have the profiles that doc returns, by name.
 func (l *lab) profiled(doc func(name string) (profile.Document, error)) {
-	l.Profiles = func(members []cluster.Roster) (map[string]profile.Document, error) {
+	l.Profiles = func(_ *cluster.Identity, members []cluster.Roster) (map[string]profile.Document, error) {
 		documents := map[string]profile.Document{}
 		for _, n := range members {
 			d, err := doc(n.Name)

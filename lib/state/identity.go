@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"iwx/lib/cluster"
@@ -29,10 +30,10 @@ func (s *Store) Identity(ctx context.Context) (*cluster.Identity, error) {
 
 func (t *tx) identity() (*cluster.Identity, error) {
 	var id cluster.Identity
-	var role, manager, address string
+	var role, manager, others, address string
 	var setupAt int64
-	err := t.row(`SELECT role, cluster_id, cluster_name, node_id, name, machine_id, manager, address, log_key, start, recovery, setup_at FROM identity`, nil,
-		[]any{&role, &id.ClusterID, &id.ClusterName, &id.NodeID, &id.Name, &id.MachineID, &manager, &address, &id.LogKey, &id.Start, &id.Recovery, &setupAt})
+	err := t.row(`SELECT role, cluster_id, cluster_name, node_id, name, machine_id, manager, others, address, log_key, start, recovery, setup_at FROM identity`, nil,
+		[]any{&role, &id.ClusterID, &id.ClusterName, &id.NodeID, &id.Name, &id.MachineID, &manager, &others, &address, &id.LogKey, &id.Start, &id.Recovery, &setupAt})
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fault.Hint(fault.New(fault.Failed, "this server is not part of a cluster yet: %w", ErrNotSetUp),
 			"run the iwx-cluster-setup command again; it goes on where it stopped")
@@ -42,6 +43,7 @@ func (t *tx) identity() (*cluster.Identity, error) {
 	}
 	id.Role, id.SetupAt = cluster.Role(role), instant(setupAt)
 	id.Manager, _ = netip.ParseAddrPort(manager)
+	id.Others = parseDoors(others)
 	id.Address, _ = netip.ParseAddr(address)
 	return &id, nil
 }
@@ -51,9 +53,9 @@ func (t *tx) identity() (*cluster.Identity, error) {
 func (s *Store) SetIdentity(ctx context.Context, id *cluster.Identity) error {
 	return s.update(ctx, func(t *tx) error {
 		_, err := t.exec(`INSERT OR REPLACE INTO identity
-			(id, role, cluster_id, cluster_name, node_id, name, machine_id, manager, address, log_key, start, recovery, setup_at)
-			VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			string(id.Role), id.ClusterID, id.ClusterName, id.NodeID, id.Name, id.MachineID, id.Manager.String(), addr(id.Address),
+			(id, role, cluster_id, cluster_name, node_id, name, machine_id, manager, others, address, log_key, start, recovery, setup_at)
+			VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			string(id.Role), id.ClusterID, id.ClusterName, id.NodeID, id.Name, id.MachineID, id.Manager.String(), doorsText(id.Others), addr(id.Address),
 			blob(id.LogKey), id.Start, id.Recovery, millis(id.SetupAt))
 		if err != nil {
 			return err
@@ -67,6 +69,36 @@ func (s *Store) SetIdentity(ctx context.Context, id *cluster.Identity) error {
 		}
 		return err
 	})
+}
+
+// SetManager records where the API is: at the quorum IP and, while that moves,
+// at the others too.
+func (s *Store) SetManager(ctx context.Context, manager netip.AddrPort, others ...netip.AddrPort) error {
+	return s.set(ctx, `UPDATE identity SET manager = ?, others = ?`, manager.String(), doorsText(others))
+}
+
+// EndMove forgets the other addresses of the API, if manager is the quorum IP
+// still.
+func (s *Store) EndMove(ctx context.Context, manager netip.AddrPort) error {
+	return s.set(ctx, `UPDATE identity SET others = '' WHERE manager = ?`, manager.String())
+}
+
+func doorsText(doors []netip.AddrPort) string {
+	text := make([]string, len(doors))
+	for i, at := range doors {
+		text[i] = at.String()
+	}
+	return strings.Join(text, " ")
+}
+
+func parseDoors(text string) []netip.AddrPort {
+	var doors []netip.AddrPort
+	for _, field := range strings.Fields(text) {
+		if at, err := netip.ParseAddrPort(field); err == nil {
+			doors = append(doors, at)
+		}
+	}
+	return doors
 }
 
 // addr is the text of an address that may not be there.

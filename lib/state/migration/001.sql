@@ -8,6 +8,7 @@ CREATE TABLE identity (
     name         TEXT    NOT NULL,
     machine_id   TEXT    NOT NULL,
     manager      TEXT    NOT NULL, -- quorum IP and port
+    others       TEXT    NOT NULL DEFAULT '', -- served, or tried, as well while that moves; a blank between
     address      TEXT    NOT NULL, -- of this server
     log_key      BLOB    NOT NULL, -- Ed25519 public key
     start        INTEGER NOT NULL,

@@ -34,6 +34,7 @@ type manager struct {
 	ca     *x509.Certificate
 	rules  *cluster.Manager
 	worker *daemon.Worker
+	doors  *doors
 	told   string // the status line last told to systemd
 }
 
@@ -69,18 +70,18 @@ func (m *manager) serve(ctx context.Context) error {
 	if err := m.rules.Refresh(ctx); err != nil {
 		return err
 	}
-	listener, err := listen(ctx, m.Identity.Manager)
-	if err != nil {
+	m.doors = newDoors(&api.Server{Rules: m.rules, CA: m.ca, Creds: m.creds, Now: m.c.Now, Log: m.log}, m.log)
+	defer m.doors.close()
+	if err := m.doors.set(ctx, m.rules.Where().Doors()); err != nil {
 		return err
 	}
-	server := &api.Server{Rules: m.rules, CA: m.ca, Creds: m.creds, Now: m.c.Now, Log: m.log}
 	m.worker = m.dog.Worker("watch", stuckAfter)
 	m.log.Info("serving the cluster", "cluster", m.Identity.ClusterName, "address", m.Identity.Manager)
 	m.tell(ctx)
 	m.try(ctx, "the manager's own profile could not be made", m.keep)
 	daemon.Ready()
 	return m.run(
-		daemon.Member{Name: "api", Run: func(ctx context.Context) error { return server.Serve(ctx, listener) }},
+		daemon.Member{Name: "api", Run: m.doors.run},
 		daemon.Member{Name: "watch", Run: m.watch},
 	)
 }
@@ -103,7 +104,11 @@ func (m *manager) addresses() []netip.Addr {
 	if !m.Own() {
 		return nil
 	}
-	return []netip.Addr{m.Identity.Manager.Addr(), m.Identity.Address}
+	given := []netip.Addr{m.Identity.Address}
+	for _, at := range m.Identity.Doors() {
+		given = append(given, at.Addr())
+	}
+	return given
 }
 
 // listen opens the API's port. The address need not be on an interface yet
@@ -179,7 +184,7 @@ func (m *manager) refresh(ctx context.Context) error {
 		return err
 	}
 	m.tell(ctx)
-	return errors.Join(m.keep(ctx), m.readCertificate())
+	return errors.Join(m.move(ctx), m.keep(ctx), m.readCertificate())
 }
 
 // tell sets the line that systemctl status shows.

@@ -94,7 +94,11 @@ func (d *server) client() (*api.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api.NewClient(d.Identity.Manager, d.Identity.Address, config), nil
+	id, err := d.Store.Identity(d.c) // the quorum IP may have moved meanwhile
+	if err != nil {
+		return nil, err
+	}
+	return api.NewClient(id.Doors(), id.Address, config), nil
 }
 
 // newRunner returns what runs commands: units where systemd is PID 1, unless
@@ -146,8 +150,8 @@ func (n *node) serve() error {
 	return err
 }
 
-// wake takes up what a tool has changed on this server: its certificate, and
-// what the profile is about.
+// wake takes up what a tool, or the profile, has changed on this server: its
+// certificate, where its manager is, and what the profile is about.
 func (n *node) wake(ctx context.Context) error {
 	for {
 		select {
@@ -157,6 +161,9 @@ func (n *node) wake(ctx context.Context) error {
 			n.keeper.Look()
 			if err := n.readCertificate(); err != nil {
 				n.log.Error("this server's certificate could not be read", "error", err)
+			}
+			if id, err := n.Store.Identity(ctx); err == nil {
+				n.client.SetManagers(id.Doors())
 			}
 		}
 	}

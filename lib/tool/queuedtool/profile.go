@@ -9,15 +9,15 @@ import (
 )
 
 // cluster is what profiles are made from, by the settings in force.
-func (m *manager) cluster(members []cluster.Roster) (*upkeep.Cluster, error) {
+func (m *manager) cluster(is *cluster.Identity, members []cluster.Roster) (*upkeep.Cluster, error) {
 	server := *m.Server
-	server.Config = *m.config.Load()
+	server.Config, server.Identity = *m.config.Load(), is
 	return upkeep.Of(m.c, &server, members)
 }
 
 // profiles implements the field of cluster.Manager.
-func (m *manager) profiles(members []cluster.Roster) (map[string]profile.Document, error) {
-	c, err := m.cluster(members)
+func (m *manager) profiles(is *cluster.Identity, members []cluster.Roster) (map[string]profile.Document, error) {
+	c, err := m.cluster(is, members)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func (m *manager) profiles(members []cluster.Roster) (map[string]profile.Documen
 
 // keep has the manager converge to its own profile.
 func (m *manager) keep(context.Context) error {
-	c, err := m.cluster(m.rules.Members())
+	c, err := m.cluster(m.rules.Where(), m.rules.Members())
 	if err != nil {
 		return err
 	}
@@ -37,4 +37,27 @@ func (m *manager) keep(context.Context) error {
 	rev := doc.Revision()
 	m.keeper.Receive(&rev)
 	return nil
+}
+
+// move opens and closes doors as the quorum IP moves, and ends the move when
+// every node has found the way.
+func (m *manager) move(ctx context.Context) error {
+	is := m.rules.Where()
+	if err := m.doors.set(ctx, is.Doors()); err != nil || !is.Moving() {
+		return err
+	}
+	nodes, err := m.Store.Present(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := m.cluster(is, m.rules.Members())
+	if err != nil {
+		return err
+	}
+	missing, err := c.Unmoved(nodes)
+	if err != nil || len(missing) > 0 {
+		return err
+	}
+	m.log.Info("every node knows the new quorum IP", "address", is.Manager)
+	return m.Store.EndMove(ctx, is.Manager)
 }

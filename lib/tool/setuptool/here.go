@@ -195,7 +195,7 @@ func (h *here) managerClient() (*api.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api.NewClient(h.Identity.Manager, h.Identity.Address, config), nil
+	return api.NewClient(h.Identity.Doors(), h.Identity.Address, config), nil
 }
 
 // refusal returns what the manager said no with, nil if it did not.

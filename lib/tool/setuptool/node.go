@@ -203,7 +203,7 @@ func (j *joining) meet() error {
 		return err
 	}
 	j.ca = ca
-	j.client = api.NewClient(j.token.Manager, j.Address, config)
+	j.client = api.NewClient([]netip.AddrPort{j.token.Manager}, j.Address, config)
 	return nil
 }
 

@@ -25,6 +25,7 @@ type grammar struct {
 	Preflight preflightVerb `cmd:"" help:"Check whether this server meets the requirements."`
 	Status    statusVerb    `cmd:"" help:"Tell what this server is, and what is wrong with it."`
 	Profile   profileVerb   `cmd:"" help:"Make this server as its profile says, now."`
+	QuorumIP  quorumVerb    `cmd:"" name:"quorum-ip" help:"Move the cluster to another address of its manager."`
 	Renew     renewVerb     `cmd:"" help:"Renew the certificate of this server now."`
 	Backup    backupVerb    `cmd:"" help:"Write an encrypted backup of the manager to a file."`
 	Restore   restoreVerb   `cmd:"" help:"Make this server the manager again, from a backup."`

@@ -288,6 +288,7 @@ func (h *here) reportManager(r *report) {
 	if h.Identity.Role == cluster.RoleManager {
 		_, _, err := api.FetchCA(ctx, h.Identity.Manager, h.Identity.Address, h.c.Now)
 		r.answers = err == nil
+		h.reportMove(r)
 		if err != nil && r.daemon {
 			r.add(fmt.Sprintf("iwx-queued does not answer at %s: %v", h.Identity.Manager, err), "journalctl -u iwx-queued")
 		}
@@ -305,6 +306,8 @@ func (h *here) reportManager(r *report) {
 	_, err = client.Hello(ctx)
 	r.answers = err == nil || refusal(err) != nil
 	switch {
+	case err != nil && refusal(err) == nil:
+		r.add(err.Error(), fault.HintOf(err)+"\nif the quorum IP has moved, here: iwx-cluster-setup quorum-ip NEW")
 	case err != nil:
 		r.add(err.Error(), fault.HintOf(err))
 	case contact != nil && contact.Reason == cluster.Distrusted:
@@ -312,6 +315,19 @@ func (h *here) reportManager(r *report) {
 	case contact != nil && contact.Reason != "":
 		r.add("the manager refuses this server: "+contact.Error, contact.Hint)
 	}
+}
+
+// reportMove tells of a move of the quorum IP that has not come to its end.
+func (h *here) reportMove(r *report) {
+	if !h.Identity.Moving() {
+		return
+	}
+	missing, err := h.unmoved(h.c)
+	if err != nil {
+		missing = err.Error()
+	}
+	r.add(fmt.Sprintf("the quorum IP moves here from %s; not known yet to: %s", doorNames(h.Identity.Others), missing),
+		"wait for the end: iwx-cluster-setup quorum-ip "+r.quorum.Addr().String())
 }
 
 // reportQueue tells how the queue stands: a node's own, or of a manager the

@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 	"io"
+	"net/netip"
 	"time"
 
 	"iwx/lib/api"
@@ -51,7 +52,11 @@ func (c *Cluster) copies() ([]profile.Item, error) {
 // copier keeps a node's copies.
 func copier(s *local.Server, now func() time.Time) backup.Copier {
 	return backup.Copier{Shelf: Shelf(s), Now: now, Fetch: func(ctx context.Context, name string, w io.Writer) error {
-		client, err := managerClient(s, now)
+		is, err := s.Store.Identity(ctx) // the quorum IP may have moved meanwhile
+		if err != nil {
+			return err
+		}
+		client, err := managerClient(s, now, is.Doors())
 		if err != nil {
 			return err
 		}
@@ -60,9 +65,9 @@ func copier(s *local.Server, now func() time.Time) backup.Copier {
 	}}
 }
 
-// managerClient asks the manager as the node that this server is, with the
-// certificate of this moment.
-func managerClient(s *local.Server, now func() time.Time) (*api.Client, error) {
+// managerClient asks the manager at one of the addresses, as the node that this
+// server is, with the certificate of this moment.
+func managerClient(s *local.Server, now func() time.Time, doors []netip.AddrPort) (*api.Client, error) {
 	keys := pki.Store{Dir: s.PKI}
 	ca, err := keys.Root()
 	if err != nil {
@@ -76,5 +81,5 @@ func managerClient(s *local.Server, now func() time.Time) (*api.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api.NewClient(s.Identity.Manager, s.Identity.Address, config), nil
+	return api.NewClient(doors, s.Identity.Address, config), nil
 }

@@ -1,6 +1,8 @@
 package upkeep
 
 import (
+	"slices"
+
 	"iwx/lib/backup"
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
@@ -45,12 +47,16 @@ func (c *Cluster) Manager() (profile.Document, error) {
 
 // nodeItems is what the cluster needs of a node.
 func (c *Cluster) nodeItems(*cluster.Roster) ([]profile.Item, error) {
+	where, err := ManagerItem(c.Identity.Doors())
+	if err != nil {
+		return nil, err
+	}
 	mounts, err := c.mounts(false)
 	if err != nil {
 		return nil, err
 	}
 	copies, err := c.copies()
-	return append(mounts, copies...), err
+	return slices.Concat([]profile.Item{where}, mounts, copies), err
 }
 
 // managerItems is what the cluster needs of its manager.

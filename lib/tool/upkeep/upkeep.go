@@ -41,6 +41,7 @@ func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier 
 		maps.Copy(list, storage(s, NewProber(now)))
 	}
 	if !s.IsManager() {
+		list[KindManager] = &finder{server: s, now: now}
 		list[backup.CopyKind] = copier(s, now)
 	}
 	return list
