@@ -20,7 +20,7 @@ export CGO_ENABLED ?= 0
 # All times in the packages: the same commit gives the same bytes.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r packaging/changelog +%s)
 
-.PHONY: build check test race bench demo lab lab-shell install packages completions clean
+.PHONY: build check test race bench demo lab lab-shell install packages later completions clean
 
 build:
 	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
@@ -46,13 +46,18 @@ demo: build
 	./testscripts/demo
 
 # Whole servers: see testscripts/lab. One script: make lab RUN=NAME.
-lab: packages
+lab: packages later
 	./testscripts/prepare lab
 	$(GO) run ./testscripts/lab -dist $(DIST) -run '$(RUN)'
 
 lab-shell: packages
 	./testscripts/prepare lab
 	$(GO) run ./testscripts/lab -dist $(DIST) -shell
+
+# The same packages as of the next version, to upgrade to.
+LATER = $(shell echo $(VERSION) | awk -F. -v OFS=. '{ $$NF = $$NF + 1; print }')
+later:
+	$(MAKE) -s packages VERSION=$(LATER) DIST='$(DIST)/later' BIN='$(DIST)/later/bin'
 
 completions:
 	$(GO) test ./lib/tool -run Completions -update
