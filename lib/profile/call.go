@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,8 @@ func (c *Converger) call(ctx context.Context, item Item, method func(context.Con
 	if since, hangs := c.enter(key); hangs {
 		return fmt.Errorf("what was begun at %s still hangs", since.UTC().Format(time.RFC3339))
 	}
-	limited, cancel := context.WithTimeout(ctx, c.limit())
+	limit := c.limit(item.Kind)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	done := make(chan error, 1)
 	go func() {
 		defer cancel()
@@ -46,32 +48,30 @@ func (c *Converger) call(ctx context.Context, item Item, method func(context.Con
 	}()
 	select {
 	case err := <-done:
-		return c.late(err)
+		return late(err, limit)
 	case <-limited.Done():
 	}
 	grace := time.NewTimer(callGrace)
 	defer grace.Stop()
 	select {
 	case err := <-done:
-		return c.late(err)
+		return late(err, limit)
 	case <-grace.C:
-		return fmt.Errorf("no answer within %s; it may still hang", c.limit())
+		return fmt.Errorf("no answer within %s; it may still hang", limit)
 	}
 }
 
 // late puts a deadline that was heeded into words.
-func (c *Converger) late(err error) error {
+func late(err error, limit time.Duration) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("not done within %s: %w", c.limit(), err)
+		return fmt.Errorf("not done within %s: %w", limit, err)
 	}
 	return err
 }
 
-func (c *Converger) limit() time.Duration {
-	if c.Limit == 0 {
-		return callLimit
-	}
-	return c.Limit
+// limit returns how long one call may take.
+func (c *Converger) limit(kind string) time.Duration {
+	return cmp.Or(c.Limits[kind], c.Limit, callLimit)
 }
 
 // enter notes that a call for the item is under way, unless one is.

@@ -91,7 +91,7 @@ type Status struct {
 
 // Current reports whether everything is as the document says; there has to be
 // one.
-func (s *Status) Current() bool { return s.Word() == WordApplied }
+func (s Status) Current() bool { return s.Word() == WordApplied }
 
 // equal reports whether both say the same.
 func (s *Status) equal(t *Status) bool {
@@ -100,7 +100,7 @@ func (s *Status) equal(t *Status) bool {
 
 // Word is the whole status in one of the words; "" for a server that has no
 // profile.
-func (s *Status) Word() string {
+func (s Status) Word() string {
 	trouble := s.Trouble()
 	switch {
 	case s.Error != "":
@@ -117,7 +117,7 @@ func (s *Status) Word() string {
 
 // Trouble returns the first item that is not applied, one that failed before
 // one that is pending; nil if all are.
-func (s *Status) Trouble() *Result {
+func (s Status) Trouble() *Result {
 	var first *Result
 	for i := range s.Items {
 		switch r := &s.Items[i]; {
@@ -150,6 +150,7 @@ type Converger struct {
 	Journal  Journal
 	Lock     func(ctx context.Context) (unlock func(), err error) // may be nil
 	Limit    time.Duration                                        // of one call of an applier; 0: callLimit
+	Limits   map[string]time.Duration                             // of kinds that need another one
 	Now      func() time.Time
 	Log      *slog.Logger
 

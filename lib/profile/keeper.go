@@ -24,6 +24,7 @@ type Keeper struct {
 	version  string    // received last
 	status   Status
 	lookedAt time.Time
+	cancel   context.CancelFunc // of the look under way
 }
 
 // NewKeeper returns a keeper that goes on with what the journal holds.
@@ -58,7 +59,7 @@ func (k *Keeper) Status() Status {
 func (k *Keeper) Changed() <-chan struct{} { return k.changed }
 
 // Receive takes a document, to which Run then converges; it does not wait for
-// that. nil stands for a word of the manager that brought none: what is there
+// that. A look at another document that is under way is cut short. nil stands for a word of the manager that brought none: what is there
 // is looked at again.
 func (k *Keeper) Receive(rev *Revision) {
 	k.mu.Lock()
@@ -67,6 +68,9 @@ func (k *Keeper) Receive(rev *Revision) {
 	case rev != nil && rev.Version != k.version:
 		k.received, k.version, k.status.Desired = rev, rev.Version, rev.Version
 		signal(k.changed)
+		if k.cancel != nil {
+			k.cancel()
+		}
 	case k.converger.Now().Sub(k.lookedAt) < lookLeast:
 		return
 	}
@@ -103,12 +107,15 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 // Once converges to what was received last, and returns how that stands.
 func (k *Keeper) Once(ctx context.Context) Status {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	k.mu.Lock()
 	rev := k.received
+	k.cancel = cancel
 	k.mu.Unlock()
 	status, err := k.converge(ctx, rev)
 	if ctx.Err() != nil {
-		return k.Status() // nobody is left to tell it
+		return k.Status() // the daemon ends, or there is a newer document
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

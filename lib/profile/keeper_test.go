@@ -122,3 +122,47 @@ func TestKeeperRefusesNonsense(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// stalling is an applier that takes for ever over one item, but heeds its
+// context.
+type stalling struct {
+	*world
+	begun chan struct{}
+}
+
+func (a stalling) Apply(ctx context.Context, item profile.Item) error {
+	if item.Name != "/slow" {
+		return a.world.Apply(ctx, item)
+	}
+	close(a.begun)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestKeeperNewerDocument holds that one item which takes long does not keep a
+// newer document waiting.
+func TestKeeperNewerDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		c := w.converger()
+		slow := stalling{w, make(chan struct{})}
+		c.Appliers["mount"], c.Limits = slow, map[string]time.Duration{"mount": time.Hour}
+		c.Now = time.Now
+		k, err := profile.NewKeeper(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = k.Run(ctx) }()
+		first, second := document("mount /slow=1").Revision(), document("mount /a=1").Revision()
+		k.Receive(&first)
+		<-slow.begun
+		begun := time.Now()
+		k.Receive(&second)
+		synctest.Wait()
+		if s := k.Status(); !s.Current() || s.Reached != second.Version || time.Since(begun) != 0 {
+			t.Errorf("after %s: %+v", time.Since(begun), s)
+		}
+	})
+}

@@ -227,7 +227,10 @@ func (n *node) once(c context.Context) error {
 	if err := n.reporter.Once(ctx); err != nil {
 		return err
 	}
-	return verdict(n.replayer.Status())
+	if err := verdict(n.replayer.Status()); err != nil {
+		return err
+	}
+	return upkeep.Faults(n.keeper.Status())
 }
 
 // verdict is nil for a queue that is as it should be.

@@ -67,9 +67,13 @@ func TakeBack(ctx context.Context, s *local.Server, now func() time.Time) error 
 }
 
 // Faults is an error of one line for each item that is not as it should be,
-// exit code 3; nil if all are.
+// exit code 3; nil if all are. What keeps them all from being looked at is told
+// first.
 func Faults(s profile.Status) error {
 	var list []error
+	if s.Error != "" {
+		list = append(list, errors.New(s.Error))
+	}
 	for i := range s.Items {
 		r := &s.Items[i]
 		switch {

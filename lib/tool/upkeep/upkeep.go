@@ -29,10 +29,14 @@ import (
 func Converger(s *local.Server, now func() time.Time, log *slog.Logger) *profile.Converger {
 	return &profile.Converger{
 		Appliers: appliers(s, now), Journal: s.Store.Profile(),
-		Lock: func(ctx context.Context) (func(), error) { return lock(ctx, s.ProfileLock) },
-		Now:  now, Log: log,
+		Lock:   func(ctx context.Context) (func(), error) { return lock(ctx, s.ProfileLock) },
+		Limits: map[string]time.Duration{backup.CopyKind: copyLimit},
+		Now:    now, Log: log,
 	}
 }
+
+// copyLimit is for a backup of some gigabytes over a slow line.
+const copyLimit = 10 * time.Minute
 
 // appliers are what this server knows to apply, by kind.
 func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier {
