@@ -91,6 +91,7 @@ type Attempt struct {
 	Started  int64  `json:"started"`
 	Ended    int64  `json:"ended,omitempty"`
 	Duration int64  `json:"duration_us,omitempty"` // microseconds, monotonic
+	Limit    int64  `json:"limit_ms,omitempty"`    // with OutcomeTimeout: the time it had
 	Outcome  string `json:"outcome,omitempty"`
 	Code     int    `json:"code,omitempty"`
 	Signal   string `json:"signal,omitempty"`

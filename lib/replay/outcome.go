@@ -100,12 +100,16 @@ func FirstLine(a *cluster.Attempt) string {
 // Ending returns how an attempt ended: "exit 3", "killed by SIGKILL", "timed
 // out after 10s".
 func Ending(a *cluster.Attempt) string {
-	took := time.Duration(a.Duration) * time.Microsecond
+	// Ending it took longer than its limit, which is what counts.
+	after := time.Duration(a.Limit) * time.Millisecond
+	if after == 0 {
+		after = (time.Duration(a.Duration) * time.Microsecond).Round(time.Second / 10)
+	}
 	switch {
 	case a.Outcome == cluster.OutcomeUnknown:
 		return "outcome unknown"
 	case a.Outcome == cluster.OutcomeTimeout:
-		return fmt.Sprintf("timed out after %s", took.Round(time.Second/10))
+		return fmt.Sprintf("timed out after %s", after)
 	case a.Signal != "":
 		return "killed by SIG" + a.Signal
 	}

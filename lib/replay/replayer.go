@@ -400,8 +400,12 @@ func (r *Replayer) settled(ctx context.Context, res *result) *result {
 		res.Outcome = attempt.Unknown
 	}
 	ended, outcome := settleResult(r.open.Attempt, res.Result, now)
-	if c, err := r.text(ctx, ended.Seq); err != nil || c.Sensitive {
+	c, err := r.text(ctx, ended.Seq)
+	if err != nil || c.Sensitive {
 		blank(&ended)
+	}
+	if err == nil && ended.Outcome == cluster.OutcomeTimeout {
+		ended.Limit = c.Timeout.Milliseconds()
 	}
 	id := attemptID(&ended)
 	before := r.blocked
@@ -409,8 +413,7 @@ func (r *Replayer) settled(ctx context.Context, res *result) *result {
 	if outcome != Succeeded {
 		r.blocked = Block(before, &ended, now.Add(after))
 	}
-	err := r.apply(ctx, Finished{Outcome: outcome, RetryAfter: after}, Changes{Ended: &ended})
-	if err != nil {
+	if err := r.apply(ctx, Finished{Outcome: outcome, RetryAfter: after}, Changes{Ended: &ended}); err != nil {
 		r.blocked = before
 		return res
 	}

@@ -78,6 +78,7 @@ CREATE TABLE attempt (
     started  INTEGER NOT NULL,
     ended    INTEGER,
     duration INTEGER NOT NULL DEFAULT 0, -- microseconds
+    limit_ms INTEGER NOT NULL DEFAULT 0, -- milliseconds, where it timed out
     outcome  TEXT    NOT NULL DEFAULT '',
     code     INTEGER NOT NULL DEFAULT 0,
     signal   TEXT    NOT NULL DEFAULT '',

@@ -81,11 +81,13 @@ type progress struct {
 	running     int
 	halted      []string // names of those that halt at it
 	unknown     []string // and of those where its outcome is not known
+	skipped     []string // and of those that have passed it by
 	cancelled   bool
 }
 
-// progress counts the nodes that an entry is for. voids are those of the entry.
-func (f *fleet) progress(t queue.Targets, seq uint64, voids []state.Void) progress {
+// progress counts the nodes that an entry is for. voids are those of the entry,
+// and attempts the last ones at it, which matter only beside voids.
+func (f *fleet) progress(t queue.Targets, seq uint64, voids []state.Void, attempts []state.Attempt) progress {
 	var p progress
 	for _, v := range voids {
 		p.cancelled = p.cancelled || v.Disposition == queue.Cancelled
@@ -96,9 +98,11 @@ func (f *fleet) progress(t queue.Targets, seq uint64, voids []state.Void) progre
 			continue
 		}
 		p.total++
-		switch b := n.Status.Blocked; {
-		case n.Settled(seq):
+		switch b, void := n.Status.Blocked, voidOf(voids, n.ID); {
+		case n.Settled(seq) && (did(n, void, lastOn(attempts, n.ID)) || void.Disposition == queue.Completed):
 			p.done++
+		case n.Settled(seq):
+			p.skipped = append(p.skipped, n.Name)
 		case b != nil && b.Seq == seq && n.Status.Word == replay.WordUnknown:
 			p.unknown = append(p.unknown, n.Name)
 		case b != nil && b.Seq == seq:
@@ -108,6 +112,21 @@ func (f *fleet) progress(t queue.Targets, seq uint64, voids []state.Void) progre
 		}
 	}
 	return p
+}
+
+// did reports whether a node that is past an entry has replayed it, whatever it
+// was told meanwhile.
+func did(n *cluster.Node, void *state.Void, last *state.Attempt) bool {
+	return void == nil || n.Status.Head < void.Record || last != nil && last.Outcome == cluster.OutcomeDone
+}
+
+func lastOn(attempts []state.Attempt, node string) *state.Attempt {
+	for i := range attempts {
+		if attempts[i].Node == node {
+			return &attempts[i]
+		}
+	}
+	return nil
 }
 
 // mark is the state of the entry in a word. For people it says on which nodes.
@@ -129,6 +148,10 @@ func (p *progress) mark(people bool) cli.Mark {
 		return cli.Mark{Text: "no nodes"}
 	case p.done == p.total:
 		return cli.Mark{Text: "done", Level: cli.Good}
+	case p.done+len(p.skipped) == p.total:
+		skipped := on(string(queue.Skipped), p.skipped)
+		skipped.Level = cli.Warn
+		return skipped
 	case p.running > 0 || p.done > 0:
 		return cli.Mark{Text: replay.WordReplaying}
 	}

@@ -187,7 +187,14 @@ func (l *lister) take(r *queue.Record) error {
 	if err != nil {
 		return fmt.Errorf("entry %d: %w", r.Seq, err)
 	}
-	p := l.fleet.progress(targets, r.Seq, l.voids[r.Seq])
+	voids := l.voids[r.Seq]
+	var attempts []state.Attempt
+	if len(voids) > 0 {
+		if attempts, err = l.server.Store.LastAttempts(l.c, r.OpID); err != nil {
+			return err
+		}
+	}
+	p := l.fleet.progress(targets, r.Seq, voids, attempts)
 	row := listed{
 		name: fmt.Sprint(r.Seq), epoch: r.Epoch, state: p.mark(l.people),
 		halted: slices.Concat(p.halted, p.unknown), total: p.total, done: p.done, command: text(r.Body),
@@ -209,7 +216,7 @@ func (l *lister) held() error {
 			continue
 		}
 		row := listed{name: heldName(h.ID), state: heldState(h), at: h.At, command: text(h.Body)}
-		row.total = l.fleet.progress(h.Targets, l.fleet.head+1, nil).total
+		row.total = l.fleet.progress(h.Targets, l.fleet.head+1, nil, nil).total
 		if command, err := queue.DecodeCommand(h.Body); err == nil {
 			row.by = command.QueuedBy
 		}

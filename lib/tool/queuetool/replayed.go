@@ -81,7 +81,7 @@ func newReplayed(n *cluster.Node, seq uint64, void *state.Void, last *tried) rep
 	p := replayed{Node: n.Name, last: last}
 	b := n.Status.Blocked
 	switch {
-	case n.Settled(seq) && (void == nil || n.Status.Head < void.Record || last != nil && last.Outcome == cluster.OutcomeDone):
+	case n.Settled(seq) && did(n, void, attemptOf(last)):
 		p.mark = cli.Mark{Text: "done", Level: cli.Good}
 	case void != nil && n.Status.Running == seq:
 		p.mark = cli.Mark{Text: "running, then " + string(void.Disposition), Level: cli.Warn}
@@ -101,6 +101,13 @@ func newReplayed(n *cluster.Node, seq uint64, void *state.Void, last *tried) rep
 		p.Said = saidBy(void)
 	}
 	return p
+}
+
+func attemptOf(last *tried) *state.Attempt {
+	if last == nil {
+		return nil
+	}
+	return &last.Attempt
 }
 
 // fill sets the fields that scripts see from what is known.

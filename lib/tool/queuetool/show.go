@@ -159,7 +159,7 @@ func newShown(c *cli.Context, server *local.Server, f *fleet, r *queue.Record, t
 	if err != nil {
 		return nil, err
 	}
-	p := f.progress(targets, r.Seq, voids)
+	p := f.progress(targets, r.Seq, voids, attempts)
 	s := &shown{
 		record: r, name: fmt.Sprint(r.Seq), state: p.mark(people), total: p.total, done: p.done,
 		targets: targetNames(targets, names), nodes: f.replayed(r, targets, voids, attempts, names),
@@ -195,7 +195,7 @@ func (v *showVerb) held(c *cli.Context, server *local.Server, f *fleet, id int64
 		return err
 	}
 	s := &shown{name: heldName(id), state: heldState(h), targets: targetNames(h.Targets, names), held: h}
-	s.total = f.progress(h.Targets, f.head+1, nil).total
+	s.total = f.progress(h.Targets, f.head+1, nil, nil).total
 	s.command, s.line = whole(h.Body, false)
 	return v.write(c, s)
 }
