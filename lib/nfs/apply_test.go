@@ -229,7 +229,7 @@ func TestMountInUse(t *testing.T) {
 
 func exporter(t *testing.T) (*Exporter, *pid1) {
 	dir := t.TempDir()
-	p := &pid1{}
+	p := &pid1{dir: t.TempDir()}
 	e := &Exporter{File: filepath.Join(dir, "exports.d", "iwx.exports"), Table: filepath.Join(dir, "etab"), Systemd: p.systemd}
 	e.Command = func(_ context.Context, name string, args ...string) ([]byte, error) {
 		p.call(name + " " + strings.Join(args, " "))
