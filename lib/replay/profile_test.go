@@ -3,6 +3,7 @@ package replay_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,7 @@ import (
 type kept struct {
 	mu      sync.Mutex
 	status  profile.Status
-	words   int // of the manager
+	words   atomic.Int64 // of the manager
 	changed chan struct{}
 }
 
@@ -31,7 +32,7 @@ func (k *kept) Version() string {
 func (k *kept) Receive(rev *profile.Revision) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.words++
+	k.words.Add(1)
 	if rev != nil {
 		k.status = profile.Status{Desired: rev.Version, Reached: rev.Version}
 		k.changed <- struct{}{}
@@ -85,9 +86,9 @@ func TestProfilePassesThrough(t *testing.T) {
 				t.Errorf("the manager knows %+v, %+v", got, got.Profile)
 			}
 		})
-		before := k.words
+		before := k.words.Load()
 		time.Sleep(10 * time.Minute)
-		if k.words == before {
+		if k.words.Load() == before {
 			t.Error("an answer that brought no profile was not told of")
 		}
 	})
