@@ -207,7 +207,8 @@ func (g *mounting) mount(ctx context.Context, units Units) error {
 	if why := g.Try(ctx, g.Source); why != nil {
 		return fmt.Errorf("mount %s: %w", g.Source, why)
 	}
-	return err
+	// By now it can be mounted: the server has learnt of this client meanwhile.
+	return units.Start(ctx, UnitName(g.Path, "mount"))
 }
 
 // unmount takes off what is mounted. One that is in use stays, and so does

@@ -156,6 +156,9 @@ func (v *nodeVerb) join(h *here, token *join.Token) error {
 		h.c.Notef("it does not replay what was queued before it joined: %s of the log up to %d, but for the baseline", cli.Count(j.answer.Left, "record", "records"), j.answer.Start-1)
 	}
 	h.sayStart()
+	if err := h.settle(); err != nil {
+		return err
+	}
 	h.c.Notef("next: iwx-cluster-setup status")
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"iwx/lib/cli"
 	"iwx/lib/nfs"
@@ -12,6 +13,46 @@ import (
 	"iwx/lib/tool/nodestatus"
 	"iwx/lib/tool/upkeep"
 )
+
+// Times of settle. What fails at first, such as a mount which the NFS server
+// does not admit yet, is tried again within half a minute.
+const (
+	settleLimit = 40 * time.Second
+	settleLook  = 200 * time.Millisecond
+)
+
+// settle waits until the daemon of a new node has applied its profile, with the
+// mounts of the shared storage, and warns of what could not be. That does not
+// undo the join: the daemon goes on trying.
+func (h *here) settle() error {
+	if !h.systemd() {
+		return nil // no daemon was started
+	}
+	end, tick := h.c.Now().Add(settleLimit), time.NewTicker(settleLook)
+	defer tick.Stop()
+	for {
+		saved, err := h.store.Profile().Load(h.c)
+		if err != nil {
+			return err
+		}
+		status := saved.Standing()
+		switch late := h.c.Now().After(end); {
+		case status.Word() == profile.WordApplied:
+			return nil
+		case late && upkeep.Faults(status) != nil:
+			h.c.Warnf("the profile is not applied yet: %v", upkeep.Faults(status))
+			h.c.Notef("hint: mend the cause, then: iwx-cluster-setup profile")
+			return nil
+		case late:
+			return nil
+		}
+		select {
+		case <-h.c.Done():
+			return h.c.Err()
+		case <-tick.C:
+		}
+	}
+}
 
 // reportStorage tells how the shared storage is doing here: what is mounted,
 // and on a manager that serves it, what is exported. It answers also when the
