@@ -115,12 +115,16 @@ type Node struct {
 	Refused     string    // why another server using its certificate was refused, and when; "" for none
 	Status      Status    // as it last reported
 
-	Tail Tail // what it has that this manager does not
+	Tail     Tail      // what it has that this manager does not
+	Baseline *Progress // not nil: it is new, and replays the baseline
 
 	Paused   bool // standing orders, told in every poll's answer
 	Retry    uint64
 	RetrySeq uint64
 }
+
+// Progress is how many of how many entries are done.
+type Progress struct{ Done, Total int }
 
 // The words for a node's queue that the manager's rules go by; the others are
 // package replay's.

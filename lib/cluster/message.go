@@ -42,6 +42,10 @@ type Status struct {
 	// done with entries up to this one of its own.
 	Beyond uint64 `json:"beyond,omitempty"`
 
+	// CaughtUp tells of the last time that the node was back after a long
+	// silence, until its daemon ends.
+	CaughtUp *CaughtUp `json:"caught_up,omitempty"`
+
 	Version string `json:"version,omitempty"`
 	Mode    string `json:"mode,omitempty"` // how commands are contained, see package attempt
 
@@ -54,6 +58,13 @@ type Status struct {
 type Departure struct {
 	Waits  string `json:"waits"`            // for what, in a sentence
 	Failed bool   `json:"failed,omitempty"` // Waits is an error, and it is tried again
+}
+
+// CaughtUp is what a node made up for when it was back.
+type CaughtUp struct {
+	Entries uint64 `json:"entries"`    // records of the log
+	Silence int64  `json:"silence_ms"` // since the manager was last heard
+	At      int64  `json:"at"`         // when it was current again
 }
 
 // Quiet reports whether nothing is wrong with the queue, as far as its word

@@ -113,6 +113,7 @@ func (r *Replayer) startCommand(ctx context.Context, open *Open) (attempt.Runnin
 // publish makes the state known, without waking the reporter, and reports
 // whether it is another than before.
 func (r *Replayer) publish() (changed bool) {
+	r.caught(r.state.Word())
 	s := cluster.Status{
 		Word:    r.state.Word(),
 		Epoch:   r.position.Epoch,
@@ -124,6 +125,7 @@ func (r *Replayer) publish() (changed bool) {
 		Mode:    r.Runner.Mode(),
 
 		RetrySeen: r.state.RetrySeen,
+		CaughtUp:  r.caughtUp,
 	}
 	if r.open != nil {
 		s.Running = r.open.Seq

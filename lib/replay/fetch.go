@@ -66,7 +66,8 @@ type Fetcher struct {
 
 	orders    cluster.Orders
 	position  queue.Position
-	epoch     uint64 // the highest that a manager was in
+	epoch     uint64    // the highest that a manager was in
+	lastHeard time.Time // the last answer, of an earlier run too; zero: none
 	heardAt   time.Time
 	lastError string
 }
@@ -133,6 +134,7 @@ func (f *Fetcher) begin(ctx context.Context) error {
 		return err
 	}
 	f.position, f.orders, f.epoch = f.Replayer.position, f.Replayer.orders, f.Replayer.epoch
+	f.lastHeard = f.Replayer.heardAt
 	return nil
 }
 
@@ -191,7 +193,7 @@ func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error
 	}
 	ordered := answer.Orders != f.orders
 	changed := ordered || answer.Epoch > f.epoch || f.lastError != "" || f.Now().Sub(f.heardAt) > heardEvery
-	position, err := f.Replayer.Deliver(ctx, page, answer.Orders)
+	position, err := f.Replayer.Deliver(ctx, page, answer.Orders, f.quiet())
 	if err != nil {
 		return err
 	}
@@ -214,6 +216,16 @@ func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error
 		f.Heed(answer.Orders)
 	}
 	return nil
+}
+
+// quiet returns how long the manager had not been heard before this answer.
+func (f *Fetcher) quiet() time.Duration {
+	before, now := f.lastHeard, f.Now()
+	f.lastHeard = now
+	if before.IsZero() {
+		return 0
+	}
+	return now.Sub(before)
 }
 
 // sendTail sends the manager the records that it lacks, from number first on,

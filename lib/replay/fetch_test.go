@@ -70,6 +70,41 @@ func TestFetchAndReport(t *testing.T) {
 	})
 }
 
+// TestCaughtUp: a node that was cut off for long tells what it has made up for,
+// once, and one that was so for a moment does not.
+func TestCaughtUp(t *testing.T) {
+	for silence, told := range map[time.Duration]bool{26 * time.Hour: true, time.Minute: false} {
+		t.Run(silence.String(), func(t *testing.T) {
+			onNode(t, func(t *testing.T, j *journal, m *machine) {
+				var away atomic.Bool
+				manager := newManager(3)
+				manager.log.add(queue.Command{})
+				c := connect(t, j, m, &reach{manager: manager, node: "n1", loses: away.Load})
+				defer c.stop()
+				synctest.Wait()
+				away.Store(true)
+				manager.change(func() {
+					for range 8 {
+						manager.log.add(queue.Command{})
+					}
+				})
+				time.Sleep(silence)
+				away.Store(false)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				up := c.Status().CaughtUp
+				want(t, "done", c.Status().Done, 9)
+				if (up != nil) != told {
+					t.Fatalf("it tells %+v", up)
+				}
+				if told && (up.Entries != 8 || time.Duration(up.Silence)*time.Millisecond < silence) {
+					t.Errorf("it tells %+v", up)
+				}
+			})
+		})
+	}
+}
+
 // TestRefusesWhatDoesNotVerify: of a page with a fault nothing is stored and
 // nothing is run, the node says so, and goes on when the manager is itself
 // again.

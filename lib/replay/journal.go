@@ -44,6 +44,7 @@ type Saved struct {
 	Reported int64            // the last attempt that the manager has
 	Orders   cluster.Orders   // as last heard
 	Epoch    uint64           // the highest that a manager was in
+	HeardAt  time.Time        // when the manager was; zero: never
 }
 
 // Open is an attempt that was begun and whose end is not in the journal.

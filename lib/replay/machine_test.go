@@ -263,7 +263,7 @@ func startDaemon(t *testing.T, r *replay.Replayer) *daemon {
 // deliver hands in a page that says it is the last.
 func (d *daemon) deliver(orders cluster.Orders, records ...queue.Record) {
 	d.t.Helper()
-	if _, err := d.Deliver(d.t.Context(), &queue.Page{Records: records}, orders); err != nil {
+	if _, err := d.Deliver(d.t.Context(), &queue.Page{Records: records}, orders, 0); err != nil {
 		d.t.Fatalf("deliver: %v", err)
 	}
 }

@@ -50,7 +50,10 @@ type Replayer struct {
 	state    State
 	position queue.Position // of the last received record
 	orders   cluster.Orders // as the journal had them at the start
-	epoch    uint64         // likewise
+	heardAt  time.Time      // likewise
+	absence  *absence
+	caughtUp *cluster.CaughtUp
+	epoch    uint64 // likewise
 	blocked  *cluster.Blocked
 	open     *Open          // the attempt under way
 	command  *queue.Command // of open; nil when it was begun by an earlier run
@@ -67,6 +70,30 @@ type Replayer struct {
 	reported atomic.Int64
 }
 
+// longSilence is what makes a node that is back tell what it has made up for. A
+// restart of the daemon, or of the server, does not take so long.
+const longSilence = 5 * time.Minute
+
+// absence is a time in which the manager was not heard.
+type absence struct {
+	done    uint64 // how far the node was
+	silence time.Duration
+}
+
+// caught notes and logs, when the node is current again after an absence, what
+// it has made up for.
+func (r *Replayer) caught(word string) {
+	a := r.absence
+	if a == nil || word != WordCurrent {
+		return
+	}
+	r.absence = nil
+	if entries := r.state.Done - min(a.done, r.state.Done); entries > 0 {
+		r.caughtUp = &cluster.CaughtUp{Entries: entries, Silence: a.silence.Milliseconds(), At: r.Now().UnixMilli()}
+		r.Log.Info("caught up with the queue", "entries", entries, "silence", a.silence.Round(time.Second))
+	}
+}
+
 // result is the end of an attempt.
 type result struct {
 	attempt.Result
@@ -75,9 +102,10 @@ type result struct {
 
 // delivery is an answer of the manager, on its way to the owner of the state.
 type delivery struct {
-	page   *queue.Page
-	orders cluster.Orders
-	taken  chan taken
+	page    *queue.Page
+	orders  cluster.Orders
+	silence time.Duration // before it
+	taken   chan taken
 }
 
 type taken struct {
@@ -123,9 +151,10 @@ func (r *Replayer) Status() cluster.Status { return *r.status.Load() }
 func (r *Replayer) Reported(id int64) { r.reported.Store(id) }
 
 // Deliver hands in an answer of the manager whose page has been verified, and
-// returns the position to go on from once everything is on the disk.
-func (r *Replayer) Deliver(ctx context.Context, page *queue.Page, orders cluster.Orders) (queue.Position, error) {
-	d := delivery{page: page, orders: orders, taken: make(chan taken, 1)}
+// returns the position to go on from once everything is on the disk. silence is
+// how long the manager had not been heard.
+func (r *Replayer) Deliver(ctx context.Context, page *queue.Page, orders cluster.Orders, silence time.Duration) (queue.Position, error) {
+	d := delivery{page: page, orders: orders, silence: silence, taken: make(chan taken, 1)}
 	select {
 	case r.inbox <- d:
 	case <-ctx.Done():
@@ -189,6 +218,7 @@ func (r *Replayer) load(ctx context.Context) error {
 		return err
 	}
 	r.state, r.position, r.orders, r.epoch = saved.State, saved.Position, saved.Orders, saved.Epoch
+	r.heardAt = saved.HeardAt
 	r.blocked, r.open = saved.Blocked, saved.Open
 	r.reported.Store(saved.Reported)
 	now := r.Now()
@@ -299,6 +329,9 @@ func (r *Replayer) arm(timer *time.Timer) {
 
 // take stores what the manager sent and goes on from there.
 func (r *Replayer) take(ctx context.Context, d delivery) error {
+	if d.silence >= longSilence {
+		r.absence = &absence{done: r.state.Done, silence: d.silence}
+	}
 	if first := d.orders.Cut; first != 0 && first <= r.position.Seq {
 		if err := r.cut(ctx, first); err != nil {
 			return err

@@ -192,7 +192,7 @@ func TestDiskFullRunsNothing(t *testing.T) {
 		log := &chain{}
 		log.add(queue.Command{})
 		j.full.Store(true)
-		if _, err := d.Deliver(t.Context(), &queue.Page{Records: log.records}, cluster.Orders{}); !errors.Is(err, errFull) {
+		if _, err := d.Deliver(t.Context(), &queue.Page{Records: log.records}, cluster.Orders{}, 0); !errors.Is(err, errFull) {
 			t.Errorf("deliver on a full disk: %v", err)
 		}
 		time.Sleep(10 * time.Second)
@@ -377,12 +377,12 @@ func TestRunDue(t *testing.T) {
 		for range 4 {
 			log.add(queue.Command{})
 		}
-		if _, err := r.Deliver(t.Context(), &queue.Page{Records: log.page(0, 1), More: true}, cluster.Orders{}); err != nil {
+		if _, err := r.Deliver(t.Context(), &queue.Page{Records: log.page(0, 1), More: true}, cluster.Orders{}, 0); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
 		want(t, "runs before all is received", m.ran(), "")
-		if _, err := r.Deliver(t.Context(), &queue.Page{Records: log.page(1, 3)}, cluster.Orders{}); err != nil {
+		if _, err := r.Deliver(t.Context(), &queue.Page{Records: log.page(1, 3)}, cluster.Orders{}, 0); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-ended; err != nil {
@@ -401,7 +401,7 @@ func TestRunDueOnFullDisk(t *testing.T) {
 		j.full.Store(true)
 		log := &chain{}
 		log.add(queue.Command{})
-		_, _ = r.Deliver(t.Context(), &queue.Page{Records: log.records}, cluster.Orders{})
+		_, _ = r.Deliver(t.Context(), &queue.Page{Records: log.records}, cluster.Orders{}, 0)
 		if err := <-ended; !errors.Is(err, errFull) {
 			t.Errorf("RunDue says %v", err)
 		}

@@ -192,9 +192,9 @@ func restartAt(t *testing.T, j *journal, m *machine, point int, after bool) {
 	r := newReplayer(killer, m, "boot", silent())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
-	go func() { _, _ = r.Deliver(ctx, &queue.Page{Records: log.page(0, 3)}, cluster.Orders{}) }()
+	go func() { _, _ = r.Deliver(ctx, &queue.Page{Records: log.page(0, 3)}, cluster.Orders{}, 0) }()
 	time.Sleep(500 * time.Millisecond)
-	go func() { _, _ = r.Deliver(ctx, &queue.Page{Records: log.page(3, 2)}, cluster.Orders{}) }()
+	go func() { _, _ = r.Deliver(ctx, &queue.Page{Records: log.page(3, 2)}, cluster.Orders{}, 0) }()
 	time.Sleep(20 * time.Minute)
 	cancel()
 	if err := <-ended; err != nil {

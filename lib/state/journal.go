@@ -39,18 +39,18 @@ func (j *Journal) Load(ctx context.Context) (*replay.Saved, error) {
 
 func (t *tx) load(node string) (*replay.Saved, error) {
 	saved := &replay.Saved{}
-	var retryAt int64
+	var retryAt, heard int64
 	var orders string
 	st := &saved.State
-	err := t.row(`SELECT done, retry_at, retry_seen, reported, orders, epoch FROM journal, contact`, nil,
-		[]any{&st.Done, &retryAt, &st.RetrySeen, &saved.Reported, &orders, &saved.Epoch})
+	err := t.row(`SELECT done, retry_at, retry_seen, reported, orders, epoch, heard_at FROM journal, contact`, nil,
+		[]any{&st.Done, &retryAt, &st.RetrySeen, &saved.Reported, &orders, &saved.Epoch, &heard})
 	if err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal([]byte(orders), &saved.Orders); err != nil {
 		return nil, err
 	}
-	st.RetryAt = instant(retryAt)
+	st.RetryAt, saved.HeardAt = instant(retryAt), instant(heard)
 	st.Paused, st.Hold, st.Trouble = saved.Orders.Paused, saved.Orders.Hold, replay.Trouble(saved.Orders.Trouble)
 	if saved.Position, err = t.head(); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"iwx/lib/cluster"
+	"iwx/lib/queue"
 )
 
 // Standings returns how the members' queues stand, by name, without their
@@ -14,6 +15,31 @@ import (
 // is leaving replays nothing more and is not among them.
 func (s *Store) Standings(ctx context.Context) ([]cluster.Node, error) {
 	return s.standings(ctx, `membership = 'member'`)
+}
+
+// Baseline returns how far a node is with the entries that were kept for those
+// who join: of those before its own first one, which are not withdrawn.
+func (s *Store) Baseline(ctx context.Context, n *cluster.Node) (cluster.Progress, error) {
+	var p cluster.Progress
+	err := s.view(ctx, func(t *tx) error {
+		return t.each(`SELECT seq, targets FROM log WHERE kind = ? AND erased = 0 AND seq < ?
+			AND NOT EXISTS (SELECT 1 FROM void WHERE void.seq = log.seq AND void.node IN ('', ?))`, []any{queue.KindCommand, n.Start, n.ID}, func(r *sql.Rows) error {
+			var seq uint64
+			var encoded []byte
+			if err := r.Scan(&seq, &encoded); err != nil {
+				return err
+			}
+			targets, err := queue.DecodeTargets(encoded)
+			if err != nil || targets.Scope != queue.ScopeBaseline {
+				return err
+			}
+			if p.Total++; n.Settled(seq) {
+				p.Done++
+			}
+			return nil
+		})
+	})
+	return p, err
 }
 
 // Present is Standings with the nodes that are leaving.

@@ -58,7 +58,28 @@ func nodes(c *cli.Context, server *local.Server, read func(context.Context) ([]c
 	if err == nil {
 		err = Desire(c, server, nodes)
 	}
+	if err == nil {
+		err = Baselines(c, server, nodes)
+	}
 	return nodes, head.Seq, err
+}
+
+// Baselines tells of the nodes that are new how far they are with the baseline.
+func Baselines(c *cli.Context, server *local.Server, nodes []cluster.Node) error {
+	for i := range nodes {
+		n := &nodes[i]
+		if !n.Membership.Belongs() || n.Status.Done+1 >= n.Start {
+			continue
+		}
+		p, err := server.Store.Baseline(c, n)
+		if err != nil {
+			return err
+		}
+		if p.Done < p.Total {
+			n.Baseline = &p
+		}
+	}
+	return nil
 }
 
 // itself returns the node that this server is, as its manager would see it.
@@ -97,7 +118,8 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 	standing := kept.Standing()
 	n.Status.Profile = &standing
 	n.Status.Mounts = upkeep.Health(c, kept.Desired.Document, c.Now)
-	return []cluster.Node{n}, max(contact.Head, saved.Position.Seq), nil
+	self := []cluster.Node{n}
+	return self, max(contact.Head, saved.Position.Seq), Baselines(c, server, self)
 }
 
 // Grave reports whether a word is one that somebody has to look into. A node

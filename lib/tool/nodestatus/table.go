@@ -23,6 +23,7 @@ func Table() cli.Table[Row] {
 		{Name: "state", Value: func(r Row) any { return Mark(&r.Node) }},
 		{Name: "position", Value: func(r Row) any { return fmt.Sprintf("%d/%d", r.Status.Done, r.Last) }},
 		{Name: "lag", Value: func(r Row) any { return r.Last - min(r.Status.Done, r.Last) }},
+		{Name: "baseline", Value: func(r Row) any { return Baseline(&r.Node) }, Rare: true},
 		{Name: "entry", Value: blocked(func(b *cluster.Blocked) any { return cli.ID(b.Seq) }), Rare: true},
 		{Name: "attempts", Value: blocked(func(b *cluster.Blocked) any { return b.Attempts }), Rare: true},
 		{Name: "next_retry", Value: blocked(func(b *cluster.Blocked) any { return cluster.Instant(b.RetryAt) }), Rare: true},
@@ -68,6 +69,14 @@ func (r Row) trouble() string {
 		return b.Error + " (will not heal by itself)"
 	}
 	return b.Error
+}
+
+// Baseline is how far a new node is with the baseline, "3/12"; nil for others.
+func Baseline(n *cluster.Node) any {
+	if n.Baseline == nil {
+		return nil
+	}
+	return fmt.Sprintf("%d/%d", n.Baseline.Done, n.Baseline.Total)
 }
 
 // running is the number of the entry under way, nil for none.

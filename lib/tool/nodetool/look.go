@@ -31,6 +31,9 @@ func look(c *cli.Context, server *local.Server) (*knowledge, error) {
 	if err := nodestatus.Desire(c, server, nodes); err != nil {
 		return nil, err
 	}
+	if err := nodestatus.Baselines(c, server, nodes); err != nil {
+		return nil, err
+	}
 	head, err := server.Store.Head(c)
 	return &knowledge{nodes: nodes, head: head.Seq}, err
 }

@@ -50,6 +50,8 @@ func queueColumns() []cli.Column[record] {
 		{Name: "silent_since", Value: func(r record) any { return r.SilentSince }, Detail: true},
 		{Name: "done", Value: func(r record) any { return cli.ID(r.Status.Done) }, Detail: true},
 		{Name: "head", Value: func(r record) any { return cli.ID(r.head) }, Detail: true},
+		{Name: "baseline", Value: func(r record) any { return nodestatus.Baseline(&r.Node) }, Detail: true},
+		{Name: "caught_up", Value: func(r record) any { return caughtUp(r.Status.CaughtUp) }, Detail: true},
 		{Name: "paused", Value: func(r record) any { return r.Paused }, Detail: true},
 		{Name: "running", Value: func(r record) any { return entry(r.Status.Running) }, Detail: true},
 		{Name: "blocked_at", Value: blocked(func(b *cluster.Blocked) any { return cli.ID(b.Seq) }), Detail: true},
@@ -60,6 +62,16 @@ func queueColumns() []cli.Column[record] {
 		{Name: "next_retry", Value: blocked(func(b *cluster.Blocked) any { return cluster.Instant(b.RetryAt) }), Detail: true},
 		{Name: "will_not_heal", Value: blocked(func(b *cluster.Blocked) any { return b.WillNotHeal }), Detail: true},
 	}
+}
+
+// caughtUp tells what the node made up for when it was last back from a long
+// silence.
+func caughtUp(u *cluster.CaughtUp) any {
+	if u == nil {
+		return nil
+	}
+	return fmt.Sprintf("%s after %s of silence, at %s", cli.Count(u.Entries, "entry", "entries"),
+		cli.Duration(time.Duration(u.Silence)*time.Millisecond), cluster.Instant(u.At).Local().Format(time.DateTime))
 }
 
 // serverColumns tell what kind of server it is.
