@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"iwx/lib/cluster"
+	"iwx/lib/nfs"
 )
 
 func row(name, word string) Row {
@@ -46,5 +47,31 @@ func TestGrave(t *testing.T) {
 		if Grave(word) != want {
 			t.Errorf("Grave(%q) is %v", word, !want)
 		}
+	}
+}
+
+// TestStorage holds that mounts which are not healthy are told, and those of a
+// silent node are not: nobody knows.
+func TestStorage(t *testing.T) {
+	hung := row("web1", "current")
+	hung.Status.Mounts = []nfs.Health{{Path: "/srv/a", Word: nfs.Missing, Error: "it is not mounted"}, {Path: "/srv/b", Word: nfs.Hung}}
+	healthy := row("web2", "current")
+	healthy.Status.Mounts = []nfs.Health{{Path: "/srv/b", Word: nfs.Healthy}}
+	silent := hung
+	silent.Name, silent.SilentSince = "web3", time.Unix(2, 0)
+	if got, want := Verdict([]Row{hung, healthy, silent}), "3 nodes: 1 unreachable (web3), 2 current; storage not healthy on web1"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := hung.trouble(); got != "storage: /srv/b is hung" {
+		t.Errorf("trouble %q", got)
+	}
+	if got := StorageTrouble(hung.Status.Mounts[:1]); got != "storage: /srv/a is missing: it is not mounted" {
+		t.Errorf("trouble %q", got)
+	}
+	if healthy.storage() != nil || StorageMark(nil) != nil || StorageTrouble(healthy.Status.Mounts) != "" {
+		t.Errorf("told of healthy storage: %v", healthy.storage())
+	}
+	if hint(&hung.Node) != storageHint {
+		t.Errorf("hint %q", hint(&hung.Node))
 	}
 }
