@@ -1,5 +1,6 @@
-// Package systemd enables, starts, stops and reloads units through systemd's
-// D-Bus interface, org.freedesktop.systemd1(5), as systemctl(1) does.
+// Package systemd enables, starts, stops and reloads units, and runs commands in
+// transient ones, through systemd's D-Bus interface, org.freedesktop.systemd1(5),
+// as systemctl(1) and systemd-run(1) do.
 //
 // It is no abstraction over init systems: where systemd is not PID 1, Connect
 // says so and there is nothing else to call. It is the only package that imports

@@ -192,6 +192,9 @@ func (t *Transient) call(ctx context.Context, do func(context.Context, transient
 		return err
 	}
 	t.forget(bus)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New("systemd does not answer")
+	}
 	return fault.WithCode(err, fault.Busy)
 }
 

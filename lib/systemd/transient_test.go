@@ -84,7 +84,7 @@ func TestTransientStart(t *testing.T) {
 		{"refused", dbusError("org.freedesktop.DBus.Error.AccessDenied"), false, "start a.service fail", "start a.service: because", false, false},
 		{"systemd is away", dbusError("org.freedesktop.DBus.Error.NoReply"), false, "start a.service fail", "start a.service: because", true, true},
 		{"connection lost", godbus.ErrClosed, false, "start a.service fail", "start a.service: dbus: connection closed", true, true},
-		{"no answer", context.DeadlineExceeded, false, "start a.service fail", "deadline", true, true},
+		{"no answer", context.DeadlineExceeded, false, "start a.service fail", "start a.service: systemd does not answer", true, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
