@@ -37,7 +37,7 @@ type Cluster struct {
 // Queue is the [queue] table.
 type Queue struct {
 	RetryInterval time.Duration `toml:"retry_interval" default:"5m" min:"1s" max:"24h" doc:"How long a node waits before it tries a failed command again. A tenth is added or taken at random."`
-	HistoryDays   int           `toml:"history_days" default:"30" min:"1" max:"3650" doc:"Days that finished attempts are kept. What is pending is never removed."`
+	HistoryDays   int           `toml:"history_days" default:"30" min:"1" max:"3650" doc:"Days that finished attempts are kept, and the texts of entries that every node has done. What is pending, and the baseline, is never removed."`
 	HistoryMax    int           `toml:"history_max" default:"10000" min:"1" max:"10000000" doc:"Finished attempts that are kept for each node, the newest ones."`
 	Timeout       time.Duration `toml:"timeout" default:"1h" min:"0" max:"30d" doc:"How long a cascaded command may run when it was queued without a timeout of its own. 0 sets no limit."`
 	PollWait      time.Duration `toml:"poll_wait" default:"50s" min:"1s" max:"2m" doc:"How long the manager holds a node's poll open when there is nothing to tell. Firewalls that drop idle connections sooner need less."`

@@ -185,6 +185,15 @@ func (d *server) prune(ctx context.Context) error {
 		case n > 0:
 			d.log.Info("removed old history", "attempts", n)
 		}
+		n, err = d.Store.Forget(ctx, d.c.Now().AddDate(0, 0, -q.HistoryDays))
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			d.log.Error("the texts of old entries could not be removed", "error", err)
+		case n > 0:
+			d.log.Info("removed the texts of old entries", "entries", n)
+		}
 		if !sleep(ctx, pruneEvery) {
 			return nil
 		}

@@ -176,7 +176,7 @@ func newShown(c *cli.Context, server *local.Server, f *fleet, r *queue.Record, t
 // whole is a command, and all of it on one line.
 func whole(body []byte, erased bool) (*queue.Command, string) {
 	if erased {
-		return nil, "(sensitive, and erased since every node has done it)"
+		return nil, "(erased: every node has done it)"
 	}
 	command, err := queue.DecodeCommand(body)
 	if err != nil || body == nil {
