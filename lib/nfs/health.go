@@ -20,6 +20,10 @@ const (
 // ProbeLimit is how long a server has to answer for a mount to be healthy.
 const ProbeLimit = 4 * time.Second
 
+// probeGrace is how long a probe that was killed may take to be gone; only one
+// that the kernel does not let go takes longer.
+const probeGrace = 500 * time.Millisecond
+
 // Health is how a mount is doing. Its JSON form travels from node to manager.
 type Health struct {
 	Path  string `json:"path"`
@@ -94,8 +98,15 @@ func (p *Prober) probe(ctx context.Context, path string) (word, text string) {
 	case err := <-done:
 		return verdict(ctx, err)
 	case <-ctx.Done():
-		return Hung, ""
 	}
+	// A tool that ended before the probe was killed would leave it behind.
+	grace := time.NewTimer(probeGrace)
+	defer grace.Stop()
+	select {
+	case <-done:
+	case <-grace.C:
+	}
+	return Hung, ""
 }
 
 func verdict(ctx context.Context, err error) (word, text string) {
