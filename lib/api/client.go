@@ -101,6 +101,12 @@ func (c *Client) Join(ctx context.Context, req *cluster.JoinRequest) (*cluster.J
 	return answer, c.brief(ctx, http.MethodPost, cluster.PathJoin, req, answer)
 }
 
+// Fence proves to a manager, by a page of this node's log, that another has
+// taken its place.
+func (c *Client) Fence(ctx context.Context, req *cluster.TailRequest) error {
+	return c.brief(ctx, http.MethodPost, cluster.PathFence, req, nil)
+}
+
 // Leave tells the manager that this node leaves the cluster.
 func (c *Client) Leave(ctx context.Context) error {
 	return c.brief(ctx, http.MethodPost, cluster.PathLeave, struct{}{}, nil)

@@ -48,6 +48,7 @@ type Rules interface {
 	Join(ctx context.Context, remote netip.Addr, req *cluster.JoinRequest) (*cluster.JoinAnswer, error)
 	Renew(ctx context.Context, id string, csr []byte) (*x509.Certificate, error)
 	Leave(ctx context.Context, id string) error
+	Fence(ctx context.Context, id string, req *cluster.TailRequest) error
 	Backup(ctx context.Context, id, name string) (f *os.File, size int64, err error)
 }
 
@@ -92,6 +93,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("POST "+cluster.PathPoll, s.member(s.poll))
 	mux.Handle("POST "+cluster.PathReport, s.member(s.report))
 	mux.Handle("POST "+cluster.PathRenew, s.member(s.renew))
+	mux.Handle("POST "+cluster.PathFence, s.member(s.fence))
 	mux.Handle("POST "+cluster.PathTail, s.member(s.tail))
 	mux.Handle("POST "+cluster.PathLeave, s.member(s.leave))
 	mux.Handle("GET "+cluster.PathBackup+"{name}", s.backups())
@@ -256,6 +258,14 @@ func (s *Server) renew(c *call) (any, error) {
 		return nil, err
 	}
 	return &cluster.RenewAnswer{Certificate: certificatePEM(cert)}, nil
+}
+
+func (s *Server) fence(c *call) (any, error) {
+	var req cluster.TailRequest
+	if err := c.read(&req); err != nil {
+		return nil, err
+	}
+	return struct{}{}, s.Rules.Fence(c.Context(), c.node, &req)
 }
 
 func (s *Server) leave(c *call) (any, error) {

@@ -61,6 +61,7 @@ const (
 	PathRenew  = "/v1/renew"
 	PathTail   = "/v1/tail"
 	PathLeave  = "/v1/leave"
+	PathFence  = "/v1/fence"
 	PathBackup = "/v1/backup/" // and the name of the file
 )
 

@@ -22,6 +22,8 @@ import (
 // Store is what the manager's rules need of the state.
 type Store interface {
 	Identity(ctx context.Context) (*Identity, error)
+	Fence(ctx context.Context) (*Fence, error) // nil: there is none
+	SaveFence(ctx context.Context, f Fence) error
 	Head(ctx context.Context) (queue.Position, error)
 	Epochs(ctx context.Context) ([]Epoch, error)
 	Withdrawn(ctx context.Context) ([]queue.Position, error)
@@ -98,6 +100,7 @@ type Manager struct {
 // moment. It is replaced, never changed.
 type view struct {
 	id        *Identity
+	fence     *Fence // not nil: another manager has taken the place
 	epoch     uint64
 	epochs    []Epoch // in order; the last is in force
 	head      queue.Position
@@ -140,6 +143,9 @@ func (m *Manager) read(ctx context.Context, old *view) (*view, error) {
 		next.nodes[n.ID] = n
 	}
 	if next.id, err = m.Store.Identity(ctx); err != nil {
+		return nil, err
+	}
+	if next.fence, err = m.Store.Fence(ctx); err != nil {
 		return nil, err
 	}
 	next.profile = m.profiles(next.id, next.members(), old.profile)
@@ -228,6 +234,9 @@ func trim(records []queue.Record) []queue.Record {
 // member returns the node's entry in the view, or why it is refused.
 func (v *view) member(id string) (Roster, error) {
 	n, found := v.nodes[id]
+	if v.fence != nil {
+		return n, Refuse(RefusedFenced, "on that server: iwx-cluster-setup reset --force", "%s", v.fence)
+	}
 	if !found {
 		return n, Refuse(RefusedDeleted, "leave this cluster: iwx-cluster-setup reset",
 			"the manager knows no node with the id %s", id)

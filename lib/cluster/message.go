@@ -325,6 +325,7 @@ const (
 	RefusedChecks    = "checks"    // the servers do not fit together
 	RefusedCert      = "cert"      // no certificate, or one that is not valid here
 	RefusedDeleted   = "deleted"   // the node was deleted, or has left
+	RefusedFenced    = "fenced"    // another manager has taken this one's place
 	RefusedClone     = "clone"     // another server is using this certificate
 	RefusedLimit     = "limit"     // too many attempts to join
 	RefusedMalformed = "malformed" // the request cannot be read

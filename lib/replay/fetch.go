@@ -19,6 +19,7 @@ type Manager interface {
 	Poll(ctx context.Context, req *cluster.PollRequest) (*cluster.PollAnswer, error)
 	Report(ctx context.Context, report *cluster.Report) error
 	Tail(ctx context.Context, req *cluster.TailRequest) (*cluster.TailAnswer, error)
+	Fence(ctx context.Context, proof *cluster.TailRequest) error
 }
 
 // Contacts is where a node notes how it stands with its manager.
@@ -182,6 +183,7 @@ func (f *Fetcher) poll(ctx context.Context, wait time.Duration) (more bool, err 
 func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error {
 	page := answer.QueuePage()
 	if known := max(f.epoch, f.position.Epoch); answer.Epoch < known {
+		f.fence(ctx, answer.Epoch)
 		return cluster.Refuse(cluster.Distrusted, "end the old manager; the restored one holds the cluster",
 			"the manager is in epoch %d of the log, and this node has followed epoch %d: an old manager is back", answer.Epoch, known)
 	}
@@ -226,6 +228,22 @@ func (f *Fetcher) quiet() time.Duration {
 		return 0
 	}
 	return now.Sub(before)
+}
+
+// fence shows a manager of an earlier epoch that another has taken its place, so
+// that it ends by itself. A node that has no record of a later epoch yet has
+// nothing to show; others have.
+func (f *Fetcher) fence(ctx context.Context, epoch uint64) {
+	if f.position.Epoch <= epoch {
+		return
+	}
+	page, err := f.Replayer.Journal.Signed(ctx, f.position.Seq)
+	if err == nil {
+		err = f.Manager.Fence(ctx, &cluster.TailRequest{Instance: f.Instance, Page: cluster.WirePage(page.Records), Sig: page.Sig})
+	}
+	if err != nil && ctx.Err() == nil {
+		f.Log.Warn("the old manager could not be told that it was replaced", "error", err)
+	}
 }
 
 // sendTail sends the manager the records that it lacks, from number first on,

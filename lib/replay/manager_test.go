@@ -120,6 +120,9 @@ func (r *reach) Tail(_ context.Context, req *cluster.TailRequest) (*cluster.Tail
 	return &cluster.TailAnswer{Next: req.Page[len(req.Page)-1].Seq + 1}, nil
 }
 
+// Fence implements replay.Manager: this one keeps no such record.
+func (r *reach) Fence(context.Context, *cluster.TailRequest) error { return nil }
+
 func (r *reach) Report(ctx context.Context, report *cluster.Report) error {
 	if err := ctx.Err(); err != nil {
 		return err

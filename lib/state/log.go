@@ -159,7 +159,11 @@ func (t *tx) raiseEpoch(floor uint64, reason string, at int64) (epoch uint64, er
 	if epoch, err = t.epoch(); err != nil {
 		return 0, err
 	}
-	epoch = max(epoch, floor) + 1
+	fenced, err := t.liftFence()
+	if err != nil {
+		return 0, err
+	}
+	epoch = max(epoch, floor, fenced) + 1
 	if _, err := t.exec(`INSERT INTO epoch (epoch, since) VALUES (?, ?)`, epoch, head.Seq+1); err != nil {
 		return 0, err
 	}

@@ -226,6 +226,15 @@ CREATE TABLE tail (
     UNIQUE (node, seq)
 ) STRICT;
 
+-- Manager: that another has taken its place, as a node has proved. One row.
+CREATE TABLE fence (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    own   INTEGER NOT NULL, -- this manager's epoch
+    epoch INTEGER NOT NULL, -- the other's
+    node  TEXT    NOT NULL,
+    at    INTEGER NOT NULL
+) STRICT;
+
 -- What our own tools have done under an op id, so that doing it again is
 -- nothing.
 CREATE TABLE op (

@@ -64,7 +64,20 @@ func OpenManager(c *cli.Context, what string) (*Server, error) {
 			fault.New(fault.Failed, "this server is node %s of cluster %s; %s", s.Identity.Name, s.Identity.ClusterName, what),
 			"do it on the manager, at %s", s.Identity.Manager.Addr())
 	}
+	if err := s.checkFence(c); err != nil {
+		s.Close()
+		return nil, err
+	}
 	return s, nil
+}
+
+// checkFence fails on a manager that another has taken the place of.
+func (s *Server) checkFence(c *cli.Context) error {
+	fence, err := s.Store.Fence(c)
+	if err == nil && fence != nil {
+		err = fault.Hint(fault.New(fault.Failed, "%s", fence), cluster.FenceHint)
+	}
+	return err
 }
 
 // Close closes the state.

@@ -70,6 +70,9 @@ func (m *manager) serve(ctx context.Context) error {
 	if err := m.rules.Refresh(ctx); err != nil {
 		return err
 	}
+	if err := m.fenced(); err != nil {
+		return err
+	}
 	m.doors = newDoors(&api.Server{Rules: m.rules, CA: m.ca, Creds: m.creds, Now: m.c.Now, Log: m.log}, m.log)
 	defer m.doors.close()
 	if err := m.doors.set(ctx, m.rules.Where().Doors()); err != nil {
@@ -152,6 +155,9 @@ func (m *manager) watch(ctx context.Context) error {
 	var seen int64
 	for {
 		m.worker.Alive()
+		if err := m.fenced(); err != nil {
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -170,6 +176,15 @@ func (m *manager) watch(ctx context.Context) error {
 			m.try(ctx, "silent nodes could not be noted", m.rules.Sweep)
 		}
 	}
+}
+
+// fenced fails when another manager has taken this one's place: the daemon is to
+// end, and not to be started again.
+func (m *manager) fenced() error {
+	if fence := m.rules.Fenced(); fence != nil {
+		return fault.Hint(fault.New(fault.Unhealthy, "%s", fence), cluster.FenceHint)
+	}
+	return nil
 }
 
 // try logs what fails; the next time may be better.

@@ -288,6 +288,7 @@ func (h *here) reportManager(r *report) {
 	if h.Identity.Role == cluster.RoleManager {
 		_, _, err := api.FetchCA(ctx, h.Identity.Manager, h.Identity.Address, h.c.Now)
 		r.answers = err == nil
+		h.reportFence(r)
 		h.reportMove(r)
 		if err != nil && r.daemon {
 			r.add(fmt.Sprintf("iwx-queued does not answer at %s: %v", h.Identity.Manager, err), "journalctl -u iwx-queued")
@@ -314,6 +315,13 @@ func (h *here) reportManager(r *report) {
 		r.add("this node does not follow the manager: "+contact.Error, contact.Hint)
 	case contact != nil && contact.Reason != "":
 		r.add("the manager refuses this server: "+contact.Error, contact.Hint)
+	}
+}
+
+// reportFence tells that another manager has taken this one's place.
+func (h *here) reportFence(r *report) {
+	if fence, err := h.store.Fence(h.c); err == nil && fence != nil {
+		r.add(fence.String(), cluster.FenceHint)
 	}
 }
 
