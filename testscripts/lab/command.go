@@ -33,7 +33,7 @@ type scriptCommand = func(*testscript.TestScript, bool, []string)
 //	client CMD...           run at the client's seat, on the cluster's network
 //	exits CODE on|client …  want this exit code
 //	wait-for TIME on|client …   run again and again until it succeeds;
-//	wait-for TIME RE on|client …  … and its standard output matches
+//	wait-for TIME RE on|client …   … until its standard output matches, whatever its code
 //	copy FILE SERVER:PATH   copy a file there, with its mode
 //	install SERVER FILE.deb install a package, or upgrade to it
 //	cut SERVER, mend SERVER its link to the cluster's network
@@ -151,7 +151,7 @@ func (s *session) waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	deadline := time.After(limit)
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for ts.Exec(args[0], args[1:]...) != nil || !wanted(ts.ReadFile("stdout")) {
+	for !wanted(ts, ts.Exec(args[0], args[1:]...)) {
 		select {
 		case <-tick.C:
 		case <-s.ctx.Done():
@@ -219,9 +219,13 @@ func orSuccess(err error) any {
 	return err
 }
 
-// matcher returns whether a text matches, line by line.
-func matcher(ts *testscript.TestScript, pattern string) func(string) bool {
+// matcher returns whether a command was as wanted: it succeeded, or when there is
+// a pattern a line of its standard output matches.
+func matcher(ts *testscript.TestScript, pattern string) func(*testscript.TestScript, error) bool {
+	if pattern == "" {
+		return func(_ *testscript.TestScript, err error) bool { return err == nil }
+	}
 	re, err := regexp.Compile("(?m)" + pattern)
 	ts.Check(err)
-	return re.MatchString
+	return func(ts *testscript.TestScript, _ error) bool { return re.MatchString(ts.ReadFile("stdout")) }
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -67,29 +68,63 @@ func cacheDir() string {
 }
 
 // Image returns the directory with the disk and the key of the recipe, built
-// now if it is not there. Two labs that need the same image build it once:
-// the second waits. A directory under the final name is always whole, since it
-// got that name when the build had ended. Images of other recipes are removed.
-func Image(ctx context.Context, r Recipe) (string, error) {
+// now if it is not there, and what gives it back. Two labs that need the same
+// image build it once: the second waits. A directory under the final name is
+// always whole, since it got that name when the build had ended. Images of other
+// recipes that no lab uses are removed.
+func Image(ctx context.Context, r Recipe) (dir string, release func(), err error) {
 	key, err := r.Key()
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	cache := cacheDir()
 	if err := os.MkdirAll(cache, 0o700); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	unlock, err := lockFile(filepath.Join(cache, "lock"), unix.LOCK_EX)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer unlock()
-	dir := filepath.Join(cache, key)
-	if whole(dir) {
-		return dir, nil
+	dir = filepath.Join(cache, key)
+	if err := discard(cache, dir); err != nil {
+		return "", nil, err
 	}
-	fmt.Println("building the servers' disk image, which is kept in", cache)
-	return dir, build(ctx, r, dir)
+	if !whole(dir) {
+		fmt.Println("building the servers' disk image, which is kept in", cache)
+		if err := build(ctx, r, dir); err != nil {
+			return "", nil, err
+		}
+	}
+	release, err = lockFile(filepath.Join(dir, "lock"), unix.LOCK_SH|unix.LOCK_NB)
+	return dir, release, err
+}
+
+// discard removes the images that are neither wanted nor in use.
+func discard(cache, wanted string) error {
+	entries, err := os.ReadDir(cache)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		dir := filepath.Join(cache, entry.Name())
+		if !entry.IsDir() || dir == wanted {
+			continue
+		}
+		release, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = os.RemoveAll(dir)
+		release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // whole reports whether an image is usable. A disk that someone truncated, or a

@@ -15,13 +15,14 @@ import (
 // Lab is a network with servers, and a directory for their disks and consoles.
 type Lab struct {
 	options
-	ctx     context.Context // ends with the lab: servers that reboot by themselves stop doing so
+	ctx     context.Context // ends with the lab
 	dir     string
 	image   string // directory of the disk image and the login key
 	seed    string // copy-on-write file with iwx installed, from which servers start; "" before
 	net     *Network
 	servers map[string]*Server
-	unlock  func()
+	unlock  func() // gives back the lab's directory
+	release func() // and the image; nil before there is one
 }
 
 // Open makes the lab: image, network, and iwx installed on a seed from which the
@@ -58,7 +59,7 @@ func (l *Lab) prepare(ctx context.Context, recipe Recipe) (err error) {
 	if l.net, err = NewNetwork(ctx, "iwxlab-"+l.name); err != nil {
 		return err
 	}
-	if l.image, err = Image(ctx, recipe); err != nil {
+	if l.image, l.release, err = Image(ctx, recipe); err != nil {
 		return err
 	}
 	if err := l.clear(); err != nil {
@@ -165,9 +166,17 @@ func (l *Lab) each(names []string, do func(*Server) error) error {
 
 // Close switches everything off and removes what the lab has made but logs.
 func (l *Lab) Close() {
+	for _, s := range l.servers {
+		s.Cut()
+	}
 	if l.net != nil {
 		l.net.Close()
 	}
-	l.clear()
+	if err := l.clear(); err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+	}
+	if l.release != nil {
+		l.release()
+	}
 	l.unlock()
 }

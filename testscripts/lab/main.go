@@ -51,10 +51,10 @@ func parse(args []string) (options, error) {
 	f := flag.NewFlagSet("lab", flag.ContinueOnError)
 	f.StringVar(&o.name, "name", "lab", "`name` of this lab: several run side by side under names of their own")
 	f.StringVar(&o.run, "run", "", "run only the scripts whose name matches this `regexp`")
-	f.StringVar(&o.logs, "logs", "", "`directory` for consoles and journals of failed scripts (default: below the lab's own)")
+	f.StringVar(&o.logs, "logs", "", "`directory` for consoles and journals of failed scripts (default /var/tmp/iwx-lab-NAME/failed)")
 	f.StringVar(&o.scripts, "scripts", "testscripts/lab", "`directory` of the scripts")
 	f.StringVar(&o.dist, "dist", "dist", "`directory` with the Debian packages under test")
-	f.DurationVar(&o.limit, "limit", 40*time.Minute, "end the whole run after this `time`")
+	f.DurationVar(&o.limit, "limit", 40*time.Minute, "end the whole run of scripts after this `time`")
 	f.BoolVar(&o.keep, "keep", false, "after a failed script, leave the servers running and wait for an interrupt")
 	f.BoolVar(&o.shell, "shell", false, "set up a cluster of manager, web1 and web2 and leave a person in it")
 	f.BoolVar(&o.verbose, "v", false, "print every command of the scripts")
@@ -80,8 +80,11 @@ func run(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, o.limit)
-	defer cancel()
+	if !o.shell {
+		limited, cancel := context.WithTimeout(ctx, o.limit)
+		defer cancel()
+		ctx = limited
+	}
 	l, err := Open(ctx, o)
 	if err != nil {
 		return err

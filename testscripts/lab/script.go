@@ -33,6 +33,8 @@ func (l *Lab) Run(ctx context.Context, scripts []string) error {
 	chosen := regexp.MustCompile(l.options.run)
 	ran, failed := 0, 0
 	begin := time.Now()
+	// What a script waits for runs in the network, and ends with it.
+	defer context.AfterFunc(ctx, l.net.Close)()
 	for _, script := range scripts {
 		if !chosen.MatchString(scriptName(script)) || ctx.Err() != nil {
 			continue

@@ -57,6 +57,7 @@ type Server struct {
 	lab *Lab
 
 	mu     sync.Mutex
+	power  bool          // a kernel that asked for a reboot is started again
 	kernel *exec.Cmd     // nil while it is off
 	off    chan struct{} // closed when the kernel has ended
 	login  *exec.Cmd     // the connection that all commands share
@@ -79,16 +80,18 @@ func (s *Server) Renew(ctx context.Context) error {
 func (s *Server) On(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
-	if err := s.start(ctx); err != nil {
+	s.mu.Lock()
+	s.power = true
+	err := s.start(ctx)
+	s.mu.Unlock()
+	if err != nil {
 		return err
 	}
 	return s.ready(ctx)
 }
 
-// start boots the kernel.
+// start boots the kernel, if none runs. The caller has the lock.
 func (s *Server) start(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.kernel != nil {
 		return nil
 	}
@@ -139,22 +142,22 @@ func memoryDir() string {
 	return os.TempDir()
 }
 
-// watch waits for the end of the kernel. One that was asked to reboot is switched
-// on again: see image/lab-reboot.
-func (s *Server) watch(cmd *exec.Cmd, off chan struct{}) {
-	cmd.Wait()
+// watch waits for the end of the kernel. One that was asked to reboot is started
+// again: see image/lab-reboot.
+func (s *Server) watch(kernel *exec.Cmd, off chan struct{}) {
+	kernel.Wait()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.kernel = nil
 	if s.login != nil {
 		s.login.Process.Kill()
 	}
-	s.mu.Unlock()
-	close(off)
-	if s.rebooting() && s.lab.ctx.Err() == nil {
-		if err := s.On(s.lab.ctx); err != nil {
-			fmt.Fprintln(os.Stderr, "lab:", err)
+	if s.power && s.rebooting() {
+		if err := s.start(s.lab.ctx); err != nil {
+			fmt.Fprintf(os.Stderr, "lab: %s does not reboot: %v\n", s.name, err)
 		}
 	}
+	close(off)
 }
 
 // rebooting reports whether the console ends with the mark of a reboot.
@@ -163,17 +166,22 @@ func (s *Server) rebooting() bool {
 	return err == nil && strings.Contains(lastLines(string(text), 3), "lab: reboot")
 }
 
-// ready opens the connection and waits for systemd.
+// ready opens the connection and waits for systemd. A connection that is lost on
+// the way, one to the kernel before, is opened again.
 func (s *Server) ready(ctx context.Context) error {
-	if err := s.connect(ctx); err != nil {
-		return fmt.Errorf("%s does not come up: %w; its console ends with:\n%s", s.name, err, s.consoleEnd())
+	for {
+		if err := s.connect(ctx); err != nil {
+			return fmt.Errorf("%s does not come up: %w; its console ends with:\n%s", s.name, err, s.consoleEnd())
+		}
+		out, err := s.Command(ctx, "systemctl", "is-system-running", "--wait").Output()
+		switch state := strings.TrimSpace(string(out)); state {
+		case "running", "degraded": // a unit that has failed is for a script to find out
+			return nil
+		case "":
+		default:
+			return fmt.Errorf("%s is not running but %s: %v", s.name, state, err)
+		}
 	}
-	// "degraded", a unit that has failed, is for a script to find out.
-	out, err := s.Command(ctx, "systemctl", "is-system-running", "--wait").Output()
-	if state := strings.TrimSpace(string(out)); state != "running" && state != "degraded" {
-		return fmt.Errorf("%s is not running but %q: %v", s.name, state, err)
-	}
-	return nil
 }
 
 func (s *Server) consoleEnd() string {
@@ -218,7 +226,12 @@ func (s *Server) dial() {
 	if s.login != nil || s.kernel == nil {
 		return
 	}
-	cmd := s.lab.ssh(context.Background(), "-M", "-N", "-o", "ConnectTimeout=3", s.name)
+	// ssh does not take the place of a socket that another one has left, whose
+	// server was switched off.
+	if err := os.Remove(s.file("mux")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	cmd := s.lab.ssh(context.Background(), "-M", "-N", "-o", "ConnectTimeout=30", s.name)
 	if cmd.Start() != nil {
 		return
 	}
@@ -252,6 +265,7 @@ func (s *Server) Do(ctx context.Context, stdin []byte, args ...string) ([]byte, 
 // nothing of it runs. A server that is off stays so.
 func (s *Server) Cut() {
 	s.mu.Lock()
+	s.power = false
 	kernel, off := s.kernel, s.off
 	s.mu.Unlock()
 	if kernel == nil {

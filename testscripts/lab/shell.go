@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 )
 
 // banner tells a person in the lab what there is.
@@ -23,18 +24,26 @@ Leave the shell, and everything is switched off.
 
 // Shell sets up a cluster and leaves a person in it.
 func (l *Lab) Shell(ctx context.Context) error {
-	fmt.Println("setting up a manager with web1 and web2 …")
+	fmt.Println("setting up a manager with web1 and web2")
 	if _, err := l.Cluster(ctx, []string{"web1", "web2"}); err != nil {
 		return err
 	}
+	settings := filepath.Join(l.bin(), "settings")
+	if err := os.WriteFile(settings, []byte(l.shellSettings()), 0o600); err != nil {
+		return err
+	}
 	fmt.Printf(banner, clusterNet, quorum)
-	cmd := exec.Command("ip", "netns", "exec", l.net.Name, "bash", "--rcfile", "/dev/stdin")
-	cmd.Args = []string{"ip", "netns", "exec", l.net.Name, "bash", "--norc", "-i"}
+	cmd := exec.Command("ip", "netns", "exec", l.net.Name, "bash", "--rcfile", settings, "-i")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), "PATH="+l.bin()+":"+os.Getenv("PATH"), `PS1=lab:\w\$ `)
 	// The code of a person's last command says nothing about the lab.
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		return err
 	}
 	return nil
+}
+
+// shellSettings are the bashrc of the person: ssh knows the servers.
+func (l *Lab) shellSettings() string {
+	config := filepath.Join(l.dir, "ssh.conf")
+	return fmt.Sprintf("PATH=%s:$PATH\nPS1='lab:\\w# '\nalias ssh='ssh -F %s' scp='scp -F %s'\n", l.bin(), config, config)
 }
