@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"iwx/lib/cluster"
+	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/pki"
 )
@@ -30,6 +31,26 @@ func TestClockSkewIsToldInSeconds(t *testing.T) {
 	r.nodes.move(-48 * time.Hour)
 	_, err := r.join(r.token(nil))
 	wantError(t, err, "clock: the node's clock is 172800 s behind the manager's", "timedatectl set-ntp true", "--ignore clock")
+}
+
+// TestDriftingClock: a member whose clock has gone wrong is told by how much, also
+// where the certificates are not valid by that clock.
+func TestDriftingClock(t *testing.T) {
+	for off, want := range map[time.Duration]string{
+		time.Hour:       "this server's clock is 3600 s ahead of the manager's",
+		-time.Minute:    "this server's clock is 60 s behind the manager's",
+		-48 * time.Hour: "this server's clock is 172800 s behind the manager's",
+	} {
+		r := newRig(t)
+		if _, err := r.join(r.token(nil)); err != nil {
+			t.Fatal(err)
+		}
+		r.nodes.move(off)
+		out, hints, err := r.run(r.node, r.nodes, &statusVerb{})
+		if fault.CodeOf(err) != fault.Unhealthy || !strings.Contains(out, want) || !strings.Contains(hints, "timedatectl set-ntp true") {
+			t.Errorf("%s off: %v\n%s%s", off, err, out, hints)
+		}
+	}
 }
 
 func TestLostAnswerCostsNothing(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"iwx/lib/daemon"
 	"iwx/lib/fault"
 	"iwx/lib/host"
+	"iwx/lib/preflight"
 	"iwx/lib/profile"
 	"iwx/lib/replay"
 	"iwx/lib/tool/local"
@@ -304,17 +305,42 @@ func (h *here) reportManager(r *report) {
 		return // told with the certificate
 	}
 	defer client.Close()
-	_, err = client.Hello(ctx)
+	hello, err := client.Hello(ctx)
 	r.answers = err == nil || refusal(err) != nil
+	if err == nil {
+		h.reportClock(r, cluster.Instant(hello.Time))
+	}
 	switch {
 	case err != nil && refusal(err) == nil:
-		r.add(err.Error(), fault.HintOf(err)+"\nif the quorum IP has moved, here: iwx-cluster-setup quorum-ip NEW")
+		h.reportAbsence(ctx, r, err)
 	case err != nil:
 		r.add(err.Error(), fault.HintOf(err))
 	case contact != nil && contact.Reason == cluster.Distrusted:
 		r.add("this node does not follow the manager: "+contact.Error, contact.Hint)
 	case contact != nil && contact.Reason != "":
 		r.add("the manager refuses this server: "+contact.Error, contact.Hint)
+	}
+}
+
+// reportAbsence tells why the manager could not be asked. Where something answers
+// there, but not as the manager, by this clock, its time tells whether that is
+// what is wrong.
+func (h *here) reportAbsence(ctx context.Context, r *report, err error) {
+	_, ahead, fetched := api.FetchCA(ctx, h.Identity.Manager, h.Identity.Address, h.c.Now)
+	if fetched != nil {
+		r.add(err.Error(), fault.HintOf(err)+"\nif the quorum IP has moved, here: iwx-cluster-setup quorum-ip NEW")
+		return
+	}
+	r.add(err.Error(), fault.HintOf(err))
+	h.reportClock(r, h.c.Now().Add(ahead))
+}
+
+// reportClock tells how far this node's clock is from the manager's, if that is
+// more than a node may join with: times in its history would mislead, and
+// certificates end early or begin late.
+func (h *here) reportClock(r *report, manager time.Time) {
+	if off := clockResult(manager.Sub(h.c.Now())); off.Status == preflight.Fail {
+		r.add(off.Detail, off.Remedy)
 	}
 }
 
