@@ -15,7 +15,6 @@ import (
 // Lab is a network with servers, and a directory for their disks and consoles.
 type Lab struct {
 	options
-	ctx     context.Context // ends with the lab
 	dir     string
 	image   string // directory of the disk image and the login key
 	seed    string // copy-on-write file with iwx installed, from which servers start; "" before
@@ -32,7 +31,7 @@ func Open(ctx context.Context, o options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{options: o, ctx: ctx, dir: filepath.Join("/var/tmp", "iwx-lab-"+o.name), servers: map[string]*Server{}}
+	l := &Lab{options: o, dir: filepath.Join("/var/tmp", "iwx-lab-"+o.name), servers: map[string]*Server{}}
 	if err := l.claim(); err != nil {
 		return nil, err
 	}
@@ -96,29 +95,16 @@ func (l *Lab) share() string { return filepath.Join(l.dir, "share") }
 // writeSeat writes what the client's seat needs: the names of the servers, how to
 // log in to them, and the commands on and client.
 func (l *Lab) writeSeat() error {
-	names := "127.0.0.1 localhost\n" + clusterNet + clientHost + " client\n"
-	login := "Host *\n User root\n IdentityFile " + filepath.Join(l.image, "key") + `
- StrictHostKeyChecking no
- UserKnownHostsFile /dev/null
- LogLevel ERROR
- BatchMode yes
- ServerAliveInterval 10
- ControlPath ` + l.dir + "/%n.mux\n"
-	for _, h := range hosts() {
-		names += h.address() + " " + h.name + "\n"
-		login += "Host " + h.name + "\n HostName " + h.seat() + "\n"
-	}
-	on := "#!/bin/bash\n# on SERVER COMMAND...\nserver=$1\nshift\nexec ip netns exec " + l.net.Name +
-		" ssh -F " + l.dir + `/ssh.conf "$server" -- "${@@Q}"` + "\n"
-	client := "#!/bin/sh\n# client COMMAND...\nexec ip netns exec " + l.net.Name + ` "$@"` + "\n"
 	if err := os.MkdirAll(l.bin(), 0o755); err != nil {
 		return err
 	}
+	inside := "exec ip netns exec " + l.net.Name
 	for name, text := range map[string]string{
-		filepath.Join(l.share(), "hosts"): names,
-		filepath.Join(l.dir, "ssh.conf"):  login,
-		filepath.Join(l.bin(), "on"):      on,
-		filepath.Join(l.bin(), "client"):  client,
+		filepath.Join(l.share(), "hosts"): names(),
+		l.login():                         l.loginConfig(),
+		filepath.Join(l.bin(), "client"):  "#!/bin/sh\n# client COMMAND...\n" + inside + ` "$@"` + "\n",
+		filepath.Join(l.bin(), "on"): "#!/bin/bash\n# on SERVER COMMAND...\nserver=$1\nshift\n" +
+			inside + " ssh -F " + l.login() + ` "$server" -- "${@@Q}"` + "\n",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
 			return err
@@ -127,12 +113,38 @@ func (l *Lab) writeSeat() error {
 	return nil
 }
 
+// names is the hosts(5) of all servers.
+func names() string {
+	text := "127.0.0.1 localhost\n" + clusterNet + clientHost + " client\n"
+	for _, h := range hosts() {
+		text += h.address() + " " + h.name + "\n"
+	}
+	return text
+}
+
+// login is the ssh_config(5) with which servers are reached by their names.
+func (l *Lab) login() string { return filepath.Join(l.dir, "ssh.conf") }
+
+func (l *Lab) loginConfig() string {
+	text := "Host *\n User root\n IdentityFile " + filepath.Join(l.image, "key") + `
+ StrictHostKeyChecking no
+ UserKnownHostsFile /dev/null
+ LogLevel ERROR
+ BatchMode yes
+ ServerAliveInterval 10
+ ControlPath ` + l.dir + "/%n.mux\n"
+	for _, h := range hosts() {
+		text += "Host " + h.name + "\n HostName " + h.seat() + "\n"
+	}
+	return text
+}
+
 // bin has the commands on and client.
 func (l *Lab) bin() string { return filepath.Join(l.dir, "bin") }
 
 // ssh is ssh(1) from the client's seat.
 func (l *Lab) ssh(ctx context.Context, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", l.net.Name, "ssh", "-F", filepath.Join(l.dir, "ssh.conf")}, args...)...)
+	return exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", l.net.Name, "ssh", "-F", l.login()}, args...)...)
 }
 
 // Fresh brings up the named servers, and no others, as they are after iwx was

@@ -114,7 +114,7 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	s.kernel, s.off = cmd, make(chan struct{})
-	go s.watch(cmd, s.off)
+	go s.watch(context.WithoutCancel(ctx), cmd, s.off)
 	return nil
 }
 
@@ -144,7 +144,7 @@ func memoryDir() string {
 
 // watch waits for the end of the kernel. One that was asked to reboot is started
 // again: see image/lab-reboot.
-func (s *Server) watch(kernel *exec.Cmd, off chan struct{}) {
+func (s *Server) watch(ctx context.Context, kernel *exec.Cmd, off chan struct{}) {
 	kernel.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,7 +153,7 @@ func (s *Server) watch(kernel *exec.Cmd, off chan struct{}) {
 		s.login.Process.Kill()
 	}
 	if s.power && s.rebooting() {
-		if err := s.start(s.lab.ctx); err != nil {
+		if err := s.start(ctx); err != nil {
 			fmt.Fprintf(os.Stderr, "lab: %s does not reboot: %v\n", s.name, err)
 		}
 	}

@@ -44,6 +44,5 @@ func (l *Lab) Shell(ctx context.Context) error {
 
 // shellSettings are the bashrc of the person: ssh knows the servers.
 func (l *Lab) shellSettings() string {
-	config := filepath.Join(l.dir, "ssh.conf")
-	return fmt.Sprintf("PATH=%s:$PATH\nPS1='lab:\\w# '\nalias ssh='ssh -F %s' scp='scp -F %s'\n", l.bin(), config, config)
+	return fmt.Sprintf("PATH=%s:$PATH\nPS1='lab:\\w# '\nalias ssh='ssh -F %s' scp='scp -F %s'\n", l.bin(), l.login(), l.login())
 }
