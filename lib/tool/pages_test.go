@@ -167,7 +167,7 @@ func TestOverviewPage(t *testing.T) {
 	words := []string{
 		replay.WordCurrent, replay.WordReplaying, replay.WordHalted, replay.WordUnknown, replay.WordPaused,
 		string(replay.Diverged), string(replay.Rewound), string(replay.NeedsResync), string(replay.NeedsUpgrade),
-		cluster.WordUnreachable,
+		cluster.WordUnreachable, cluster.WordLeaving,
 	}
 	sameWords(t, "iwx.7: state", items(text, "STATES OF A NODE"), words)
 	var codes []string
