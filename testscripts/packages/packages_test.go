@@ -57,7 +57,7 @@ func know(t *testing.T) {
 	for _, dir := range []string{"cmd", "lib", "man", "completions", "packaging", "Makefile", "README.md", "LICENSE", "go.mod"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ fs.DirEntry, err error) error {
 			if err == nil {
-				_, err = os.Stat(path)
+				_, err = os.Lstat(path)
 			}
 			return err
 		})
