@@ -102,7 +102,7 @@ func (l *Lab) writeSeat() error {
 	for name, text := range map[string]string{
 		filepath.Join(l.share(), "hosts"): names(),
 		l.login():                         l.loginConfig(),
-		filepath.Join(l.bin(), "client"):  "#!/bin/sh\n# client COMMAND...\n" + inside + ` "$@"` + "\n",
+		filepath.Join(l.bin(), "client"):  "#!/bin/sh\n# client COMMAND...\ncommand -v \"$1\" >/dev/null || exit 127\n" + inside + ` "$@"` + "\n",
 		filepath.Join(l.bin(), "on"): "#!/bin/bash\n# on SERVER COMMAND...\nserver=$1\nshift\n" +
 			inside + " ssh -F " + l.login() + ` "$server" -- "${@@Q}"` + "\n",
 	} {

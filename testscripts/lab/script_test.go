@@ -75,6 +75,8 @@ func TestCommands(t *testing.T) {
 		{"! on web1 false", ""},
 		{"on web1 false", "exit status 1"},
 		{"! on web1 true", "succeeded, and should not have"},
+		{"! on web1 no-such-program", "exit status 127"},
+		{"! on web1 sh -c 'exit 255'", "exit status 255"},
 		{"on web9 true", "there is no server web9"},
 		{"on web1", "usage: on SERVER CMD..."},
 		{"client echo $WEB1 $QUORUM\nstdout '^10.77.0.11 10.77.0.10$'", ""},

@@ -305,11 +305,14 @@ func (s *Server) wait(ctx context.Context, off <-chan struct{}, what string) err
 	}
 }
 
-// Link cuts or mends the server's link to the cluster's network. The lab's own
-// way in stays open.
+// Link cuts or mends the server's link to the cluster's network: it is a port of
+// the bridge, or of nothing. The tap itself stays up, since the kernel in user
+// mode does not read again from one that was down. The lab's own way in stays open.
 func (s *Server) Link(ctx context.Context, up bool) error {
-	state := map[bool]string{true: "up", false: "down"}[up]
-	return s.lab.net.ip(ctx, "link", "set", s.name, state)
+	if up {
+		return s.lab.net.ip(ctx, "link", "set", s.name, "master", "cluster")
+	}
+	return s.lab.net.ip(ctx, "link", "set", s.name, "nomaster")
 }
 
 // quoteAll quotes words for a shell.
