@@ -14,12 +14,15 @@ import (
 
 // pid1 is a systemd that mounts by writing a line into a mountinfo file.
 type pid1 struct {
-	dir, info string
-	source    string // what the mount unit to be started says
-	dead      bool   // the server does not answer
-	busy      bool   // somebody uses the mount
-	state     string // of the NFS server
-	calls     []string
+	dir, info  string
+	source     string // what the mount unit to be started says
+	dead       bool   // the server does not answer
+	busy       bool   // somebody uses the mount
+	forgot     bool   // the server does not know what is mounted
+	unexported bool   // nor can it be mounted
+	state      string // of the NFS server
+	lazy       int    // mounts that were detached
+	calls      []string
 }
 
 func (p *pid1) systemd(_ context.Context, use func(Units) error) error { return use(p) }
@@ -70,10 +73,23 @@ func (p *pid1) Start(_ context.Context, unit string) error {
 
 func (p *pid1) Stop(_ context.Context, unit string) error {
 	p.call("stop " + unit)
+	if text, err := os.ReadFile(filepath.Join(p.dir, unit)); err == nil && strings.Contains(string(text), "LazyUnmount=yes") {
+		p.lazy++
+	}
 	if p.busy {
 		return errors.New("job failed")
 	}
 	return os.WriteFile(p.info, nil, 0o600)
+}
+
+func (p *pid1) health() Health {
+	switch {
+	case p.dead:
+		return Health{Word: Hung}
+	case p.forgot:
+		return Health{Word: Missing, Error: "stat: cannot read file system information for '/srv/iwx': Stale file handle"}
+	}
+	return Health{Word: Healthy}
 }
 
 func (p *pid1) ActiveState(context.Context, string) (string, error) { return p.state, nil }
@@ -83,8 +99,13 @@ func mounter(t *testing.T) (*Mounter, *pid1) {
 	p := &pid1{dir: t.TempDir(), info: write(t, "mountinfo", "")}
 	return &Mounter{
 		UnitDir: p.dir, Mountinfo: p.info, Systemd: p.systemd,
-		Try:   func(context.Context, string) error { return errors.New("Connection refused") },
-		Hangs: func(context.Context, Mount) bool { return p.dead },
+		Try: func(context.Context, string) error {
+			if p.dead || p.unexported {
+				return errors.New("Connection refused")
+			}
+			return nil
+		},
+		Look: func(context.Context, Mount) Health { return p.health() },
 	}, p
 }
 
@@ -225,6 +246,31 @@ func TestMountInUse(t *testing.T) {
 	if err := m.Remove(t.Context(), i); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestServerOnAnotherDisk holds that a share whose server was restored elsewhere
+// is mounted anew, once that can be done, although it is in use.
+func TestServerOnAnotherDisk(t *testing.T) {
+	m, p := mounter(t)
+	at := filepath.Join(t.TempDir(), "iwx")
+	i := item(t, "192.0.2.10", at)
+	if err := m.Apply(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	p.forgot, p.unexported = true, true
+	check(t, m, i, "")
+	p.unexported, p.calls = false, nil
+	check(t, m, i, "mount 192.0.2.10:/srv/iwx at "+at+" again: its file handle is stale")
+	if err := m.Apply(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	stop := slices.Index(p.calls, "stop "+UnitName(at, "mount"))
+	start := slices.Index(p.calls, "start "+UnitName(at, "mount"))
+	if stop < 0 || start < stop || p.lazy != 1 {
+		t.Errorf("%v, detached %d times", p.calls, p.lazy)
+	}
+	p.forgot = false
+	check(t, m, i, "")
 }
 
 func exporter(t *testing.T) (*Exporter, *pid1) {

@@ -32,6 +32,12 @@ type Health struct {
 	Since int64  `json:"since"`           // when it came to have the word, unix milliseconds
 }
 
+// stale reports whether the server does not know the file handle of what is
+// mounted: ESTALE, in the words of strerror(3).
+func (h Health) stale() bool {
+	return h.Word == Missing && strings.HasSuffix(h.Error, "Stale file handle")
+}
+
 // Mount is a mount as it should be.
 type Mount struct {
 	Path   string

@@ -34,8 +34,8 @@ type Mounter struct {
 	// Try mounts a source somewhere out of the way and takes it off again, to
 	// find out why systemd could not.
 	Try func(ctx context.Context, source string) error
-	// Hangs reports whether what is mounted at a path does not answer.
-	Hangs func(ctx context.Context, m Mount) bool
+	// Look tells how what is mounted is doing, see Prober.
+	Look func(ctx context.Context, m Mount) Health
 }
 
 // mounting is one item at work.
@@ -61,15 +61,20 @@ func (g *mounting) look() error {
 	return err
 }
 
-// Check implements profile.Applier. Whether the server answers is not looked
-// at: that is the Prober's.
-func (m *Mounter) Check(_ context.Context, item profile.Item) (change string, err error) {
+// Check implements profile.Applier. That a server does not answer is the
+// Prober's to tell: nothing here would mend it.
+func (m *Mounter) Check(ctx context.Context, item profile.Item) (change string, err error) {
 	g, err := m.begin(item)
 	if err != nil {
 		return "", err
 	}
-	if g.mounted() && (!g.ours() || g.hasUnits()) {
+	switch {
+	case g.mounted() && !g.ours():
 		return "", nil // an administrator's own mount of the same does as well
+	case g.mounted() && g.hasUnits() && !g.forgotten(ctx):
+		return "", nil
+	case g.mounted() && g.hasUnits():
+		return fmt.Sprintf("mount %s at %s again: its file handle is stale", g.Source, g.Path), nil
 	}
 	if err := g.obstacle(); err != nil {
 		return "", err
@@ -80,6 +85,13 @@ func (m *Mounter) Check(_ context.Context, item profile.Item) (change string, er
 // mounted reports whether the source is mounted and on top.
 func (g *mounting) mounted() bool {
 	return len(g.here) > 0 && g.here[0].nfs() && g.here[0].Source == g.Source
+}
+
+// forgotten reports whether the server has forgotten what is mounted, and can be
+// mounted anew: it has been restored on another disk. One that only exports it
+// no longer, or not yet again, cannot be, and knows it again when it does.
+func (g *mounting) forgotten(ctx context.Context) bool {
+	return g.Look(ctx, g.Mount).stale() && g.Try(ctx, g.Source) == nil
 }
 
 func (g *mounting) file(suffix string) string {
@@ -153,7 +165,7 @@ func (m *Mounter) Apply(ctx context.Context, item profile.Item) error {
 		return err
 	}
 	return m.Systemd(ctx, func(units Units) error {
-		if len(g.here) > 0 && g.here[0].nfs() && !g.mounted() {
+		if len(g.here) > 0 && g.here[0].nfs() && (!g.mounted() || g.forgotten(ctx)) {
 			if err := g.unmount(ctx, units, g.here[0].Source); err != nil {
 				return err
 			}
@@ -212,9 +224,9 @@ func (g *mounting) mount(ctx context.Context, units Units) error {
 }
 
 // unmount takes off what is mounted. One that is in use stays, and so does
-// its error; one whose server is dead is detached.
+// its error; one whose server is dead, or has forgotten it, is detached.
 func (g *mounting) unmount(ctx context.Context, units Units, source string) error {
-	if g.Hangs(ctx, Mount{Path: g.Path, Source: source}) {
+	if h := g.Look(ctx, Mount{Path: g.Path, Source: source}); h.Word == Hung || h.stale() {
 		if err := atomicfile.Write(g.file("mount"), []byte(mountUnit(source, g.Path, true)+g.made()), 0o644); err != nil {
 			return err
 		}

@@ -72,8 +72,8 @@ func storage(s *local.Server, prober *nfs.Prober) map[string]profile.Applier {
 			Try: func(ctx context.Context, source string) error {
 				return nfs.Try(ctx, preflight.Command, s.Run, source)
 			},
-			Hangs: func(ctx context.Context, m nfs.Mount) bool {
-				return prober.Look(ctx, []nfs.Mount{m})[0].Word == nfs.Hung
+			Look: func(ctx context.Context, m nfs.Mount) nfs.Health {
+				return prober.Look(ctx, []nfs.Mount{m})[0]
 			},
 		},
 	}
