@@ -26,7 +26,19 @@ type Lab struct {
 
 // Open makes the lab: image, network, and iwx installed on a seed from which the
 // servers are copied. No server runs when it returns.
-func Open(ctx context.Context, o options) (*Lab, error) {
+func Open(ctx context.Context, o options) (*Lab, error) { return open(ctx, o, "") }
+
+// Beside makes another lab, with servers and a network of its own, which start
+// from the seed of this one: it is to be closed first. n tells the two apart.
+func (l *Lab) Beside(ctx context.Context, n int) (*Lab, error) {
+	o := l.options
+	o.logs = l.logDir()
+	o.name = fmt.Sprint(o.name, n)
+	return open(ctx, o, l.seed)
+}
+
+// open makes a lab; without a seed, iwx is installed on one.
+func open(ctx context.Context, o options, seed string) (*Lab, error) {
 	recipe, err := thisRecipe()
 	if err != nil {
 		return nil, err
@@ -35,7 +47,7 @@ func Open(ctx context.Context, o options) (*Lab, error) {
 	if err := l.claim(); err != nil {
 		return nil, err
 	}
-	if err := l.prepare(ctx, recipe); err != nil {
+	if err := l.prepare(ctx, recipe, seed); err != nil {
 		l.Close()
 		return nil, err
 	}
@@ -54,7 +66,7 @@ func (l *Lab) claim() (err error) {
 	return err
 }
 
-func (l *Lab) prepare(ctx context.Context, recipe Recipe) (err error) {
+func (l *Lab) prepare(ctx context.Context, recipe Recipe, seed string) (err error) {
 	if l.net, err = NewNetwork(ctx, "iwxlab-"+l.name); err != nil {
 		return err
 	}
@@ -69,6 +81,9 @@ func (l *Lab) prepare(ctx context.Context, recipe Recipe) (err error) {
 	}
 	if err := l.writeSeat(); err != nil {
 		return err
+	}
+	if l.seed = seed; seed != "" {
+		return nil
 	}
 	return l.install(ctx)
 }

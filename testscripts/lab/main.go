@@ -31,6 +31,7 @@ type options struct {
 	scripts string
 	dist    string
 	limit   time.Duration
+	jobs    int
 	keep    bool
 	shell   bool
 	verbose bool
@@ -55,6 +56,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.scripts, "scripts", "testscripts/lab", "`directory` of the scripts")
 	f.StringVar(&o.dist, "dist", "dist", "`directory` with the Debian packages under test")
 	f.DurationVar(&o.limit, "limit", 40*time.Minute, "end the whole run of scripts after this `time`")
+	f.IntVar(&o.jobs, "jobs", 2, "run this `number` of scripts at a time, each with servers of its own; most of a script is waiting")
 	f.BoolVar(&o.keep, "keep", false, "after a failed script, leave the servers running and wait for an interrupt")
 	f.BoolVar(&o.shell, "shell", false, "set up a cluster of manager, web1 and web2 and leave a person in it")
 	f.BoolVar(&o.verbose, "v", false, "print every command of the scripts")
@@ -69,6 +71,12 @@ func parse(args []string) (options, error) {
 	}
 	if _, err := regexp.Compile(o.run); err != nil {
 		return o, fmt.Errorf("-run: %w", err)
+	}
+	if o.jobs < 1 || o.jobs > 8 {
+		return o, fmt.Errorf("-jobs %d: 1 to 8 are wanted", o.jobs)
+	}
+	if o.keep {
+		o.jobs = 1 // nothing else is to run while a person looks
 	}
 	return o, nil
 }
@@ -97,5 +105,5 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	return l.Run(ctx, scripts)
+	return Run(ctx, l, scripts)
 }

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,41 +28,87 @@ type result struct {
 	log    string
 }
 
-// Run runs the scripts, one after another, and prints what each proves and
-// whether it did. A failed one does not hold up the others: each begins with
-// servers of its own.
-func (l *Lab) Run(ctx context.Context, scripts []string) error {
-	chosen := regexp.MustCompile(l.options.run)
-	ran, failed := 0, 0
-	begin := time.Now()
-	// What a script waits for runs in the network, and ends with it.
-	defer context.AfterFunc(ctx, l.net.Close)()
-	for _, script := range scripts {
-		if !chosen.MatchString(scriptName(script)) || ctx.Err() != nil {
-			continue
-		}
-		ran++
-		r := l.script(ctx, script)
-		l.report(r)
-		if r.failed {
-			failed++
-			l.evidence(ctx, r)
-			if l.keep {
-				l.hold(ctx)
-			}
-		}
+// round is the running of some scripts, a few at a time.
+type round struct {
+	scripts chan string
+	mu      sync.Mutex // guards what follows, and the terminal
+	ran     int
+	failed  int
+}
+
+// Run runs the scripts, as many at a time as is asked for, and prints what each
+// proves and whether it did. A failed one does not hold up the others: each
+// begins with servers of its own.
+func Run(ctx context.Context, first *Lab, scripts []string) error {
+	chosen := regexp.MustCompile(first.run)
+	scripts = slices.DeleteFunc(scripts, func(s string) bool { return !chosen.MatchString(scriptName(s)) })
+	if len(scripts) == 0 {
+		return fmt.Errorf("no script matches %q", first.run)
 	}
-	if err := ctx.Err(); err != nil {
+	begin := time.Now()
+	r := &round{scripts: make(chan string, len(scripts))}
+	for _, script := range scripts {
+		r.scripts <- script
+	}
+	close(r.scripts)
+	if err := r.work(ctx, first, min(first.jobs, len(scripts))); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
 		return fmt.Errorf("ended early: %w", context.Cause(ctx))
 	}
-	if ran == 0 {
-		return fmt.Errorf("no script matches %q", l.options.run)
-	}
-	fmt.Printf("%d of %d passed in %s\n", ran-failed, ran, time.Since(begin).Round(time.Second))
-	if failed > 0 {
-		return fmt.Errorf("%d of %d scripts failed; what is known about them: %s", failed, ran, l.logDir())
+	fmt.Printf("%d of %d passed in %s\n", r.ran-r.failed, r.ran, time.Since(begin).Round(time.Second))
+	if r.failed > 0 {
+		return fmt.Errorf("%d of %d scripts failed; what is known about them: %s", r.failed, r.ran, first.logDir())
 	}
 	return nil
+}
+
+// work runs the scripts in that many labs, of which the first is given.
+func (r *round) work(ctx context.Context, first *Lab, labs int) error {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for n := 2; n <= labs; n++ {
+		l, err := first.Beside(ctx, n)
+		if err != nil {
+			return err
+		}
+		all.Go(func() {
+			defer l.Close()
+			r.take(ctx, l)
+		})
+	}
+	r.take(ctx, first)
+	return nil
+}
+
+// take runs scripts in one lab until none is left.
+func (r *round) take(ctx context.Context, l *Lab) {
+	for script := range r.scripts {
+		if ctx.Err() != nil {
+			return
+		}
+		result := l.script(ctx, script)
+		r.note(l, result)
+		if !result.failed {
+			continue
+		}
+		l.evidence(ctx, result)
+		if l.keep {
+			l.hold(ctx)
+		}
+	}
+}
+
+// note counts and prints a result.
+func (r *round) note(l *Lab, result result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ran++
+	if result.failed {
+		r.failed++
+	}
+	l.report(result)
 }
 
 func scriptName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txtar") }
