@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -44,6 +45,8 @@ type Server struct {
 	// Command runs a program and returns its standard output. A program that
 	// is not there is an error that wraps exec.ErrNotFound.
 	Command func(ctx context.Context, name string, args ...string) ([]byte, error)
+	// Holder asks the link who else holds an address, see host.Holder.
+	Holder func(ctx context.Context, link string, addr netip.Addr) (net.HardwareAddr, error)
 }
 
 // Existing is the role and cluster that an earlier setup gave this server.
@@ -135,7 +138,7 @@ func (s Server) addresses(context.Context) Result {
 	return ok("%s", list)
 }
 
-func (s Server) quorumIP(context.Context) Result {
+func (s Server) quorumIP(ctx context.Context) Result {
 	if !s.QuorumIP.IsValid() {
 		return fail("iwx-cluster-setup manager --quorum-ip IP", "no quorum IP is given")
 	}
@@ -145,6 +148,22 @@ func (s Server) quorumIP(context.Context) Result {
 		return fail("ip -brief address", "%s is not on any interface here", s.QuorumIP)
 	case a.Loopback && !s.Paths.Own():
 		return fail("choose an address that the nodes can reach", "%s is a loopback address", s.QuorumIP)
+	case s.Paths.Own():
+		return ok("%s on %s", a.Prefix, a.Interface)
+	}
+	return s.soleHolder(ctx, a)
+}
+
+// soleHolder fails if another host on the link has the quorum IP too: a second
+// manager, or an old one that is back. The nodes would talk to either.
+func (s Server) soleHolder(ctx context.Context, a host.Address) Result {
+	other, err := s.Holder(ctx, a.Interface, a.Addr())
+	switch {
+	case err != nil:
+		return warn("run it as root: sudo iwx-cluster-setup …", "%v", err)
+	case other != nil:
+		return fail("find it: ip neighbour show "+a.Addr().String()+"; take the address from it, or choose another one",
+			"another host on %s, %s, has %s too", a.Interface, other, a.Addr())
 	}
 	return ok("%s on %s", a.Prefix, a.Interface)
 }

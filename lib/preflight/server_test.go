@@ -41,6 +41,7 @@ func fake(t *testing.T) Server {
 		Command: func(_ context.Context, name string, _ ...string) ([]byte, error) {
 			return nil, &exec.Error{Name: name, Err: exec.ErrNotFound}
 		},
+		Holder: func(context.Context, string, netip.Addr) (net.HardwareAddr, error) { return nil, nil },
 	}
 }
 
@@ -89,6 +90,14 @@ func TestProbes(t *testing.T) {
 		{"no quorum IP", func(s *Server) { s.QuorumIP = netip.Addr{} }, NameQuorumIP, Fail, "no quorum IP", "--quorum-ip"},
 		{"quorum IP absent", func(s *Server) { s.QuorumIP = netip.MustParseAddr("192.0.2.9") }, NameQuorumIP, Fail, "192.0.2.9", "ip -brief"},
 		{"quorum IP on loopback", func(s *Server) { s.QuorumIP = lo.Addr() }, NameQuorumIP, Fail, "loopback", "nodes can reach"},
+		{"quorum IP of a second manager", func(s *Server) {
+			s.Holder = func(_ context.Context, link string, addr netip.Addr) (net.HardwareAddr, error) {
+				if link != "eth0" || addr != s.QuorumIP {
+					return nil, errors.New("not what was to be asked")
+				}
+				return net.HardwareAddr{2, 0, 0, 0, 0, 7}, nil
+			}
+		}, NameQuorumIP, Fail, "another host on eth0, 02:00:00:00:00:07, has 192.0.2.1 too", "choose another"},
 		{"loopback quorum IP below a root", func(s *Server) { s.QuorumIP = lo.Addr(); s.Paths = host.At("/tmp/r") }, NameQuorumIP, OK, "lo", ""},
 		{"no container", nil, NameContainer, OK, "not a container", ""},
 		{"container", func(s *Server) { s.Facts.Container = "lxc" }, NameContainer, Warn, "lxc", "VM"},

@@ -7,6 +7,7 @@ import (
 
 	"iwx/lib/cli"
 	"iwx/lib/fault"
+	"iwx/lib/host"
 	"iwx/lib/preflight"
 )
 
@@ -18,7 +19,7 @@ const checkLimit = 10 * time.Second
 func (h *here) server(role preflight.Role) preflight.Server {
 	s := preflight.Server{
 		Paths: h.Paths, Facts: h.Facts, Role: role, Port: uint16(h.Config.Cluster.Port), Storage: h.Config.Storage,
-		Sys: "/", Command: preflight.Command,
+		Sys: "/", Command: preflight.Command, Holder: host.Holder,
 	}
 	if id := h.Identity; id != nil {
 		s.Existing = preflight.Existing{Role: preflight.Role(id.Role), Cluster: id.ClusterName, Same: preflight.Role(id.Role) == role}

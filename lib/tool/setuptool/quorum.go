@@ -136,9 +136,14 @@ func (h *here) isHere(to netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
-	if _, found := facts.Find(to.Addr()); !found {
+	a, found := facts.Find(to.Addr())
+	if !found {
 		return fault.Hint(fault.New(fault.Usage, "address %s is not on any interface here", to.Addr()),
 			"ip -brief address; add it: ip address add %s/24 dev INTERFACE", to.Addr())
+	}
+	if other, err := host.Holder(h.c, a.Interface, to.Addr()); err == nil && other != nil && !h.Own() {
+		return fault.Hint(fault.New(fault.Failed, "another host on %s, %s, has %s too", a.Interface, other, to.Addr()),
+			"take the address from it, or choose another one")
 	}
 	if slices.Contains(h.Identity.Others, to) {
 		return nil
