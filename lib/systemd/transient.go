@@ -78,8 +78,8 @@ func (t *Transient) Close() error {
 // returns false, and has done nothing, if there is a service of that name which
 // has not ended; one that has failed is forgotten, so that the next call starts
 // it. argv is not to hold '$', which systemd expands, nor what others may not
-// see. The error is of code fault.Busy if systemd could not be asked, or did not
-// answer: the service may have been started or not.
+// see. The error is of code fault.Busy if systemd is shutting the server down,
+// could not be asked, or did not answer: the service may have been started or not.
 func (t *Transient) Start(ctx context.Context, name, description string, argv []string) (bool, error) {
 	started := false
 	err := t.call(ctx, func(ctx context.Context, bus transientBus) error {
@@ -91,10 +91,21 @@ func (t *Transient) Start(ctx context.Context, name, description string, argv []
 		_ = bus.ResetFailedUnitContext(ctx, name)
 		return nil
 	})
+	if goingDown(err) {
+		err = fault.WithCode(err, fault.Busy)
+	}
 	if err != nil {
 		return false, fmt.Errorf("start %s: %w", name, err)
 	}
 	return started, nil
+}
+
+// goingDown reports whether systemd starts nothing because the server is about
+// to be shut down. The daemon will be stopped in a moment, or the shutdown is
+// called off.
+func goingDown(err error) bool {
+	name := errorName(err)
+	return name == "org.freedesktop.systemd1.TransactionIsDestructive" || name == "org.freedesktop.systemd1.ShuttingDown"
 }
 
 // properties are the settings of a service that runs one command of the queue;

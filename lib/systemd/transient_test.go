@@ -82,6 +82,7 @@ func TestTransientStart(t *testing.T) {
 		{"started", nil, true, "start a.service fail", "", false, false},
 		{"exists", exists, false, "start a.service fail, reset a.service", "", false, false},
 		{"refused", dbusError("org.freedesktop.DBus.Error.AccessDenied"), false, "start a.service fail", "start a.service: because", false, false},
+		{"the server goes down", dbusError("org.freedesktop.systemd1.TransactionIsDestructive"), false, "start a.service fail", "start a.service: because", true, false},
 		{"systemd is away", dbusError("org.freedesktop.DBus.Error.NoReply"), false, "start a.service fail", "start a.service: because", true, true},
 		{"connection lost", godbus.ErrClosed, false, "start a.service fail", "start a.service: dbus: connection closed", true, true},
 		{"no answer", context.DeadlineExceeded, false, "start a.service fail", "start a.service: systemd does not answer", true, true},
