@@ -35,7 +35,7 @@ check:
 test:
 	./testscripts/test -timeout 25m ./...
 
-# Without the test that kills setup at every system call: it starts a tool hundreds
+# Without the test that kills setup at random moments: it starts a tool hundreds
 # of times, which are slow to start as race binaries, and races nothing.
 race:
 	CGO_ENABLED=1 ./testscripts/test -race -timeout 25m -skip TestSetupSurvivesKills ./lib/...
