@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"time"
 )
@@ -34,7 +36,15 @@ func (l *Lab) join(ctx context.Context, s *Server) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Do(ctx, token, "iwx-cluster-setup", "node", "-")
+	// On a busy machine the manager may not answer in time: as its message says,
+	// that is tried again.
+	const unreachable = 4
+	var exit *exec.ExitError
+	for range 3 {
+		if _, err = s.Do(ctx, token, "iwx-cluster-setup", "node", "-"); !errors.As(err, &exit) || exit.ExitCode() != unreachable {
+			break
+		}
+	}
 	return err
 }
 
