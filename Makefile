@@ -35,10 +35,8 @@ check:
 test:
 	./testscripts/test -timeout 25m ./...
 
-# Without the test that kills setup at random moments: it starts a tool hundreds
-# of times, which are slow to start as race binaries, and races nothing.
 race:
-	CGO_ENABLED=1 ./testscripts/test -race -timeout 25m -skip TestSetupSurvivesKills ./lib/...
+	CGO_ENABLED=1 ./testscripts/test -race -timeout 25m ./lib/...
 
 bench: build
 	./testscripts/prepare bench
