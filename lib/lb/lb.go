@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"iwx/lib/health"
@@ -43,6 +44,9 @@ const (
 	MaxWeight     = 255
 )
 
+// ManagerID is the manager as a server of policies: a node has its own id.
+const ManagerID = "manager"
+
 // Policy is one virtual service, as it was asked for.
 type Policy struct {
 	Service     string         `json:"service"` // "http", or "tcp" for a port without a name
@@ -61,6 +65,15 @@ type Policy struct {
 // Key is the virtual service's address and port, by which there is one policy.
 func (p *Policy) Key() netip.AddrPort { return netip.AddrPortFrom(p.VIP, p.Port) }
 
+// Name is what the service is called, and given as in a Drain: "http", or "8080"
+// for a port without a name.
+func (p *Policy) Name() string {
+	if p.Service == "tcp" {
+		return strconv.Itoa(int(p.Port))
+	}
+	return p.Service
+}
+
 // String returns the policy for sentences: "http on 192.0.2.10", "port 8080 on …".
 func (p *Policy) String() string {
 	if p.Service == "tcp" {
@@ -71,7 +84,7 @@ func (p *Policy) String() string {
 
 // Server is a server of the cluster, as balancing sees it.
 type Server struct {
-	ID      string
+	ID      string // a node's, or ManagerID
 	Name    string
 	Addrs   []netip.Addr // at which it is reached: one of each family at most
 	Manager bool         // it is the one that balances
@@ -85,8 +98,8 @@ type Server struct {
 // Drain keeps new connections from a server, for one service or (Service "")
 // for all.
 type Drain struct {
-	Server  string    `json:"server"` // id
-	Service string    `json:"service"`
+	Server  string    `json:"server"`  // id
+	Service string    `json:"service"` // Policy.Name
 	Since   time.Time `json:"since"`
 	Who     string    `json:"who"`
 }

@@ -143,12 +143,15 @@ func (s *Store) StartLeaving(ctx context.Context, id, by string, at time.Time) e
 
 // EndMembership takes a member out: it left, or was deleted. A node that is
 // out already stays as it is. What is sensitive and waited for this node alone
-// is erased.
+// is erased, and it is no longer drained.
 func (s *Store) EndMembership(ctx context.Context, id string, how cluster.Membership, by string, at time.Time) error {
 	var erased int64
 	err := s.update(ctx, func(t *tx) error {
 		_, err := t.exec(`UPDATE node SET membership = ?, ended_by = ?, ended_at = ? WHERE id = ? AND `+belongs,
 			string(how), by, millis(at), id)
+		if err == nil {
+			_, err = t.exec(`DELETE FROM drain WHERE server = ?`, id)
+		}
 		if err == nil {
 			erased, err = t.eraseSettled()
 		}

@@ -243,3 +243,31 @@ CREATE TABLE op (
     at     INTEGER NOT NULL,
     PRIMARY KEY (op, digest)
 ) STRICT, WITHOUT ROWID;
+
+-- Manager: load balancing as it was asked for. One row, once anything was.
+CREATE TABLE balancing (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    engine   TEXT    NOT NULL DEFAULT '',
+    external INTEGER NOT NULL DEFAULT 0,
+    stopped  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- Manager: the virtual IPs, the policies on them, and what is kept from new
+-- connections (service '' is all of them).
+CREATE TABLE vip (
+    addr     TEXT    PRIMARY KEY,
+    added_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE policy (
+    vip    TEXT    NOT NULL REFERENCES vip,
+    port   INTEGER NOT NULL,
+    policy TEXT    NOT NULL, -- lb.Policy
+    PRIMARY KEY (vip, port)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE drain (
+    server  TEXT    NOT NULL,
+    service TEXT    NOT NULL,
+    since   INTEGER NOT NULL,
+    who     TEXT    NOT NULL,
+    PRIMARY KEY (server, service)
+) STRICT, WITHOUT ROWID;
