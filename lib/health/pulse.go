@@ -5,7 +5,7 @@ import "net/netip"
 // Pulse is what a node sees of itself, without a packet to its services: told
 // when it changes, and every few seconds.
 type Pulse struct {
-	Listening []netip.AddrPort `json:"listening"`       // TCP sockets, of the ports it was asked to watch; an unspecified address for all
+	Listening []netip.AddrPort `json:"listening"`       // TCP sockets, of the ports it was asked to watch; an unspecified address for all of its family
 	Held      []netip.Addr     `json:"held,omitempty"`  // virtual addresses that are on lo
 	Noisy     []netip.Addr     `json:"noisy,omitempty"` // virtual addresses for which it would answer ARP or ND
 }
@@ -16,7 +16,7 @@ func (p *Pulse) Hears(addr netip.Addr, port uint16) bool {
 		if at.Port() != port {
 			continue
 		}
-		if at.Addr() == addr || at.Addr() == netip.IPv6Unspecified() || at.Addr() == netip.IPv4Unspecified() && addr.Is4() {
+		if at.Addr() == addr || at.Addr().IsUnspecified() && at.Addr().Is4() == addr.Is4() {
 			return true
 		}
 	}

@@ -1,0 +1,113 @@
+package pulse
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"iwx/lib/health"
+)
+
+// Times that a watcher goes by.
+const (
+	lookEvery = 200 * time.Millisecond // a look is some microseconds, and no packet
+	tellEvery = 5 * time.Second        // what has not changed, for a manager that has forgotten it
+	askEvery  = time.Second            // what to look at
+	tellLimit = 2 * time.Second
+	restAfter = time.Second // a manager that could not be told
+)
+
+// Watcher looks at a server's own services for as long as its daemon runs, and
+// tells what changes at once.
+type Watcher struct {
+	Watch func(ctx context.Context) (Watch, error)            // what to look at; asked once a second
+	Tell  func(ctx context.Context, pulse health.Pulse) error // has a deadline; called by one goroutine
+	Alive func()                                              // called at every look; may be nil
+	Now   func() time.Time
+	Log   *slog.Logger
+
+	eye     Eye
+	watch   Watch
+	asked   time.Time
+	last    *health.Pulse // told last; nil: none, or it failed
+	told    time.Time     // when it was tried last
+	failing string        // as last logged
+}
+
+// Run looks until ctx is done.
+func (w *Watcher) Run(ctx context.Context) error {
+	defer w.eye.Close()
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		if w.Alive != nil {
+			w.Alive()
+		}
+		err := w.once(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		w.note(err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// once looks, and tells what is new.
+func (w *Watcher) once(ctx context.Context) error {
+	if w.asked.IsZero() || w.Now().Sub(w.asked) >= askEvery {
+		watch, err := w.Watch(ctx)
+		if err != nil {
+			return err
+		}
+		w.watch, w.asked = watch, w.Now()
+	}
+	if w.watch.Empty() {
+		w.last = nil
+		return nil
+	}
+	is, err := w.eye.Look(w.watch)
+	if err != nil {
+		return err
+	}
+	since := w.Now().Sub(w.told)
+	switch {
+	case w.last == nil && since < restAfter:
+		return nil
+	case w.last != nil && Equal(w.last, &is) && since < tellEvery:
+		return nil
+	}
+	return w.tell(ctx, is)
+}
+
+func (w *Watcher) tell(ctx context.Context, is health.Pulse) error {
+	ctx, cancel := context.WithTimeout(ctx, tellLimit)
+	defer cancel()
+	w.last = nil
+	err := w.Tell(ctx, is)
+	w.told = w.Now()
+	if err == nil {
+		w.last = &is
+	}
+	return err
+}
+
+// note logs an error that is not the one before, and its end.
+func (w *Watcher) note(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text == w.failing {
+		return
+	}
+	w.failing = text
+	if err != nil {
+		w.Log.Warn("the manager does not learn what listens here", "error", err)
+	} else {
+		w.Log.Info("the manager learns what listens here")
+	}
+}
