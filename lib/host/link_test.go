@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -67,26 +68,40 @@ func ip(t *testing.T, pid int, line string) {
 	}
 }
 
-func TestHolder(t *testing.T) {
+// twoHosts returns two network namespaces, joined by the interfaces "here" and
+// "there", whose hardware addresses end in 1 and 7.
+func twoHosts(t *testing.T) (here, there int) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("making network namespaces needs root")
 	}
-	here, there := namespace(t), namespace(t)
-	ip(t, here, "link add here type veth peer name there netns "+strconv.Itoa(there))
+	here, there = namespace(t), namespace(t)
+	ip(t, here, "link add here address 02:00:00:00:00:01 type veth peer name there address 02:00:00:00:00:07 netns "+strconv.Itoa(there))
+	ip(t, here, "link set here up")
+	ip(t, there, "link set there up")
+	return here, there
+}
+
+func TestHolder(t *testing.T) {
+	here, there := twoHosts(t)
 	for pid, name := range map[int]string{here: "here", there: "there"} {
-		ip(t, pid, "link set "+name+" up")
 		ip(t, pid, "address add 192.0.2.10/24 dev "+name)
+		ip(t, pid, "address add 2001:db8::10/64 dev "+name+" nodad")
 	}
-	ip(t, there, "link set there address 02:00:00:00:00:07")
 	ip(t, here, "address add 192.0.2.1/24 dev here")
 	ip(t, there, "address add 192.0.2.2/24 dev there")
+	ip(t, here, "address add 2001:db8::1/64 dev here nodad")
+	ip(t, there, "address add 2001:db8::2/64 dev there nodad")
 	inNamespace(t, here, func() {
 		for addr, want := range map[string]string{
-			"192.0.2.10":  "02:00:00:00:00:07", // both hold it
-			"192.0.2.2":   "02:00:00:00:00:07",
-			"192.0.2.1":   "", // this host alone
-			"192.0.2.99":  "",
-			"2001:db8::1": "",
+			"192.0.2.10":   "02:00:00:00:00:07", // both hold it
+			"192.0.2.2":    "02:00:00:00:00:07",
+			"192.0.2.1":    "", // this host alone
+			"192.0.2.99":   "",
+			"2001:db8::10": "02:00:00:00:00:07",
+			"2001:db8::2":  "02:00:00:00:00:07",
+			"2001:db8::1":  "",
+			"2001:db8::99": "",
 		} {
 			holder, err := host.Holder(t.Context(), "here", netip.MustParseAddr(addr))
 			if err != nil || holder.String() != want {
@@ -100,4 +115,43 @@ func TestHolder(t *testing.T) {
 			t.Errorf("loopback: %v, %v", holder, err)
 		}
 	})
+}
+
+// TestAnnounce holds that whoever knows another holder of an address learns of
+// the new one.
+func TestAnnounce(t *testing.T) {
+	here, there := twoHosts(t)
+	ip(t, there, "address add 192.0.2.2/24 dev there")
+	ip(t, there, "address add 2001:db8::2/64 dev there nodad")
+	for _, addr := range []string{"192.0.2.50", "2001:db8::50"} {
+		ip(t, there, "neighbour replace "+addr+" lladdr 02:00:00:00:00:99 nud stale dev there")
+		inNamespace(t, here, func() {
+			if err := host.Announce(t.Context(), "here", netip.MustParseAddr(addr)); err != nil {
+				t.Error(err)
+			}
+		})
+		awaitNeighbour(t, there, addr, "02:00:00:00:00:01")
+	}
+}
+
+// awaitNeighbour waits until the host knows addr at a hardware address.
+func awaitNeighbour(t *testing.T, pid int, addr, at string) {
+	t.Helper()
+	tick, end := time.NewTicker(10*time.Millisecond), time.NewTimer(5*time.Second)
+	defer tick.Stop()
+	defer end.Stop()
+	for {
+		out, err := exec.Command("nsenter", "-t", strconv.Itoa(pid), "-n", "ip", "neighbour", "show", addr).CombinedOutput()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(out), at) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-end.C:
+			t.Fatalf("%s is not known at %s: %s", addr, at, out)
+		}
+	}
 }
