@@ -41,11 +41,12 @@ const (
 type Check struct {
 	Kind     Kind          `json:"kind"`
 	Level    Level         `json:"level"`
-	Interval time.Duration `json:"interval"` // between checks of a service that is not in doubt
-	Timeout  time.Duration `json:"timeout"`  // for the connection and for the answer, each
+	Interval time.Duration `json:"interval"` // between checks of a service that is not in doubt; see Checker for what comes between
+	Connect  time.Duration `json:"connect"`  // for the connection: how long until a server that is gone is noticed
+	Timeout  time.Duration `json:"timeout"`  // for each answer
 	Fall     int           `json:"fall"`     // so many soft failures in a row take it out
 	Rise     int           `json:"rise"`     // so many answers in a row bring it back
-	Slow     time.Duration `json:"slow"`     // slow start: from a tenth of its weight to all of it
+	Slow     time.Duration `json:"slow"`     // slow start: from a tenth of its weight to all of it; negative: none
 
 	Host   string `json:"host,omitempty"`   // HTTP: the Host field and SNI; TLS: the name a certificate is to be for
 	Path   string `json:"path,omitempty"`   // HTTP: "/" by default
@@ -72,6 +73,7 @@ const (
 	Silent      Word = "silent"      // soft: no answer in time
 	Wrong       Word = "wrong"       // soft: an answer, and not the right one
 	Warned      Word = "warned"      // it works, and soon may not: a certificate that is about to expire
+	Unasked     Word = "unasked"     // nothing was found out: this server could not ask, for want of descriptors or memory
 )
 
 // Hard reports whether a single such answer takes a service out.
@@ -110,6 +112,8 @@ type Verdict struct {
 
 	// Flapping: a target that was taken out again soon after it came back waits
 	// for longer each time, from 5 s to 5 min, before it may come back again.
+	// Until is when a target that is down may come back; for one that came back
+	// it is when that is long enough ago to be forgotten.
 	Wait  time.Duration `json:"wait,omitempty"`
 	Until time.Time     `json:"until,omitzero"`
 }
