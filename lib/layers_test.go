@@ -27,7 +27,7 @@ func layers() [][]string {
 			"lib/queue", "lib/pki", "lib/profile", "lib/nfs", "lib/health", "lib/lb", "lib/preflight", "lib/join", "lib/backup", "lib/cluster", "lib/replay",
 		},
 		// 2: outside boundaries
-		{"lib/state", "lib/systemd", "lib/pulse", "lib/api"},
+		{"lib/state", "lib/systemd", "lib/pulse", "lib/ipvs", "lib/api"},
 		// 3: the face of the tools, and of the daemons
 		{"lib/cli", "lib/daemon"},
 		// 4: the tools
@@ -48,6 +48,8 @@ func drivers() map[string]string {
 		"github.com/coreos/go-systemd/v22/dbus":   "lib/systemd",
 		"github.com/godbus/dbus":                  "lib/systemd",
 		"filippo.io/age":                          "lib/backup",
+		"github.com/mdlayher/genetlink":           "lib/ipvs",
+		"github.com/mdlayher/netlink":             "lib/ipvs",
 		"modernc.org/sqlite":                      "lib/state",
 		"database/sql":                            "lib/state",
 	}
