@@ -55,7 +55,7 @@ func NewClient(managers []netip.AddrPort, local netip.Addr, config *tls.Config) 
 	c.http = &http.Client{
 		Transport: &http.Transport{
 			DialTLSContext:      c.doors.dial,
-			MaxIdleConnsPerHost: 2,
+			MaxIdleConnsPerHost: 3, // the poll, the reports, the pulse
 			DisableCompression:  true,
 		},
 		// A manager sends nobody elsewhere, and a token must not go there.
@@ -81,6 +81,11 @@ func (c *Client) Poll(ctx context.Context, req *cluster.PollRequest) (*cluster.P
 // Report tells the manager what came of attempts.
 func (c *Client) Report(ctx context.Context, report *cluster.Report) error {
 	return c.brief(ctx, http.MethodPost, cluster.PathReport, report, nil)
+}
+
+// Pulse tells the manager what this node sees of its own services.
+func (c *Client) Pulse(ctx context.Context, req *cluster.PulseRequest) error {
+	return c.brief(ctx, http.MethodPost, cluster.PathPulse, req, nil)
 }
 
 // Tail sends the manager a page of this node's log.

@@ -1,6 +1,6 @@
 // Package api carries the messages of package cluster over HTTPS: a server for
 // the manager and a client for its nodes. TLS 1.3, JSON bodies, HTTP/1.1 (a
-// node keeps two connections, one for the poll that is held open and one for
+// node keeps up to three connections, one for the poll that is held open, two for
 // the rest).
 //
 // It decides nothing: who is asking is read from the client certificate at
@@ -45,6 +45,7 @@ type Rules interface {
 	Poll(ctx context.Context, id string, remote netip.Addr, req *cluster.PollRequest) (*cluster.PollAnswer, error)
 	Tail(ctx context.Context, id string, remote netip.Addr, req *cluster.TailRequest) (*cluster.TailAnswer, error)
 	Report(ctx context.Context, id string, remote netip.Addr, r *cluster.Report) error
+	Hear(ctx context.Context, id string, remote netip.Addr, req *cluster.PulseRequest) error
 	Join(ctx context.Context, remote netip.Addr, req *cluster.JoinRequest) (*cluster.JoinAnswer, error)
 	Renew(ctx context.Context, id string, csr []byte) (*x509.Certificate, error)
 	Leave(ctx context.Context, id string) error
@@ -92,6 +93,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("GET "+cluster.PathHello, s.member(s.hello))
 	mux.Handle("POST "+cluster.PathPoll, s.member(s.poll))
 	mux.Handle("POST "+cluster.PathReport, s.member(s.report))
+	mux.Handle("POST "+cluster.PathPulse, s.member(s.pulse))
 	mux.Handle("POST "+cluster.PathRenew, s.member(s.renew))
 	mux.Handle("POST "+cluster.PathFence, s.member(s.fence))
 	mux.Handle("POST "+cluster.PathTail, s.member(s.tail))
@@ -234,6 +236,14 @@ func (s *Server) report(c *call) (any, error) {
 		return nil, err
 	}
 	return struct{}{}, s.Rules.Report(c.Context(), c.node, c.remote, &report)
+}
+
+func (s *Server) pulse(c *call) (any, error) {
+	var req cluster.PulseRequest
+	if err := c.read(&req); err != nil {
+		return nil, err
+	}
+	return struct{}{}, s.Rules.Hear(c.Context(), c.node, c.remote, &req)
 }
 
 func (s *Server) tail(c *call) (any, error) {

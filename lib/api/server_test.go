@@ -28,7 +28,7 @@ import (
 func memberPaths() map[string]string {
 	return map[string]string{
 		cluster.PathHello: http.MethodGet, cluster.PathPoll: http.MethodPost, cluster.PathReport: http.MethodPost,
-		cluster.PathRenew: http.MethodPost, cluster.PathLeave: http.MethodPost, cluster.PathBackup + "x": http.MethodGet,
+		cluster.PathPulse: http.MethodPost, cluster.PathRenew: http.MethodPost, cluster.PathLeave: http.MethodPost, cluster.PathBackup + "x": http.MethodGet,
 	}
 }
 

@@ -62,6 +62,7 @@ const (
 	PathTail   = "/v1/tail"
 	PathLeave  = "/v1/leave"
 	PathFence  = "/v1/fence"
+	PathPulse  = "/v1/pulse"
 	PathBackup = "/v1/backup/" // and the name of the file
 )
 

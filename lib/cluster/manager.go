@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"iwx/lib/health"
 	"iwx/lib/host"
 	"iwx/lib/profile"
 	"iwx/lib/queue"
@@ -87,6 +88,10 @@ type Manager struct {
 	// Profiles returns the profile of each member, by node id; nil for none.
 	// It is asked at every Refresh.
 	Profiles func(is *Identity, members []Roster) (map[string]profile.Document, error)
+
+	// Pulse takes what a member sees of its own services. It does not block for
+	// long, and who balances asks again when one was lost; nil: nobody balances.
+	Pulse func(ctx context.Context, id string, pulse health.Pulse)
 
 	view      atomic.Pointer[view]
 	refresh   sync.Mutex
@@ -280,6 +285,21 @@ func (m *Manager) Report(ctx context.Context, id string, remote netip.Addr, r *R
 	p.saved(now)
 	if m.view.Load().rolling {
 		return m.Refresh(ctx) // it may be the next node's turn
+	}
+	return nil
+}
+
+// Hear takes in what a member sees of its own services, and hands it on at
+// once; nothing of it is written down.
+func (m *Manager) Hear(ctx context.Context, id string, remote netip.Addr, req *PulseRequest) error {
+	if _, err := m.view.Load().member(id); err != nil {
+		return err
+	}
+	if _, err := m.claim(ctx, id, req.Instance, remote); err != nil {
+		return err
+	}
+	if m.Pulse != nil {
+		m.Pulse(ctx, id, req.Pulse)
 	}
 	return nil
 }

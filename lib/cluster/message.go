@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"iwx/lib/attempt"
+	"iwx/lib/health"
 	"iwx/lib/host"
 	"iwx/lib/nfs"
 	"iwx/lib/preflight"
@@ -233,6 +234,13 @@ type Report struct {
 	Instance string    `json:"instance"`
 	Status   Status    `json:"status"`
 	Attempts []Attempt `json:"attempts,omitempty"`
+}
+
+// PulseRequest tells the manager what a node sees of its own services. Sending
+// one twice is harmless.
+type PulseRequest struct {
+	Instance string       `json:"instance"`
+	Pulse    health.Pulse `json:"pulse"`
 }
 
 // TailRequest is a page of a node's log, sent because Orders.Tail asks for it.

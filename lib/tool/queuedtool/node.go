@@ -18,6 +18,7 @@ import (
 	"iwx/lib/host"
 	"iwx/lib/nfs"
 	"iwx/lib/pki"
+	"iwx/lib/pulse"
 	"iwx/lib/queue"
 	"iwx/lib/replay"
 	"iwx/lib/systemd"
@@ -34,6 +35,7 @@ type node struct {
 	fetcher  *replay.Fetcher
 	reporter *replay.Reporter
 	mounts   *nfs.Watcher
+	pulse    *pulse.Watcher
 	exit     *departure
 }
 
@@ -76,6 +78,7 @@ func (d *server) node(c *cli.Context) (*node, error) {
 		Now:      c.Now, Log: d.log,
 	}
 	n.mounts = nfs.NewWatcher(upkeep.NewProber(c.Now), func(ctx context.Context) ([]nfs.Mount, error) { return upkeep.Mounts(ctx, d.Store) }, d.log)
+	n.pulse = n.newPulse(instance)
 	n.reporter = &replay.Reporter{
 		Manager: n.client, Replayer: n.replayer, Profile: d.keeper, Mounts: n.mounts, Instance: instance, Log: d.log,
 	}
@@ -140,6 +143,7 @@ func (n *node) serve() error {
 		daemon.Member{Name: "fetch", Run: n.fetcher.Run},
 		daemon.Member{Name: "report", Run: n.reporter.Run},
 		daemon.Member{Name: "mounts", Run: n.mounts.Run},
+		daemon.Member{Name: "pulse", Run: n.pulse.Run},
 		daemon.Member{Name: "wake", Run: n.wake},
 		daemon.Member{Name: "tell", Run: n.tell},
 		daemon.Member{Name: "leave", Run: n.exit.run},

@@ -30,7 +30,11 @@ func Look(ctx context.Context, s *local.Server) (*Cluster, error) {
 // Of is Look for who knows the nodes that belong to the cluster, by name.
 func Of(ctx context.Context, s *local.Server, members []cluster.Roster) (*Cluster, error) {
 	last, err := lastBackup(ctx, s)
-	return &Cluster{Identity: s.Identity, Config: s.Config, Members: members, Backup: last, Own: s.Own()}, err
+	if err != nil {
+		return nil, err
+	}
+	balancing, err := s.Store.Balancing(ctx)
+	return &Cluster{Identity: s.Identity, Config: s.Config, Members: members, Backup: last, Balancing: balancing, Own: s.Own()}, err
 }
 
 // Desired returns the document that this server is to converge to: a manager

@@ -6,6 +6,7 @@ import (
 	"iwx/lib/backup"
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
+	"iwx/lib/lb"
 	"iwx/lib/profile"
 )
 
@@ -13,11 +14,12 @@ import (
 // knows it. It is all values, so that a tool comes to the same documents as
 // the daemon.
 type Cluster struct {
-	Identity *cluster.Identity // the manager's
-	Config   conf.Config
-	Members  []cluster.Roster // by name, and those that are leaving, which mount until they have left
-	Backup   *backup.Copy     // the manager's last daily one; nil: the nodes keep none
-	Own      bool             // below a root directory, where the server itself is not touched
+	Identity  *cluster.Identity // the manager's
+	Config    conf.Config
+	Members   []cluster.Roster // by name, and those that are leaving, which mount until they have left
+	Backup    *backup.Copy     // the manager's last daily one; nil: the nodes keep none
+	Balancing lb.Setup
+	Own       bool // below a root directory, where the server itself is not touched
 }
 
 // Documents returns the profile of each member, by node id. One that is leaving
@@ -46,7 +48,7 @@ func (c *Cluster) Manager() (profile.Document, error) {
 }
 
 // nodeItems is what the cluster needs of a node.
-func (c *Cluster) nodeItems(*cluster.Roster) ([]profile.Item, error) {
+func (c *Cluster) nodeItems(n *cluster.Roster) ([]profile.Item, error) {
 	where, err := ManagerItem(c.Identity.Doors())
 	if err != nil {
 		return nil, err
@@ -55,8 +57,12 @@ func (c *Cluster) nodeItems(*cluster.Roster) ([]profile.Item, error) {
 	if err != nil {
 		return nil, err
 	}
+	watch, err := c.watch(n.ID)
+	if err != nil {
+		return nil, err
+	}
 	copies, err := c.copies()
-	return slices.Concat([]profile.Item{where}, mounts, copies), err
+	return slices.Concat([]profile.Item{where}, mounts, watch, copies), err
 }
 
 // managerItems is what the cluster needs of its manager.

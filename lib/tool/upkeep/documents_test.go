@@ -9,7 +9,9 @@ import (
 	"iwx/lib/backup"
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
+	"iwx/lib/lb"
 	"iwx/lib/profile"
+	"iwx/lib/pulse"
 	"iwx/lib/tool/upkeep"
 )
 
@@ -32,6 +34,51 @@ func shop(t testing.TB, n int) *upkeep.Cluster {
 		})
 	}
 	return c
+}
+
+// policy is an lb.Policy on a documentation address.
+func policy(service string, port uint16, change func(*lb.Policy)) lb.Policy {
+	p := lb.Policy{Service: service, VIP: netip.MustParseAddr("192.0.2.80"), Port: port, ServerPort: port}
+	if change != nil {
+		change(&p)
+	}
+	return p
+}
+
+// TestWatch holds what a node is to tell of, and when.
+func TestWatch(t *testing.T) {
+	c := shop(t, 2)
+	vip := netip.MustParseAddr("192.0.2.80")
+	c.Balancing = lb.Setup{Engine: "ipvs", Policies: []lb.Policy{
+		policy("https", 443, func(p *lb.Policy) { p.Forwarding = lb.NAT }),
+		policy("http", 80, nil),
+		policy("smtp", 25, func(p *lb.Policy) { p.Only, p.Forwarding = []string{"n1"}, lb.Tunnel }),
+		policy("imap", 143, func(p *lb.Policy) { p.ServerPort, p.Forwarding = 10143, lb.Proxy }),
+	}}
+	want := map[string]pulse.Watch{
+		"n0": {Ports: []uint16{80, 443, 10143}, VIPs: []netip.Addr{vip}},
+		"n1": {Ports: []uint16{25, 80, 443, 10143}, VIPs: []netip.Addr{vip}},
+	}
+	documents, err := c.Documents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range want {
+		if got, err := upkeep.Watched(documents[id]); err != nil || !slices.Equal(got.Ports, want.Ports) || !slices.Equal(got.VIPs, want.VIPs) {
+			t.Errorf("%s: %v, %v; want %v", id, got, err, want)
+		}
+	}
+	c.Balancing.Engine = "haproxy"
+	if got := upkeep.WatchOf(&c.Balancing, "n0"); len(got.VIPs) > 0 {
+		t.Errorf("with haproxy a node is to hold %v", got.VIPs)
+	}
+	if got := upkeep.WatchOf(&c.Balancing, lb.ManagerID); len(got.VIPs) > 0 || len(got.Ports) != 3 {
+		t.Errorf("the manager looks at %v", got)
+	}
+	c.Balancing.External = true
+	if documents, err = c.Documents(); err != nil || slices.Contains(kinds(documents["n0"]), "watch services") {
+		t.Errorf("%v, %v", kinds(documents["n0"]), err)
+	}
 }
 
 func kinds(doc profile.Document) (list []string) {

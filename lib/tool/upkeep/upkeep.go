@@ -46,6 +46,7 @@ func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier 
 	}
 	if !s.IsManager() {
 		list[KindManager] = &finder{server: s, now: now}
+		list[KindWatch] = watcher{}
 		list[backup.CopyKind] = copier(s, now)
 	}
 	return list
