@@ -115,6 +115,7 @@ type Virtual struct {
 	Persistence time.Duration
 	Forwarding  Forwarding
 	Proxy       bool // the real servers expect the PROXY protocol, v2
+	HTTP        bool // clients speak HTTP in the clear: an engine that is a proxy tells the servers who asked (X-Forwarded-For)
 	Servers     map[netip.AddrPort]Real
 }
 
