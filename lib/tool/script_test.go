@@ -37,6 +37,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"iwx/lib/cli"
+	"iwx/lib/tool/lbtool"
 	"iwx/lib/tool/nodetool"
 	"iwx/lib/tool/queuedtool"
 	"iwx/lib/tool/queuetool"
@@ -50,6 +51,7 @@ var update = flag.Bool("update", false, "write golden outputs into the scripts")
 func tools() map[string]cli.Tool {
 	return map[string]cli.Tool{
 		"iwx-cluster-setup": setuptool.Tool(),
+		"iwx-lb":            lbtool.Tool(),
 		"iwx-node":          nodetool.Tool(),
 		"iwx-queue":         queuetool.Tool(),
 		"iwx-queued":        queuedtool.Tool(),
