@@ -20,7 +20,7 @@ export CGO_ENABLED ?= 0
 # All times in the packages: the same commit gives the same bytes.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r packaging/changelog +%s)
 
-.PHONY: build check test race bench demo lab lab-shell install packages later completions clean
+.PHONY: build check test race bench bench-lb demo lab lab-shell install packages later completions clean
 
 build:
 	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
@@ -41,6 +41,11 @@ race:
 bench: build
 	./testscripts/prepare bench
 	$(GO) run ./testscripts/bench bin
+
+# What visitors lose behind iwx, and behind other balancers.
+bench-lb: build
+	./testscripts/prepare bench-lb
+	$(GO) run ./testscripts/benchlb $(BIN)
 
 demo: build
 	./testscripts/demo

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// startIWX sets up a cluster with the tools themselves, each server below a
+// directory of its own and in its namespace, and has it balance.
+func startIWX(ctx context.Context, f *field) (func(), error) {
+	c := &cluster{f: f}
+	if err := c.setUp(ctx); err != nil {
+		c.stop()
+		return nil, err
+	}
+	return c.stop, nil
+}
+
+type cluster struct {
+	f     *field
+	procs []*process
+}
+
+// tool runs a tool on a server.
+func (c *cluster) tool(ctx context.Context, on string, stdin []byte, args ...string) ([]byte, error) {
+	cmd := c.f.command(ctx, on, append([]string{filepath.Join(c.f.bin, args[0])}, args[1:]...)...)
+	cmd.Env = append(cmd.Environ(), c.root(on))
+	cmd.Stdin = bytes.NewReader(stdin)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, stderr.Bytes())
+	}
+	return out, err
+}
+
+func (c *cluster) root(on string) string { return "IWX_ROOT=" + filepath.Join(c.f.dir, on) }
+
+// daemon starts one on a server.
+func (c *cluster) daemon(ctx context.Context, on string, argv ...string) error {
+	argv[0] = filepath.Join(c.f.bin, argv[0])
+	p, err := c.f.start(ctx, on, []string{c.root(on)}, argv...)
+	if err == nil {
+		c.procs = append(c.procs, p)
+	}
+	return err
+}
+
+func (c *cluster) setUp(ctx context.Context) error {
+	if _, err := c.tool(ctx, "manager", nil, "iwx-cluster-setup", "manager", "--quorum-ip", quorum, "--address", manager); err != nil {
+		return err
+	}
+	if err := c.daemon(ctx, "manager", "iwx-queued"); err != nil {
+		return err
+	}
+	for _, h := range webs() {
+		token, err := c.tool(ctx, "manager", nil, "iwx-node", "add", h.name)
+		if err != nil {
+			return err
+		}
+		if _, err := c.tool(ctx, h.name, token, "iwx-cluster-setup", "node", "-", "--address", h.addr); err != nil {
+			return err
+		}
+		if err := c.daemon(ctx, h.name, "iwx-queued"); err != nil {
+			return err
+		}
+	}
+	for _, args := range [][]string{
+		{"iwx-lb", "engine", "haproxy"},
+		{"iwx-lb", "vip", "add", virtual},
+		{"iwx-lb", "add", "http", "--only", "web1,web2,web3", "--scheduler", "rr"},
+	} {
+		if _, err := c.tool(ctx, "manager", nil, args...); err != nil {
+			return err
+		}
+	}
+	return c.daemon(ctx, "manager", "iwx-lb", "daemon")
+}
+
+func (c *cluster) stop() {
+	for _, p := range c.procs {
+		p.stop()
+	}
+}
