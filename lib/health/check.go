@@ -15,7 +15,6 @@ const (
 	webInterval     = 2 * time.Second // a line in the access log each time
 	mailInterval    = 5 * time.Second // two or three lines in the mail log
 	connectInterval = knockInterval   // nothing in any log
-	knockInterval   = 500 * time.Millisecond
 
 	defaultConnect = 250 * time.Millisecond
 	defaultTimeout = 2 * time.Second

@@ -1,0 +1,265 @@
+package health
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+)
+
+// Checker has every target probed again and again, each for itself, so that a
+// slow one delays no other, and keeps the verdicts.
+//
+// A target is probed at its own level every Interval. Between that it is only
+// knocked at, every half second: a connection that the server's kernel answers
+// and the service never sees (see Prober). A knock that is answered says
+// nothing, and one that is not is a failure. While a target is in doubt it is
+// probed every 100 ms, while it is down every second; the probes of different
+// targets are spread over their interval.
+//
+// The first failure of a target for want of any answer puts all targets of its
+// host in doubt.
+//
+// Its methods may be called by many goroutines. The zero Checker with its
+// exported fields set can be used.
+type Checker struct {
+	Probe   func(ctx context.Context, t Target) Result // at the level of t.Check; ends by itself: Prober.Probe
+	Now     func() time.Time
+	Log     *slog.Logger
+	Changed func(id string, was, is Verdict) // State or Hard has; in order for each target; must not Tell
+
+	mu         sync.Mutex
+	began      time.Time // from which the intervals are counted
+	news       chan struct{}
+	watches    map[string]*watch
+	hosts      map[string]*host
+	complained time.Time // of probes that could not be made
+}
+
+// host counts what it is that a host was given, to spread it.
+type host struct{ number, targets int }
+
+// Set has these targets checked from now on, and no others. Those that it has
+// already, by their ID, keep their verdicts; new ones begin with the known, or
+// are Unknown, and are looked at at once.
+func (c *Checker) Set(targets []Target, known map[string]Verdict) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.begin()
+	kept := make(map[string]*watch, len(targets))
+	for _, t := range targets {
+		t.Check = t.Check.Filled()
+		w := c.watches[t.ID]
+		switch {
+		case w == nil:
+			w = c.newWatch(t, known[t.ID])
+		case w.target != t:
+			w.target = t
+			w.look()
+		}
+		kept[t.ID] = w
+	}
+	c.watches = kept
+	signal(c.news)
+}
+
+// begin makes what the zero Checker has not. c.mu is held.
+func (c *Checker) begin() {
+	if c.news == nil {
+		c.news = make(chan struct{}, 1)
+		c.hosts = map[string]*host{}
+		c.began = c.Now()
+	}
+}
+
+// newWatch returns a watch whose place among the others of its host, and among
+// all, is as far as can be from theirs: by multiples of the golden ratio, which
+// divide an interval evenly however many there are. c.mu is held.
+func (c *Checker) newWatch(t Target, known Verdict) *watch {
+	if known.State == "" {
+		known.State = Unknown
+	}
+	h := c.hosts[t.Host]
+	if h == nil {
+		h = &host{number: len(c.hosts)}
+		c.hosts[t.Host] = h
+	}
+	_, phase := math.Modf(float64(h.targets)/math.Phi + float64(h.number)*math.Sqrt2)
+	w := &watch{target: t, verdict: known, turn: h.targets + h.number, phase: phase, began: c.began, wake: make(chan struct{}, 1)}
+	h.targets++
+	w.notBefore = c.Now().Add(time.Duration(phase * float64(firstSpread)))
+	w.look()
+	return w
+}
+
+// Verdicts returns the verdicts of all targets, by their IDs.
+func (c *Checker) Verdicts() map[string]Verdict {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make(map[string]Verdict, len(c.watches))
+	for id, w := range c.watches {
+		all[id] = w.verdict
+	}
+	return all
+}
+
+// Doubt has all targets of a host probed at once.
+func (c *Checker) Doubt(host string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.doubt(host)
+}
+
+// doubt is Doubt with c.mu held.
+func (c *Checker) doubt(host string) {
+	for _, w := range c.watches {
+		if w.target.Host == host {
+			w.look()
+		}
+	}
+}
+
+// Tell takes a result from elsewhere: from the server itself. A failure counts
+// as if it had been found here. An answer is not believed, for what listens does
+// not yet work: the target is probed at once. Tell what has changed, and once:
+// what a probe finds counts afterwards. A target that is not checked is none of
+// its business.
+func (c *Checker) Tell(id string, r Result) {
+	c.mu.Lock()
+	w := c.watches[id]
+	if w != nil {
+		w.look()
+	}
+	c.mu.Unlock()
+	if w != nil && !r.Word.Up() {
+		c.take(w, finding{Connect, r})
+	}
+}
+
+// Run checks until ctx is done, and returns nil when nothing of it runs any
+// more. It runs once at a time.
+func (c *Checker) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	defer group.Wait()
+	running := map[*watch]context.CancelFunc{}
+	defer func() { end(running, nil) }()
+	for {
+		wanted, news := c.wanted()
+		end(running, wanted)
+		for w := range wanted {
+			if running[w] == nil {
+				ctx, cancel := context.WithCancel(ctx)
+				running[w] = cancel
+				group.Go(func() { c.watch(ctx, w) })
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-news:
+		}
+	}
+}
+
+// end stops those that run and are not wanted.
+func end(running map[*watch]context.CancelFunc, wanted map[*watch]bool) {
+	for w, cancel := range running {
+		if !wanted[w] {
+			cancel()
+			delete(running, w)
+		}
+	}
+}
+
+// wanted returns what is to be watched, and what receives when that changes.
+func (c *Checker) wanted() (map[*watch]bool, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.begin()
+	all := make(map[*watch]bool, len(c.watches))
+	for _, w := range c.watches {
+		all[w] = true
+	}
+	return all, c.news
+}
+
+// watch probes one target until ctx is done.
+func (c *Checker) watch(ctx context.Context, w *watch) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		c.mu.Lock()
+		now := c.Now()
+		at, level := w.plan(now)
+		c.mu.Unlock()
+		timer.Reset(at.Sub(now))
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.wake:
+			continue
+		case <-timer.C:
+		}
+		c.mu.Lock()
+		target := w.begin(level, c.Now())
+		c.mu.Unlock()
+		result := c.Probe(ctx, target)
+		if ctx.Err() != nil {
+			return // which may be all that the result tells
+		}
+		c.take(w, finding{level, result})
+	}
+}
+
+// take takes what was found out of a target.
+func (c *Checker) take(w *watch, f finding) {
+	w.order.Lock()
+	defer w.order.Unlock()
+	t, was, is := c.step(w, f)
+	if was.State == is.State && was.Hard == is.Hard {
+		return
+	}
+	level := slog.LevelInfo
+	if is.State == Down {
+		level = slog.LevelWarn
+	}
+	c.Log.Log(context.Background(), level, "service is "+string(is.State), "name", t.Name, "addr", t.Addr, "reason", is.Last.Reason)
+	c.Changed(t.ID, was, is)
+}
+
+// step applies a finding to the verdict of its target.
+func (c *Checker) step(w *watch, f finding) (t Target, was, is Verdict) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was = w.verdict
+	if c.watches[w.target.ID] != w || w.isAnsweredKnock(f) {
+		return w.target, was, was
+	}
+	now := c.Now()
+	if f.Word == Unasked {
+		c.complain(f.Result, now)
+	}
+	w.verdict = was.Step(w.target.Check, w.withWarning(f), now)
+	if f.lost() && was.Fails == 0 && was.State != Down {
+		c.doubt(w.target.Host)
+	}
+	return w.target, was, w.verdict
+}
+
+// complain logs, once a minute at most, that probes could not be made. c.mu is
+// held.
+func (c *Checker) complain(r Result, now time.Time) {
+	if now.Sub(c.complained) >= time.Minute {
+		c.complained = now
+		c.Log.Error("this server cannot check services", "reason", r.Reason)
+	}
+}
+
+// signal wakes who waits at a channel, now or next.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
