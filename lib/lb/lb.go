@@ -89,10 +89,15 @@ type Server struct {
 	Addrs   []netip.Addr // at which it is reached: one of each family at most
 	Manager bool         // it is the one that balances
 
-	// Unready tells why the server may not take traffic whatever its services
-	// answer: its profile is not applied, a mount is not healthy, it has not
-	// replayed the baseline. "" if it may.
+	// Unready tells why the server may not be added, whatever its services
+	// answer: its profile is not applied, it has not replayed the baseline. One
+	// that takes traffic already goes on. "" if it may.
 	Unready string
+
+	// Unfit tells why the server is not to take traffic although its services
+	// answer: a mount is not healthy. It counts as a soft failure of all of
+	// them. "" if nothing is known against it.
+	Unfit string
 }
 
 // Drain keeps new connections from a server, for one service or (Service "")

@@ -48,7 +48,7 @@ type MemberReport struct {
 	Addr     netip.AddrPort `json:"addr"`
 	Manager  bool           `json:"manager,omitempty"`
 	Verdict  health.Verdict `json:"verdict"`
-	Unready  string         `json:"unready,omitempty"`
+	Unready  string         `json:"unready,omitempty"` // why it may not be added, or takes no traffic, whatever the verdict
 	Draining bool           `json:"draining,omitempty"`
 	Kept     bool           `json:"kept,omitempty"` // it fails softly, and stays since too many others do
 	In       bool           `json:"in"`             // the engine has it
