@@ -40,7 +40,7 @@ func (v *View) Desired() (Table, []ServiceReport) {
 		if !v.Setup.External {
 			table[p.Key()] = Virtual{
 				Name: p.String(), Scheduler: p.Scheduler, Persistence: p.Persistence,
-				Forwarding: pool.forwarding, Proxy: p.Check.Proxy, Servers: servers,
+				Forwarding: pool.forwarding, Proxy: p.Check.Proxy, HTTP: p.Check.Kind == health.HTTP, Servers: servers,
 			}
 		}
 		reports = append(reports, ServiceReport{Policy: *p, Members: pool.reports(), Standby: string(standby)})

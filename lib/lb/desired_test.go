@@ -173,7 +173,7 @@ func TestDesiredValues(t *testing.T) {
 	p.Persistence, p.Check.Proxy = 300*time.Second, true
 	table, _ := v.Desired()
 	got := bare(table[p.Key()])
-	want := Virtual{Name: "http on 192.0.2.10", Scheduler: "wlc", Persistence: 300 * time.Second, Forwarding: Direct, Proxy: true}
+	want := Virtual{Name: "http on 192.0.2.10", Scheduler: "wlc", Persistence: 300 * time.Second, Forwarding: Direct, Proxy: true, HTTP: true}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
 	}

@@ -69,8 +69,11 @@ func bare(v Virtual) Virtual {
 }
 
 // equal reports whether two virtual services have the same values, their
-// servers aside.
+// servers aside. Whether it is HTTP matters to a proxy alone.
 func (v Virtual) equal(w Virtual) bool {
+	if v.Forwarding == Proxy && v.HTTP != w.HTTP {
+		return false
+	}
 	return v.Scheduler == w.Scheduler && v.Persistence == w.Persistence && v.Forwarding == w.Forwarding && v.Proxy == w.Proxy
 }
 
@@ -107,21 +110,25 @@ func (t Table) Apply(op Operation) {
 	}
 }
 
-// Explain tells of the operations on servers what led to them, as far as the
-// reports know.
+// Explain tells of the operations on servers which server it is and what led to
+// them, as far as the reports know: an engine may know no names.
 func Explain(ops []Operation, reports []ServiceReport) {
-	why := map[netip.AddrPort]map[netip.AddrPort]string{}
+	members := map[[2]netip.AddrPort]*MemberReport{}
 	for i := range reports {
 		r := &reports[i]
-		members := map[netip.AddrPort]string{}
 		for j := range r.Members {
-			members[r.Members[j].Addr] = r.Members[j].why()
+			members[[2]netip.AddrPort{r.Policy.Key(), r.Members[j].Addr}] = &r.Members[j]
 		}
-		why[r.Policy.Key()] = members
 	}
 	for i := range ops {
-		if ops[i].Verb == DeleteServer || ops[i].Verb == EditServer {
-			ops[i].Why = why[ops[i].Key][ops[i].Addr]
+		op := &ops[i]
+		m := members[[2]netip.AddrPort{op.Key, op.Addr}]
+		if m == nil {
+			continue
+		}
+		op.Real.Name, op.Real.Local = m.Name, m.Manager
+		if op.Verb == DeleteServer || op.Verb == EditServer {
+			op.Why = m.why()
 		}
 	}
 }

@@ -111,7 +111,7 @@ func TestExplain(t *testing.T) {
 	}
 	want := `http on 192.0.2.10: edit service to scheduler wlc, persistence 0s, forwarding dr
 http on 192.0.2.10: edit server web2 (10.0.0.3:80), weight 100 to 0: drained
-http on 192.0.2.10: delete server  (10.0.0.2:80): refused`
+http on 192.0.2.10: delete server web1 (10.0.0.2:80): refused`
 	if got := strings.Join(lines, "\n"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

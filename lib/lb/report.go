@@ -30,7 +30,8 @@ type Report struct {
 	External bool            `json:"external"`
 	Stopped  bool            `json:"stopped"`
 	At       time.Time       `json:"at"`
-	Error    string          `json:"error,omitempty"` // why the engine does not have what it should
+	Error    string          `json:"error,omitempty"`   // why the engine does not have what it should
+	Pending  []string        `json:"pending,omitempty"` // what is left to be done on it: none once it has all
 	Services []ServiceReport `json:"services"`
 }
 
