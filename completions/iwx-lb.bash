@@ -7,7 +7,13 @@ _iwx_lb_spec() {
     case $1 in
     '')
         verbs=(
+            'add	Balance a service'
+            'edit	Change how a service is balanced'
+            'delete	Balance a service no longer'
+            'list	List the policies'
+            'show	Show everything about a policy'
             'vip	The virtual IPs at which clients ask'
+            'engine	Show what balances, or have something else do it'
         )
         flags=(
             '--root	Directory that holds this server'\''s files, instead of /'
@@ -17,6 +23,173 @@ _iwx_lb_spec() {
         )
         takes=(
             '--root dir'
+        )
+        ;;
+    'add')
+        flags=(
+            '--vip	The virtual IP; without it, the only one of each family'
+            '--scheduler	By what the next connection'\''s server is chosen: wlc, rr, wrr, lc, lblc, sh, ..'
+            '--persistence	A client comes back to its server for so long; 0 is never'
+            '--forwarding	How a connection gets to its server: dr, nat, tun or proxy'
+            '--weight	A server'\''s weight, 0 to 255; 0 takes no new connection'
+            '--only	Only these servers; all is every server again'
+            '--fallback	Who answers when no server is left: manager, all or reject'
+            '--server-port	The servers'\'' port, where it is another'
+            '--proxy-protocol	Tell the servers who the client is, by the PROXY protocol: on or off'
+            '--check-level	What a check asks for: connect, protocol or certificate'
+            '--check-host	The host name that a check asks for'
+            '--check-path	The path that a check of HTTP asks for'
+            '--check-status	The statuses of HTTP that are good, such as 200,301-302'
+            '--interval	Between the checks of a server'
+            '--connect-timeout	Of a check, for the connection'
+            '--timeout	Of a check, for each answer'
+            '--fall	So many failures in a row take a server out'
+            '--rise	So many answers in a row bring it back'
+            '--slow-start	How long a server that came back takes to its whole weight; 0 is at once'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--vip vip'
+            '--scheduler scheduler'
+            '--persistence '
+            '--forwarding forwarding'
+            '--weight '
+            '--only node'
+            '--fallback fallback'
+            '--server-port '
+            '--proxy-protocol switch'
+            '--check-level level'
+            '--check-host '
+            '--check-path '
+            '--check-status '
+            '--interval '
+            '--connect-timeout '
+            '--timeout '
+            '--fall '
+            '--rise '
+            '--slow-start '
+            '--root dir'
+        )
+        args=(
+            'service...'
+        )
+        ;;
+    'edit')
+        flags=(
+            '--vip	The virtual IP; without it, the only one of each family'
+            '--scheduler	By what the next connection'\''s server is chosen: wlc, rr, wrr, lc, lblc, sh, ..'
+            '--persistence	A client comes back to its server for so long; 0 is never'
+            '--forwarding	How a connection gets to its server: dr, nat, tun or proxy'
+            '--weight	A server'\''s weight, 0 to 255; 0 takes no new connection'
+            '--only	Only these servers; all is every server again'
+            '--fallback	Who answers when no server is left: manager, all or reject'
+            '--server-port	The servers'\'' port, where it is another'
+            '--proxy-protocol	Tell the servers who the client is, by the PROXY protocol: on or off'
+            '--check-level	What a check asks for: connect, protocol or certificate'
+            '--check-host	The host name that a check asks for'
+            '--check-path	The path that a check of HTTP asks for'
+            '--check-status	The statuses of HTTP that are good, such as 200,301-302'
+            '--interval	Between the checks of a server'
+            '--connect-timeout	Of a check, for the connection'
+            '--timeout	Of a check, for each answer'
+            '--fall	So many failures in a row take a server out'
+            '--rise	So many answers in a row bring it back'
+            '--slow-start	How long a server that came back takes to its whole weight; 0 is at once'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--vip vip'
+            '--scheduler scheduler'
+            '--persistence '
+            '--forwarding forwarding'
+            '--weight '
+            '--only node'
+            '--fallback fallback'
+            '--server-port '
+            '--proxy-protocol switch'
+            '--check-level level'
+            '--check-host '
+            '--check-path '
+            '--check-status '
+            '--interval '
+            '--connect-timeout '
+            '--timeout '
+            '--fall '
+            '--rise '
+            '--slow-start '
+            '--root dir'
+        )
+        args=(
+            'policy...'
+        )
+        ;;
+    'delete')
+        flags=(
+            '--yes	Do not ask'
+            '-y	Do not ask'
+            '--vip	The virtual IP; without it, the only one of each family'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--vip vip'
+            '--root dir'
+        )
+        args=(
+            'policy...'
+        )
+        ;;
+    'list')
+        flags=(
+            '--no-header	For scripts: no header, columns separated by one tab'
+            '-H	For scripts: no header, columns separated by one tab'
+            '--columns	Print only these columns, in this order'
+            '-o	Print only these columns, in this order'
+            '--exact	Print exact numbers and RFC 3339 times'
+            '-p	Print exact numbers and RFC 3339 times'
+            '--json	Print JSON'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--columns '
+            '-o '
+            '--root dir'
+        )
+        ;;
+    'show')
+        flags=(
+            '--no-header	For scripts: no header, columns separated by one tab'
+            '-H	For scripts: no header, columns separated by one tab'
+            '--columns	Print only these columns, in this order'
+            '-o	Print only these columns, in this order'
+            '--exact	Print exact numbers and RFC 3339 times'
+            '-p	Print exact numbers and RFC 3339 times'
+            '--json	Print JSON'
+            '--vip	The virtual IP; without it, the only one of each family'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--columns '
+            '-o '
+            '--vip vip'
+            '--root dir'
+        )
+        args=(
+            'policy'
         )
         ;;
     'vip')
@@ -83,6 +256,29 @@ _iwx_lb_spec() {
             '--columns '
             '-o '
             '--root dir'
+        )
+        ;;
+    'engine')
+        flags=(
+            '--no-header	For scripts: no header, columns separated by one tab'
+            '-H	For scripts: no header, columns separated by one tab'
+            '--columns	Print only these columns, in this order'
+            '-o	Print only these columns, in this order'
+            '--exact	Print exact numbers and RFC 3339 times'
+            '-p	Print exact numbers and RFC 3339 times'
+            '--json	Print JSON'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--columns '
+            '-o '
+            '--root dir'
+        )
+        args=(
+            'engine'
         )
         ;;
     *) return 1 ;;

@@ -1,6 +1,7 @@
 package lbtool
 
 import (
+	"fmt"
 	"strings"
 
 	"iwx/lib/cli"
@@ -21,8 +22,29 @@ func complete(c *cli.Context, kind string) []cli.Candidate {
 		return m.completeServer()
 	case "policy":
 		return m.completePolicy()
+	case "service":
+		return completeService()
+	case "engine":
+		return completeEngine()
 	}
-	return nil
+	return m.completeTerm(kind)
+}
+
+func completeService() (list []cli.Candidate) {
+	for _, name := range lb.Groups() {
+		list = append(list, cli.Candidate{Value: name, Help: "the usual ones at once"})
+	}
+	for _, s := range lb.Services() {
+		list = append(list, cli.Candidate{Value: s.Name, Help: fmt.Sprintf("port %d", s.Port)})
+	}
+	return list
+}
+
+func completeEngine() (list []cli.Candidate) {
+	for _, a := range lb.Abilities() {
+		list = append(list, cli.Candidate{Value: a.Engine})
+	}
+	return list
 }
 
 func (m *manager) completeVIP() (list []cli.Candidate) {
@@ -35,10 +57,10 @@ func (m *manager) completeVIP() (list []cli.Candidate) {
 func (m *manager) completeServer() (list []cli.Candidate) {
 	for _, s := range m.servers {
 		help := "node"
-		if s.id == lb.ManagerID {
+		if s.Manager {
 			help = "the manager"
 		}
-		list = append(list, cli.Candidate{Value: s.name, Help: help})
+		list = append(list, cli.Candidate{Value: s.Name, Help: help})
 	}
 	return list
 }

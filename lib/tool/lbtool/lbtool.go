@@ -21,5 +21,11 @@ func Tool() cli.Tool {
 }
 
 type grammar struct {
-	VIP vipVerbs `cmd:"" name:"vip" help:"The virtual IPs at which clients ask."`
+	Add    addVerb    `cmd:"" help:"Balance a service."`
+	Edit   editVerb   `cmd:"" help:"Change how a service is balanced."`
+	Delete deleteVerb `cmd:"" help:"Balance a service no longer."`
+	List   listVerb   `cmd:"" help:"List the policies."`
+	Show   showVerb   `cmd:"" help:"Show everything about a policy."`
+	VIP    vipVerbs   `cmd:"" name:"vip" help:"The virtual IPs at which clients ask."`
+	Engine engineVerb `cmd:"" help:"Show what balances, or have something else do it."`
 }

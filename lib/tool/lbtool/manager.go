@@ -15,11 +15,8 @@ import (
 type manager struct {
 	*local.Server
 	lb.Setup
-	servers []server // that can be members of a policy: the manager, then the nodes by name
+	servers []lb.Server // by their names alone: the manager, then the nodes
 }
-
-// server is a server of the cluster by its two names.
-type server struct{ id, name string }
 
 // open opens this server, which has to be the manager. The caller must Close it.
 func open(c *cli.Context) (*manager, error) {
@@ -27,7 +24,7 @@ func open(c *cli.Context) (*manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &manager{Server: s, servers: []server{{lb.ManagerID, s.Identity.Name}}}
+	m := &manager{Server: s, servers: []lb.Server{{ID: lb.ManagerID, Name: s.Identity.Name, Manager: true}}}
 	if err := m.look(c); err != nil {
 		s.Close()
 		return nil, err
@@ -43,7 +40,7 @@ func (m *manager) look(c *cli.Context) (err error) {
 	members, err := m.Store.Members(c)
 	for i := range members {
 		if members[i].Membership == cluster.Member {
-			m.servers = append(m.servers, server{members[i].ID, members[i].Name})
+			m.servers = append(m.servers, lb.Server{ID: members[i].ID, Name: members[i].Name})
 		}
 	}
 	return err
@@ -65,17 +62,22 @@ func (m *manager) change(c *cli.Context, fn func(*lb.Setup) error) error {
 
 // find returns the id of the server of that name.
 func (m *manager) find(name string) (id string, err error) {
-	i := slices.IndexFunc(m.servers, func(s server) bool { return s.name == name })
+	i := slices.IndexFunc(m.servers, func(s lb.Server) bool { return s.Name == name })
 	if i >= 0 {
-		return m.servers[i].id, nil
+		return m.servers[i].ID, nil
 	}
 	return "", fault.Hint(fault.New(fault.Failed, "no server is called %q", name), "the servers are %s", strings.Join(m.names(), ", "))
+}
+
+// knows reports whether a server of that id belongs to the cluster.
+func (m *manager) knows(id string) bool {
+	return slices.ContainsFunc(m.servers, func(s lb.Server) bool { return s.ID == id })
 }
 
 func (m *manager) names() []string {
 	var names []string
 	for _, s := range m.servers {
-		names = append(names, s.name)
+		names = append(names, s.Name)
 	}
 	return names
 }
@@ -83,9 +85,12 @@ func (m *manager) names() []string {
 // name is what the server of that id is called; of one that is gone, its id.
 func (m *manager) name(id string) string {
 	for _, s := range m.servers {
-		if s.id == id {
-			return s.name
+		if s.ID == id {
+			return s.Name
 		}
 	}
 	return id
 }
+
+// warnIdle tells, if so, that nobody balances, and what follows from that.
+func (m *manager) warnIdle(c *cli.Context) {}

@@ -1,0 +1,48 @@
+package lbtool
+
+import (
+	"iwx/lib/cli"
+	"iwx/lib/lb"
+)
+
+type engineVerb struct {
+	cli.Output
+	Name string `arg:"" optional:"" complete:"engine" help:"What is to balance: ipvs or haproxy."`
+}
+
+// Run shows the engines, or chooses one that can have every policy.
+func (v *engineVerb) Run(c *cli.Context) error {
+	m, err := open(c)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if v.Name == "" {
+		return m.engineTable().Write(c, v.Output, lb.Abilities())
+	}
+	was, changed := m.Engine, false
+	err = m.change(c, func(setup *lb.Setup) (err error) {
+		*setup, changed, err = setup.UseEngine(v.Name)
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case !changed:
+		c.Notef("%s balances already; nothing changed", v.Name)
+	case was == "":
+		c.Notef("%s balances from now on", v.Name)
+	default:
+		c.Notef("%s balances from now on, and %s no longer", v.Name, was)
+	}
+	return nil
+}
+
+func (m *manager) engineTable() cli.Table[lb.Ability] {
+	return cli.Table[lb.Ability]{Singular: "engine", Plural: "engines", Columns: []cli.Column[lb.Ability]{
+		{Name: "engine", Value: func(a lb.Ability) any { return a.Engine }},
+		{Name: "chosen", Value: func(a lb.Ability) any { return a.Engine == m.Engine }},
+		{Name: "schedulers", Value: func(a lb.Ability) any { return a.Schedulers }},
+		{Name: "forwarding", Value: func(a lb.Ability) any { return forwardings(a) }},
+	}}
+}
