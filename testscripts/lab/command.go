@@ -18,6 +18,8 @@ import (
 type session struct {
 	lab *Lab
 	ctx context.Context // ends with the script's time
+
+	asking *asking // the client, between load and load-ends
 }
 
 // scriptCommand is a command of the script language.
@@ -41,6 +43,11 @@ type scriptCommand = func(*testscript.TestScript, bool, []string)
 //	power-on SERVER         and the power is back
 //	shut-down SERVER        switched off in order
 //	reboot SERVER           and wait until it is up again
+//	load RATE HOST:PORT     ask from the client's seat, so many times a second
+//	load-ends LOST          until here; no more requests than this may be lost. What
+//	                        became of them is in the file load
+//	tests SERVER PACKAGE    run there a package's tests that are tagged lab, as for
+//	                        example iwx/lib/ipvs
 //
 // "exec on SERVER CMD... &" runs in the background until "wait".
 func (s *session) Commands() map[string]scriptCommand {
@@ -59,6 +66,9 @@ func (s *session) Commands() map[string]scriptCommand {
 		"power-on":  s.forServer(func(v *Server) error { return v.On(s.ctx) }),
 		"shut-down": s.forServer(func(v *Server) error { return v.ShutDown(s.ctx) }),
 		"reboot":    s.forServer(func(v *Server) error { return v.Reboot(s.ctx) }),
+		"load":      s.load,
+		"load-ends": s.loadEnds,
+		"tests":     s.tests,
 	}
 }
 
@@ -203,6 +213,23 @@ func (s *session) install(ts *testscript.TestScript, neg bool, args []string) {
 	path := "/var/tmp/" + filepath.Base(args[1])
 	ts.Check(s.send(to, ts.MkAbs(args[1]), path))
 	_, err := to.Do(s.ctx, nil, "dpkg", "--install", path)
+	ts.Check(err)
+}
+
+// tests builds a package's tests and runs them on a server. Those tagged lab are
+// no others: what else a package tests it tests anywhere.
+func (s *session) tests(ts *testscript.TestScript, neg bool, args []string) {
+	never(ts, neg)
+	usage(ts, len(args) == 2, "tests SERVER PACKAGE")
+	const program = "/root/lab.test"
+	build := exec.CommandContext(s.ctx, "go", "test", "-c", "-tags", "lab", "-o", ts.MkAbs("lab.test"), args[1])
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		ts.Fatalf("%s: %v\n%s", args[1], err, out)
+	}
+	ts.Check(s.send(s.server(ts, args[0]), ts.MkAbs("lab.test"), program))
+	out, err := s.server(ts, args[0]).Do(s.ctx, nil, program, "-test.v")
+	ts.Logf("%s", out)
 	ts.Check(err)
 }
 

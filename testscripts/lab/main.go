@@ -21,6 +21,8 @@ import (
 	"regexp"
 	"syscall"
 	"time"
+
+	"iwx/testscripts/load"
 )
 
 // options are the flags.
@@ -82,6 +84,9 @@ func parse(args []string) (options, error) {
 }
 
 func run(args []string) error {
+	if len(args) > 0 && args[0] == "load" { // the client of the command load, see load.go
+		return load.Command(context.Background(), args[1:], os.Stdout)
+	}
 	o, err := parse(args)
 	if err != nil {
 		return err
