@@ -17,19 +17,49 @@ import (
 //
 // The kernel makes each change at once and has no transactions. A new service is
 // without real servers for a moment, some tens of microseconds, in which a new
-// connection is refused. Connections to a real server that is deleted are kept by
-// the kernel until their next packet, which the manager itself then answers, with
-// a reset; a client that was still waiting for the connection is given another
-// server when it asks again, after a second.
+// connection is refused. The kernel forgets the connections to a real server that
+// is deleted: to their clients' next packets the manager itself then answers,
+// with a reset. A client that was still waiting for its connection is given
+// another server when it asks again, after a second.
 func (e *Engine) Apply(ctx context.Context, ops []lb.Operation) error {
 	return e.use(ctx, func(k *kernel) error {
-		for _, op := range ops {
+		asked := false
+		for i, op := range ops {
+			if op.Verb == lb.DeleteServer && !asked {
+				asked = true
+				e.before(k, ops[i:])
+			}
 			if err := e.do(k, op); err != nil {
 				return refused(op, err)
 			}
 		}
 		return prepare(e.settings)
 	})
+}
+
+// before keeps, for End, the connections to the real servers that the operations
+// delete: after that the kernel no longer tells them. The servers take no new
+// connection meanwhile. What goes wrong here is told by the deletion, and by End.
+func (e *Engine) before(k *kernel, ops []lb.Operation) {
+	deleted := map[netip.AddrPort]bool{}
+	for _, op := range ops {
+		if op.Verb == lb.DeleteServer {
+			op.Real.Weight = 0
+			_ = editServer(k, op)
+			deleted[op.Addr] = true
+		}
+	}
+	left := map[netip.AddrPort][]connection{}
+	_ = readTable(e.table, func(c connection) {
+		if deleted[c.server] && c.open() {
+			left[c.server] = append(left[c.server], c)
+		}
+	})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for addr := range deleted {
+		e.left[addr] = left[addr]
+	}
 }
 
 func (e *Engine) do(k *kernel, op lb.Operation) error {
@@ -41,9 +71,10 @@ func (e *Engine) do(k *kernel, op lb.Operation) error {
 	case lb.DeleteService:
 		return gone(k.change(cmdDelService, part{attrService, newService(op.Key, op.Virtual).encodeKey}))
 	case lb.AddServer:
+		e.forget(op.Addr)
 		return addServer(k, op.Key, op.Virtual.Forwarding, op.Addr, op.Real)
 	case lb.EditServer:
-		return e.editServer(k, op)
+		return editServer(k, op)
 	case lb.DeleteServer:
 		return gone(k.changeDest(cmdDelDest, op.Key, dest{addr: op.Addr}))
 	}
@@ -65,6 +96,13 @@ func (e *Engine) note(key netip.AddrPort, f lb.Forwarding) {
 	defer e.mu.Unlock()
 	e.ours[key.Addr()] = true
 	e.method[key] = f
+}
+
+// forget drops what was kept of the connections to a real server that is back.
+func (e *Engine) forget(addr netip.AddrPort) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.left, addr)
 }
 
 func (e *Engine) addService(k *kernel, key netip.AddrPort, v lb.Virtual) error {
@@ -127,7 +165,7 @@ func addServer(k *kernel, key netip.AddrPort, f lb.Forwarding, addr netip.AddrPo
 }
 
 // editServer gives a real server its weight.
-func (e *Engine) editServer(k *kernel, op lb.Operation) error {
+func editServer(k *kernel, op lb.Operation) error {
 	method, err := methodOf(op.Virtual.Forwarding)
 	if err != nil {
 		return err

@@ -29,24 +29,34 @@ func (c connection) open() bool {
 	return slices.Contains([]string{"ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK"}, c.state)
 }
 
-// End ends the open connections to a real server that was deleted before, by
-// having each client ask for it.
+// End ends the connections that were open to a real server when Apply deleted it,
+// by having each client ask for it.
 //
-// The kernel forgets such a connection at the client's next packet, and the
-// manager, to which the packet then goes, resets what it does not know. A client
-// that only waits for an answer sends no packet. So it is sent one from the
-// virtual service that cannot belong to the connection, to which TCP answers with
-// where it stands (RFC 9293 §3.10.7.4), and gets the reset for that. While a
-// real server is still in the table the same does no harm.
+// The manager resets what it does not know at the client's next packet (see
+// Apply). A client that only waits for an answer sends none. So it is sent one
+// from the virtual service that cannot belong to the connection, to which TCP
+// answers with where it stands (RFC 9293 §3.10.7.4), and gets the reset for that.
+// To a client whose connection lives on the same does no harm.
+//
+// It ends nothing that another Engine deleted. Kernels before 5.9 tell the
+// connections to a deleted server still, and those are ended too.
 func (e *Engine) End(ctx context.Context, dead netip.AddrPort) error {
-	list, err := connectionsOf(e.table, dead)
-	if err != nil {
-		return fmt.Errorf("end connections to %s: %w", dead, err)
-	}
 	byVirtual := map[netip.Addr][]connection{}
-	for _, c := range list {
-		byVirtual[c.virtual.Addr()] = append(byVirtual[c.virtual.Addr()], c)
+	add := func(c connection) {
+		if c.server == dead && c.open() {
+			byVirtual[c.virtual.Addr()] = append(byVirtual[c.virtual.Addr()], c)
+		}
 	}
+	if err := readTable(e.table, add); err != nil {
+		return fmt.Errorf("end the connections to %s: %w", dead, err)
+	}
+	e.mu.Lock()
+	for _, c := range e.left[dead] {
+		add(c)
+	}
+	delete(e.left, dead)
+	e.mu.Unlock()
+	var err error
 	for vip, list := range byVirtual {
 		err = errors.Join(err, wake(ctx, vip, list))
 	}
@@ -104,20 +114,14 @@ func checksum(from, to netip.Addr, segment []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// connectionsOf returns the open connections to a real server.
-func connectionsOf(table string, server netip.AddrPort) ([]connection, error) {
-	f, err := os.Open(table)
+// readTable calls f for every TCP connection of the kernel's list.
+func readTable(name string, f func(connection)) error {
+	file, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer f.Close()
-	var list []connection
-	err = readConnections(f, func(c connection) {
-		if c.server == server && c.open() {
-			list = append(list, c)
-		}
-	})
-	return list, err
+	defer file.Close()
+	return readConnections(file, f)
 }
 
 // readConnections calls f for every TCP connection of the list. Lines of other

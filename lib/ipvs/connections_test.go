@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"iwx/lib/lb"
 )
 
 // list is /proc/net/ip_vs_conn of Linux 6.1.
@@ -26,7 +28,12 @@ func TestConnectionsOfAServer(t *testing.T) {
 	if err := os.WriteFile(name, []byte(list), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := connectionsOf(name, web1)
+	var got []connection
+	err := readTable(name, func(c connection) {
+		if c.server == web1 && c.open() {
+			got = append(got, c)
+		}
+	})
 	end := netip.MustParseAddrPort
 	want := []connection{
 		{end("10.77.0.254:40002"), web, web1, "ESTABLISHED"},
@@ -35,6 +42,27 @@ func TestConnectionsOfAServer(t *testing.T) {
 	}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%+v, %v\nwant %+v", got, err, want)
+	}
+}
+
+// TestConnectionsAreKeptForEnd: the kernel forgets them when a server is deleted.
+func TestConnectionsAreKeptForEnd(t *testing.T) {
+	k := newTable()
+	e := k.engine(t, "192.0.2.10")
+	v := virtual("rr", lb.Real{Weight: 5}, lb.Real{Weight: 5})
+	apply(t, e, lb.Operation{Verb: lb.AddService, Key: web, Virtual: v})
+	if err := os.WriteFile(e.table, []byte(list), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	op := lb.Operation{Verb: lb.DeleteServer, Key: web, Virtual: v, Addr: web1}
+	apply(t, e, op)
+	if len(e.left[web1]) != 3 || len(e.left[web2]) != 0 {
+		t.Errorf("kept %v", e.left)
+	}
+	op.Verb = lb.AddServer
+	apply(t, e, op)
+	if len(e.left) != 0 {
+		t.Errorf("kept %v of a server that is back", e.left)
 	}
 }
 

@@ -35,6 +35,7 @@ type Engine struct {
 	mu     sync.Mutex
 	ours   map[netip.Addr]bool              // virtual addresses that are ours, or were
 	method map[netip.AddrPort]lb.Forwarding // last given to a virtual service
+	left   map[netip.AddrPort][]connection  // open ones of a real server when it was last deleted
 }
 
 var _ lb.Engine = (*Engine)(nil)
@@ -50,6 +51,7 @@ func New(vips func(context.Context) ([]netip.Addr, error)) *Engine {
 		table:    "/proc/net/ip_vs_conn",
 		ours:     map[netip.Addr]bool{},
 		method:   map[netip.AddrPort]lb.Forwarding{},
+		left:     map[netip.AddrPort][]connection{},
 	}
 }
 
