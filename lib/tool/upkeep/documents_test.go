@@ -69,11 +69,11 @@ func TestWatch(t *testing.T) {
 		}
 	}
 	c.Balancing.Engine = "haproxy"
-	if got := upkeep.WatchOf(&c.Balancing, "n0"); len(got.VIPs) > 0 {
-		t.Errorf("with haproxy a node is to hold %v", got.VIPs)
+	if _, vips := c.Balancing.Watched("n0"); len(vips) > 0 {
+		t.Errorf("with haproxy a node is to hold %v", vips)
 	}
-	if got := upkeep.WatchOf(&c.Balancing, lb.ManagerID); len(got.VIPs) > 0 || len(got.Ports) != 3 {
-		t.Errorf("the manager looks at %v", got)
+	if ports, vips := c.Balancing.Watched(lb.ManagerID); len(vips) > 0 || len(ports) != 3 {
+		t.Errorf("the manager looks at %v and %v", ports, vips)
 	}
 	c.Balancing.External = true
 	if documents, err = c.Documents(); err != nil || slices.Contains(kinds(documents["n0"]), "watch services") {
