@@ -81,7 +81,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	defer log.Close()
 	cmd := exec.Command("iwx-queued", append([]string{"--root", root}, args[1:]...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = root, log, log
-	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "HOME=/no-home", "TMPDIR=" + ts.Getenv("TMPDIR"), "TZ=UTC"}
+	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "HOME=/no-home", "TMPDIR=" + ts.Getenv("TMPDIR"), "TZ=UTC", "GORACE=" + raceOptions}
 	ts.Check(cmd.Start())
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()

@@ -119,6 +119,10 @@ func buildShim(t *testing.T) {
 	}
 }
 
+// raceOptions spare every tool that the race detector is in a second of sleep
+// before it exits.
+const raceOptions = "atexit_sleep_ms=10"
+
 // setup gives a script its servers.
 func setup(env *testscript.Env) error {
 	block, err := claimBlock(env)
@@ -134,6 +138,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("BLOCK", block)
 	env.Setenv("TZ", "UTC")
 	env.Setenv("NO_COLOR", "1")
+	env.Setenv("GORACE", raceOptions)
 	env.Values[daemons{}] = map[string]*exec.Cmd{}
 	return nil
 }

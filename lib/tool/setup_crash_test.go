@@ -39,7 +39,7 @@ func (s server) run(stdin, tool string, args ...string) (stdout string) {
 
 func (s server) command(tool string, args ...string) *exec.Cmd {
 	cmd := exec.Command(tool, append([]string{"--root", s.root}, args...)...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.t.TempDir()}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.t.TempDir(), "GORACE=" + raceOptions}
 	return cmd
 }
 

@@ -173,7 +173,7 @@ func TestMain(m *testing.M) {
 func process(t *testing.T, root string, edge int, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), "IWX_TEST_DAEMON=1", "IWX_ROOT="+root, killAt+"="+strconv.Itoa(edge))
+	cmd.Env = append(os.Environ(), "IWX_TEST_DAEMON=1", "IWX_ROOT="+root, "GORACE=atexit_sleep_ms=10", killAt+"="+strconv.Itoa(edge))
 	cmd.Stderr = &bytes.Buffer{}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
