@@ -29,7 +29,7 @@ func layers() [][]string {
 		// 2: outside boundaries
 		{"lib/state", "lib/systemd", "lib/pulse", "lib/ipvs", "lib/api"},
 		// 3: the face of the tools, and of the daemons
-		{"lib/cli", "lib/daemon"},
+		{"lib/control", "lib/cli", "lib/daemon"},
 		// 4: the tools
 		{"lib/tool/local", "lib/tool/upkeep", "lib/tool/nodestatus", "lib/tool/teardown", "lib/tool/lbtool", "lib/tool/setuptool", "lib/tool/nodetool", "lib/tool/queuetool", "lib/tool/queuedtool"},
 		// 5: the programs

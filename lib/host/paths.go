@@ -18,6 +18,7 @@ type Paths struct {
 	Wake        string // datagram socket of the daemon
 	DaemonLock  string // held by the one daemon of this server
 	ProfileLock string // held by who applies the node profile
+	Balance     string // 0700, sockets and lock of iwx-lb daemon
 
 	MachineID string // machine-id(5)
 	Hostname  string // hostname(5)
@@ -47,6 +48,7 @@ func At(root string) Paths {
 		Wake:        at("run/iwx/wake"),
 		DaemonLock:  at("run/iwx/queued.lock"),
 		ProfileLock: at("run/iwx/profile.lock"),
+		Balance:     at("run/iwx/lb"),
 		MachineID:   at("etc/machine-id"),
 		Hostname:    at("etc/hostname"),
 		OSRelease:   at("etc/os-release"),

@@ -271,3 +271,9 @@ CREATE TABLE drain (
     who     TEXT    NOT NULL,
     PRIMARY KEY (server, service)
 ) STRICT, WITHOUT ROWID;
+
+-- Manager: what the checks last said, for a daemon that starts again.
+CREATE TABLE verdict (
+    target  TEXT PRIMARY KEY, -- lb.TargetID
+    verdict TEXT NOT NULL     -- health.Verdict
+) STRICT, WITHOUT ROWID;
