@@ -81,6 +81,13 @@ func (s *Setup) Watched(id string) (ports []uint16, vips []netip.Addr) {
 	return slices.Compact(ports), slices.Compact(vips)
 }
 
+// KeepsVIP reports whether the policy's real servers get packets for the virtual
+// address itself, and so have to hold it.
+func (s *Setup) KeepsVIP(p *Policy) bool {
+	ability, _ := AbilityOf(s.Engine)
+	return ability.forwarding(p).keepsVIP()
+}
+
 // keepsVIP reports whether packets reach the server with the virtual address in
 // them.
 func (f Forwarding) keepsVIP() bool { return f == Direct || f == Tunnel }

@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 
+	"iwx/lib/lb"
 	"iwx/lib/profile"
 	"iwx/lib/pulse"
 )
@@ -14,14 +15,23 @@ const KindWatch = "watch"
 // watch has a server tell of the services that it is balanced for. Nobody asks
 // while an external balancer does it.
 func (c *Cluster) watch(id string) ([]profile.Item, error) {
-	var w pulse.Watch
-	w.Ports, w.VIPs = c.Balancing.Watched(id)
+	w := WatchOf(&c.Balancing, id)
 	if w.Empty() || c.Balancing.External {
 		return nil, nil
 	}
 	item, err := profile.Make(KindWatch, "services", w)
 	return []profile.Item{item}, err
 }
+
+// WatchOf returns what there is to be looked at on a server, a node's id or
+// lb.ManagerID.
+func WatchOf(setup *lb.Setup, id string) (w pulse.Watch) {
+	w.Ports, w.VIPs = setup.Watched(id)
+	return w
+}
+
+// holdsVIP reports whether the policy's real servers hold its virtual address.
+func holdsVIP(setup *lb.Setup, p *lb.Policy) bool { return setup.KeepsVIP(p) }
 
 // Watched returns what a profile wants to be told of.
 func Watched(doc profile.Document) (w pulse.Watch, err error) {
