@@ -156,12 +156,12 @@ func (c *Check) validHTTP() error {
 
 func notVisible(r rune) bool { return r <= ' ' || r >= 0x7f }
 
-// span is a range of HTTP statuses, both ends included.
-type span struct{ from, to int }
+// statuses is a range of HTTP statuses, both ends included.
+type statuses struct{ from, to int }
 
 // parseStatuses reads accepted statuses: "200", "200-399", "200,301-302".
-func parseStatuses(text string) ([]span, error) {
-	var spans []span
+func parseStatuses(text string) ([]statuses, error) {
+	var spans []statuses
 	for part := range strings.SplitSeq(text, ",") {
 		first, last, isRange := strings.Cut(strings.TrimSpace(part), "-")
 		if !isRange {
@@ -172,7 +172,7 @@ func parseStatuses(text string) ([]span, error) {
 		if err1 != nil || err2 != nil || from < 100 || to > 599 || from > to {
 			return nil, fmt.Errorf("check: status %q is neither a status from 100 to 599 nor a range of them", part)
 		}
-		spans = append(spans, span{from, to})
+		spans = append(spans, statuses{from, to})
 	}
 	return spans, nil
 }
@@ -180,5 +180,5 @@ func parseStatuses(text string) ([]span, error) {
 // accepts reports whether the status of an HTTP answer is one of the check's.
 func (c *Check) accepts(status int) bool {
 	spans, err := parseStatuses(c.Status)
-	return err == nil && slices.ContainsFunc(spans, func(s span) bool { return s.from <= status && status <= s.to })
+	return err == nil && slices.ContainsFunc(spans, func(s statuses) bool { return s.from <= status && status <= s.to })
 }
