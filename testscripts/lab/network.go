@@ -17,6 +17,7 @@ const (
 	clusterNet = "10.77.0."
 	seatNet    = "10.78.0."
 	clientHost = "254"
+	virtual    = "100" // nobody's: a virtual IP
 )
 
 // Network is a network namespace with two bridges, to which every server is

@@ -161,6 +161,7 @@ func (s *session) setup(env *testscript.Env) error {
 	env.Setenv("PATH", s.lab.bin()+":"+os.Getenv("PATH"))
 	env.Setenv("QUORUM", fmt.Sprint(clusterNet, quorum))
 	env.Setenv("CLIENT", clusterNet+clientHost)
+	env.Setenv("VIP", clusterNet+virtual)
 	for _, h := range hosts() {
 		env.Setenv(strings.ToUpper(h.name), h.address())
 	}

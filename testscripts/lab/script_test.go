@@ -92,6 +92,10 @@ func TestCommands(t *testing.T) {
 		{"copy nofile web1:/x", "nofile: no such file"},
 		{"copy file web1", "usage: copy FILE SERVER:/PATH"},
 		{"! cluster web1", "does not take !"},
+		{"load 50", "usage: load RATE HOST:PORT"},
+		{"load-ends 0", "usage: load-ends LOST, after load"},
+		{"tests web1", "usage: tests SERVER PACKAGE"},
+		{"tests web1 iwx/lib/nothing", "iwx/lib/nothing"},
 		{"power-off web9", "there is no server web9"},
 		{"power-off web1", ""}, // it is off
 		{"no-such-command", "unknown command"},
