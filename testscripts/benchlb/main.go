@@ -56,13 +56,13 @@ func bench(ctx context.Context, bin string, names []string) error {
 		return err
 	}
 	defer f.close()
-	table := &table{}
-	table.head()
+	fmt.Printf("each figure is the median of %d rounds, and the worst; %d requests a second, one server of three is away for %s\n", rounds, rate, outage)
+	fmt.Print(load.RowHead())
 	for _, c := range contenders() {
 		if len(names) > 0 && !slices.Contains(names, c.name) {
 			continue
 		}
-		if err := f.measure(ctx, c, table); err != nil {
+		if err := f.measure(ctx, c); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}

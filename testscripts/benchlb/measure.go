@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -50,7 +48,7 @@ func (f *field) web(ctx context.Context, h host) (*process, error) {
 }
 
 // measure has a contender meet every event.
-func (f *field) measure(ctx context.Context, c contender, out *table) error {
+func (f *field) measure(ctx context.Context, c contender) error {
 	var first *process
 	for _, h := range webs() {
 		p, err := f.web(ctx, h)
@@ -72,7 +70,7 @@ func (f *field) measure(ctx context.Context, c contender, out *table) error {
 		return err
 	}
 	for _, e := range f.events(first) {
-		var list []round
+		var list []load.Round
 		for range rounds {
 			r, err := f.round(ctx, e)
 			if err != nil {
@@ -80,7 +78,7 @@ func (f *field) measure(ctx context.Context, c contender, out *table) error {
 			}
 			list = append(list, r)
 		}
-		out.row(c.name, e.name, list)
+		fmt.Print(load.Row(c.name, e.name, list))
 	}
 	return nil
 }
@@ -109,16 +107,8 @@ func (f *field) load(ctx context.Context, length time.Duration, rate int) (load.
 	return load.Read(bytes.NewReader(out))
 }
 
-// round is what one event came to.
-type round struct {
-	sent, lost, slow int
-	harm             time.Duration // from the event to the last request that was lost or slow
-	back             time.Duration // from the return to the first answer of the server that was away
-	why              []string
-}
-
 // round strikes while visitors come, and mends.
-func (f *field) round(ctx context.Context, e event) (r round, err error) {
+func (f *field) round(ctx context.Context, e event) (r load.Round, err error) {
 	type result struct {
 		all load.Answers
 		err error
@@ -133,19 +123,7 @@ func (f *field) round(ctx context.Context, e event) (r round, err error) {
 	if err != nil || got.err != nil {
 		return r, fmt.Errorf("%w%w", err, got.err)
 	}
-	after := got.all.Between(struck, struck.Add(time.Hour))
-	r.sent, r.lost, r.slow = len(got.all), len(after.Lost()), len(after.Slow(slow))
-	for _, a := range append(after.Lost(), after.Slow(slow)...) {
-		r.harm = max(r.harm, a.At.Sub(struck))
-	}
-	r.why = after.Reasons()
-	r.back = -1
-	for _, a := range after.Between(mended, mended.Add(time.Hour)) {
-		if a.Server == webs()[0].name {
-			r.back = a.At.Add(a.Took).Sub(mended)
-			break
-		}
-	}
+	r = got.all.Round(webs()[0].name, struck, mended, slow)
 	return r, f.settled(ctx)
 }
 
@@ -165,40 +143,4 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-time.After(d):
 	}
-}
-
-// table prints what came out.
-type table struct{}
-
-const row = "%-14s %-15s %-14s %-12s %-12s %-12s %s\n"
-
-func (*table) head() {
-	fmt.Printf("each figure is the median of %d rounds, and the worst; %d requests a second, one server of three is away for %s\n", rounds, rate, outage)
-	fmt.Printf(row, "balancer", "event", "lost", "slow", "harm for", "back after", "lost because")
-}
-
-func (*table) row(name, event string, list []round) {
-	count := func(of func(round) int) string {
-		n := make([]int, len(list))
-		for i, r := range list {
-			n[i] = of(r)
-		}
-		slices.Sort(n)
-		return fmt.Sprintf("%d, %d", n[len(n)/2], n[len(n)-1])
-	}
-	length := func(of func(round) time.Duration) string {
-		d := make([]time.Duration, len(list))
-		for i, r := range list {
-			d[i] = of(r)
-		}
-		slices.Sort(d)
-		if d[0] < 0 {
-			return "not seen"
-		}
-		return fmt.Sprintf("%.2f, %.2f s", d[len(d)/2].Seconds(), d[len(d)-1].Seconds())
-	}
-	fmt.Printf(row, name, event,
-		count(func(r round) int { return r.lost }), count(func(r round) int { return r.slow }),
-		length(func(r round) time.Duration { return r.harm }), length(func(r round) time.Duration { return r.back }),
-		strings.Join(list[len(list)-1].why, ", "))
 }

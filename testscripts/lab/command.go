@@ -46,6 +46,7 @@ type scriptCommand = func(*testscript.TestScript, bool, []string)
 //	load RATE HOST:PORT     ask from the client's seat, so many times a second
 //	load-ends LOST          until here; no more requests than this may be lost. What
 //	                        became of them is in the file load
+//	measure BALANCER SERVER a row of figures for each thing that becomes of the server
 //	tests SERVER PACKAGE    run there a package's tests that are tagged lab, as for
 //	                        example iwx/lib/ipvs
 //
@@ -68,6 +69,7 @@ func (s *session) Commands() map[string]scriptCommand {
 		"reboot":    s.forServer(func(v *Server) error { return v.Reboot(s.ctx) }),
 		"load":      s.load,
 		"load-ends": s.loadEnds,
+		"measure":   s.measure,
 		"tests":     s.tests,
 	}
 }

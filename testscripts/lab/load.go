@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -21,42 +22,59 @@ type asking struct {
 	out bytes.Buffer
 }
 
-// slow is the time that an answer of a server in user mode takes on a busy
-// machine, twice.
+// slow is several times what an answer of a server in user mode takes on a busy
+// machine, and what TCP waits before it asks for a connection again.
 const slow = time.Second
 
-// load starts the client: a process of this program, since only a process can be
+// ask starts the client: a process of this program, since only a process can be
 // in the lab's network namespace.
+func (s *session) ask(rate int, address string) (*asking, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	a := &asking{cmd: exec.CommandContext(s.ctx, "ip", "netns", "exec", s.lab.net.Name, self, "load", "-rate", strconv.Itoa(rate), address)}
+	a.cmd.Stdout, a.cmd.Stderr = &a.out, os.Stderr
+	return a, a.cmd.Start()
+}
+
+// end ends it, and returns what became of the requests.
+func (a *asking) end() (load.Answers, error) {
+	if err := a.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return nil, err
+	}
+	if err := a.cmd.Wait(); err != nil {
+		return nil, err
+	}
+	return load.Read(&a.out)
+}
+
+// kill ends it for nothing. One that has ended is left alone.
+func (a *asking) kill() {
+	a.cmd.Process.Kill()
+	a.cmd.Wait()
+}
+
 func (s *session) load(ts *testscript.TestScript, neg bool, args []string) {
 	never(ts, neg)
 	usage(ts, len(args) == 2 && s.asking == nil, "load RATE HOST:PORT; and load-ends before the next")
-	self, err := os.Executable()
+	rate, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	a := &asking{cmd: exec.CommandContext(s.ctx, "ip", "netns", "exec", s.lab.net.Name, self, "load", "-rate", args[0], args[1])}
-	a.cmd.Stdout, a.cmd.Stderr = &a.out, os.Stderr
-	ts.Check(a.cmd.Start())
-	s.asking = a
-	ts.Defer(func() {
-		if s.asking == a {
-			a.cmd.Process.Kill()
-			a.cmd.Wait()
-		}
-	})
+	s.asking, err = s.ask(rate, args[1])
+	ts.Check(err)
+	ts.Defer(s.asking.kill)
 }
 
-// loadEnds ends it and prints what became of the requests. More than so many that
-// were lost end the script.
+// loadEnds ends the load and keeps what became of the requests. More than so many
+// that were lost end the script.
 func (s *session) loadEnds(ts *testscript.TestScript, neg bool, args []string) {
 	never(ts, neg)
 	usage(ts, len(args) == 1 && s.asking != nil, "load-ends LOST, after load")
 	most, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	a := s.asking
-	ts.Check(a.cmd.Process.Signal(syscall.SIGTERM))
-	ts.Check(a.cmd.Wait())
-	s.asking = nil
-	answers, err := load.Read(&a.out)
+	answers, err := s.asking.end()
 	ts.Check(err)
+	s.asking = nil
 	text := summary(answers)
 	ts.Logf("[load]\n%s", text)
 	ts.Check(os.WriteFile(ts.MkAbs("load"), []byte(text), 0o600))
@@ -72,12 +90,7 @@ func summary(answers load.Answers) string {
 		text += "lost: " + reason + "\n"
 	}
 	servers := answers.Servers()
-	names := make([]string, 0, len(servers))
-	for name := range servers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
 		text += fmt.Sprintf("%s %d\n", name, servers[name])
 	}
 	return text

@@ -70,3 +70,22 @@ func TestSilence(t *testing.T) {
 		t.Errorf("%d of %d lost", len(all.Lost()), len(all))
 	}
 }
+
+// TestRound: what was struck at 10 s and back at 20 s.
+func TestRound(t *testing.T) {
+	at := func(s float64) time.Time { return time.Unix(0, 0).Add(time.Duration(s * float64(time.Second))) }
+	all := load.Answers{
+		{At: at(9), Lost: "before the event"},
+		{At: at(9.9), Server: "web1"},
+		{At: at(10.1), Lost: "connection refused"},
+		{At: at(10.5), Server: "web2", Took: 2 * time.Second},
+		{At: at(20.5), Server: "web2"},
+		{At: at(21), Server: "web1", Took: 500 * time.Millisecond},
+	}
+	r := all.Round("web1", at(10), at(20), time.Second)
+	row := load.Row("iwx", "killed", []load.Round{r, r, all[:5].Round("web1", at(10), at(20), time.Second)})
+	want := "iwx            killed          1, 1           1, 1         0.50 s, 0.50 s 1.50 s, not seen 1 × connection refused\n"
+	if row != want {
+		t.Errorf("%q\n%q", row, want)
+	}
+}
