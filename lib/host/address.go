@@ -29,7 +29,7 @@ func (f Facts) Find(addr netip.Addr) (Address, bool) {
 
 // addresses lists those of the interfaces, or the given ones.
 func addresses(given []netip.Addr) ([]Address, error) {
-	all, err := interfaceAddresses()
+	all, err := Addresses()
 	if err != nil || len(given) == 0 {
 		return all, err
 	}
@@ -64,7 +64,8 @@ func lookup(all []Address, addr netip.Addr) (Address, bool) {
 	return Address{}, false
 }
 
-func interfaceAddresses() ([]Address, error) {
+// Addresses returns those of this server, in the order of its interfaces.
+func Addresses() ([]Address, error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ type Paths struct {
 	DaemonLock  string // held by the one daemon of this server
 	ProfileLock string // held by who applies the node profile
 	Balance     string // 0700, sockets and lock of iwx-lb daemon
+	Addresses   string // notes which virtual addresses were put on this server
 
 	MachineID string // machine-id(5)
 	Hostname  string // hostname(5)
@@ -49,6 +50,7 @@ func At(root string) Paths {
 		DaemonLock:  at("run/iwx/queued.lock"),
 		ProfileLock: at("run/iwx/profile.lock"),
 		Balance:     at("run/iwx/lb"),
+		Addresses:   at("run/iwx/addresses.json"),
 		MachineID:   at("etc/machine-id"),
 		Hostname:    at("etc/hostname"),
 		OSRelease:   at("etc/os-release"),

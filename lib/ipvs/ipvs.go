@@ -7,7 +7,7 @@
 // TCP services on our virtual addresses. What it programmed stays when the
 // program ends, and is found again by Observe.
 //
-// It is the only package that imports mdlayher's netlink.
+// It is the only package that imports mdlayher's genetlink.
 package ipvs
 
 import (

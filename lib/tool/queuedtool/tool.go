@@ -166,6 +166,9 @@ func (d *server) run(members ...daemon.Member) error {
 		daemon.Member{Name: "prune", Run: d.prune},
 		daemon.Member{Name: "profile", Run: d.keeper.Run},
 	)
+	if !d.Own() {
+		members = append(members, daemon.Member{Name: "addresses", Run: d.addresses().Run})
+	}
 	return daemon.Run(d.c, members...)
 }
 

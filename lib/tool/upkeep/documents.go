@@ -57,12 +57,16 @@ func (c *Cluster) nodeItems(n *cluster.Roster) ([]profile.Item, error) {
 	if err != nil {
 		return nil, err
 	}
+	addresses, err := c.silent(n.ID)
+	if err != nil {
+		return nil, err
+	}
 	watch, err := c.watch(n.ID)
 	if err != nil {
 		return nil, err
 	}
 	copies, err := c.copies()
-	return slices.Concat([]profile.Item{where}, mounts, watch, copies), err
+	return slices.Concat([]profile.Item{where}, mounts, addresses, watch, copies), err
 }
 
 // managerItems is what the cluster needs of its manager.
@@ -72,5 +76,9 @@ func (c *Cluster) managerItems() ([]profile.Item, error) {
 		return nil, err
 	}
 	mounts, err := c.mounts(true)
-	return append(exports, mounts...), err
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := c.announced()
+	return slices.Concat(exports, mounts, addresses), err
 }

@@ -13,6 +13,7 @@ import (
 	"iwx/lib/profile"
 	"iwx/lib/pulse"
 	"iwx/lib/tool/upkeep"
+	"iwx/lib/vip"
 )
 
 // shop is a cluster of n nodes with the settings as they are by default.
@@ -150,4 +151,60 @@ func TestDocumentsBelowARoot(t *testing.T) {
 			t.Errorf("%s", item)
 		}
 	}
+}
+
+// TestVIPs holds who is to have which virtual address, and how.
+func TestVIPs(t *testing.T) {
+	c := shop(t, 2)
+	one, two := netip.MustParseAddr("192.0.2.80"), netip.MustParseAddr("2001:db8::80")
+	vips := []lb.VIP{{Addr: one}, {Addr: two}}
+	onTwo := func(f lb.Forwarding, only ...string) func(*lb.Policy) {
+		return func(p *lb.Policy) { p.VIP, p.Forwarding, p.Only = two, f, only }
+	}
+	const direct, plain, silent = `{"role":"announced","direct":true}`, `{"role":"announced"}`, `{"role":"silent"}`
+	tests := []struct {
+		name            string
+		setup           lb.Setup
+		manager, n0, n1 []string
+	}{
+		{"no policies", lb.Setup{Engine: "ipvs", VIPs: vips}, []string{"192.0.2.80 " + plain, "2001:db8::80 " + plain}, nil, nil},
+		{"direct routing", lb.Setup{Engine: "ipvs", VIPs: vips, Policies: []lb.Policy{policy("http", 80, nil), policy("https", 443, nil)}},
+			[]string{"192.0.2.80 " + direct, "2001:db8::80 " + plain}, []string{"192.0.2.80 " + silent}, []string{"192.0.2.80 " + silent}},
+		{"a tunnel to one", lb.Setup{Engine: "ipvs", VIPs: vips, Policies: []lb.Policy{policy("http", 80, onTwo(lb.Direct)), policy("smtp", 25, onTwo(lb.Tunnel, "n1"))}},
+			[]string{"192.0.2.80 " + plain, "2001:db8::80 " + direct}, []string{"2001:db8::80 " + silent}, []string{`2001:db8::80 {"role":"silent","tunnel":true}`}},
+		{"by address translation", lb.Setup{Engine: "ipvs", VIPs: vips, Policies: []lb.Policy{policy("http", 80, onTwo(lb.NAT))}},
+			[]string{"192.0.2.80 " + plain, "2001:db8::80 " + plain}, nil, nil},
+		{"a proxy", lb.Setup{Engine: "haproxy", VIPs: vips, Policies: []lb.Policy{policy("http", 80, nil)}},
+			[]string{"192.0.2.80 " + plain, "2001:db8::80 " + plain}, nil, nil},
+		{"somebody else's", lb.Setup{Engine: "ipvs", External: true, VIPs: vips, Policies: []lb.Policy{policy("http", 80, nil)}},
+			nil, []string{"192.0.2.80 " + silent}, []string{"192.0.2.80 " + silent}},
+	}
+	for _, tt := range tests {
+		c.Balancing = tt.setup
+		own, err := c.Manager()
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents, err := c.Documents()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, n0, n1 := vipsOf(own), vipsOf(documents["n0"]), vipsOf(documents["n1"]); !slices.Equal(m, tt.manager) || !slices.Equal(n0, tt.n0) || !slices.Equal(n1, tt.n1) {
+			t.Errorf("%s: the manager %q, the nodes %q, %q", tt.name, m, n0, n1)
+		}
+	}
+	c.Own = true
+	own, err := c.Manager()
+	if err != nil || len(vipsOf(own)) > 0 {
+		t.Errorf("below a root: %q, %v", vipsOf(own), err)
+	}
+}
+
+func vipsOf(doc profile.Document) (list []string) {
+	for _, item := range doc.Items {
+		if item.Kind == vip.Kind {
+			list = append(list, item.Name+" "+string(item.Spec))
+		}
+	}
+	return list
 }

@@ -23,6 +23,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/profile"
 	"iwx/lib/tool/local"
+	"iwx/lib/vip"
 )
 
 // Converger returns what converges this server.
@@ -43,6 +44,7 @@ func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier 
 	list := map[string]profile.Applier{}
 	if !s.Own() {
 		maps.Copy(list, storage(s, NewProber(now)))
+		list[vip.Kind] = holder(s)
 	}
 	if !s.IsManager() {
 		list[KindManager] = &finder{server: s, now: now}

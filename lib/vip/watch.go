@@ -1,0 +1,121 @@
+package vip
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"iwx/lib/host"
+)
+
+// Watcher notices when a virtual address, or the interface that is to have it,
+// comes and goes: networkd and NetworkManager take away what they do not know.
+type Watcher struct {
+	Wanted func(ctx context.Context) ([]netip.Addr, error) // those that this server is to hold
+	Look   func()                                          // has them looked at; does not wait
+	Log    *slog.Logger
+}
+
+const (
+	settleFor  = 20 * time.Millisecond // after a change, for those that come with it
+	listenNext = 5 * time.Second       // after the kernel could not be listened to
+)
+
+// Run watches until ctx is done. While the kernel cannot be listened to it logs
+// that and tries again.
+func (w *Watcher) Run(ctx context.Context) error {
+	for {
+		if err := w.listen(ctx); ctx.Err() == nil {
+			w.Log.Error("changes of addresses could not be watched", "error", err)
+		}
+		if !wait(ctx, listenNext) {
+			return nil
+		}
+	}
+}
+
+// listen looks at first, and then whenever the kernel tells something new. That
+// it had to drop something, as this process was too slow, is an error.
+func (w *Watcher) listen(ctx context.Context) error {
+	conn, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{
+		Groups: groups(unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR),
+	})
+	if err != nil {
+		return fmt.Errorf("rtnetlink: %w", err)
+	}
+	defer conn.Close() // which ends read too
+	changed, ended := make(chan struct{}, 1), make(chan error, 1)
+	go func() { ended <- read(conn, changed) }()
+	for {
+		if err := w.look(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-ended:
+			return fmt.Errorf("rtnetlink: %w", err)
+		case <-changed:
+		}
+		if !wait(ctx, settleFor) {
+			return ctx.Err()
+		}
+	}
+}
+
+// read signals whatever comes, until the connection ends.
+func read(conn *netlink.Conn, changed chan<- struct{}) error {
+	for {
+		if _, err := conn.Receive(); err != nil {
+			return err
+		}
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// groups is the bit mask of multicast groups, rtnetlink(7).
+func groups(list ...uint) (mask uint32) {
+	for _, g := range list {
+		mask |= 1 << (g - 1)
+	}
+	return mask
+}
+
+// wait returns false when ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// look has the addresses looked at if one that is wanted is not there.
+func (w *Watcher) look(ctx context.Context) error {
+	wanted, err := w.Wanted(ctx)
+	if err != nil || len(wanted) == 0 {
+		return err
+	}
+	here, err := host.Addresses()
+	if err != nil {
+		return err
+	}
+	for _, addr := range wanted {
+		if _, held := (host.Facts{Addresses: here}).Find(addr); !held {
+			w.Look()
+			return nil
+		}
+	}
+	return nil
+}
