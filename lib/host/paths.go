@@ -14,6 +14,8 @@ type Paths struct {
 	Attempts    string // 0700, one directory for each command being replayed
 	Work        string // 0700, where backups are put together and taken apart
 	Backups     string // 0700, where a backup without a path of its own goes
+	HAProxy     string // 0700, configuration of the balancer's HAProxy
+	HAProxyRun  string // its sockets; gone when it ends
 	Run         string // 0700, gone after a boot
 	Wake        string // datagram socket of the daemon
 	DaemonLock  string // held by the one daemon of this server
@@ -45,6 +47,8 @@ func At(root string) Paths {
 		Attempts:    at("var/lib/iwx/attempts"),
 		Work:        at("var/lib/iwx/work"),
 		Backups:     at("var/lib/iwx/backups"),
+		HAProxy:     at("var/lib/iwx/haproxy"),
+		HAProxyRun:  at("run/iwx-haproxy"),
 		Run:         at("run/iwx"),
 		Wake:        at("run/iwx/wake"),
 		DaemonLock:  at("run/iwx/queued.lock"),

@@ -1,0 +1,342 @@
+package haproxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"iwx/lib/atomicfile"
+	"iwx/lib/fault"
+	"iwx/lib/lb"
+)
+
+// Limits on what HAProxy is waited for.
+const (
+	checkLimit = 20 * time.Second // reading a configuration
+	loadLimit  = 15 * time.Second // until a new worker answers
+	lookAgain  = 5 * time.Millisecond
+)
+
+// Apply implements lb.Engine. Servers are changed at once. Services are changed
+// all together, with one reload, after the configuration was found to be good;
+// one whose address and port another program has is left out, the others are set
+// up, and the error names it.
+func (e *Engine) Apply(ctx context.Context, ops []lb.Operation) error {
+	if len(ops) == 0 {
+		return nil
+	}
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	has, err := e.observe(ctx)
+	if err != nil {
+		return err
+	}
+	want := has.table()
+	anew := false // a service is set up that may be there with other servers
+	for _, op := range ops {
+		want.Apply(op)
+		anew = anew || op.Verb == lb.AddService
+		if err := e.change(ctx, &has, op); err != nil {
+			return err
+		}
+	}
+	e.sweep(ctx, &has)
+	if len(want) == 0 {
+		return e.stop(ctx)
+	}
+	if !anew && has.running && markOf(e.text(want)) == has.mark {
+		return e.write(e.text(want))
+	}
+	return e.load(ctx, has, want)
+}
+
+// change tells the worker of a server, if it has the service. Repeating it
+// changes nothing.
+func (e *Engine) change(ctx context.Context, has *worker, op lb.Operation) error {
+	v, there := has.services[op.Key]
+	if !there {
+		return nil
+	}
+	s, found := has.find(op.Key, op.Addr)
+	switch {
+	case op.Verb == lb.DeleteServer && found:
+		return e.remove(ctx, s)
+	case op.Verb != lb.AddServer && op.Verb != lb.EditServer:
+		return nil
+	case !found:
+		return e.add(ctx, has, op, v)
+	}
+	return e.set(ctx, s, op.Real.Weight)
+}
+
+// add makes a server known. It is in maintenance until it is set.
+func (e *Engine) add(ctx context.Context, has *worker, op lb.Operation, v lb.Virtual) error {
+	s := server{key: op.Key, addr: op.Addr, name: serverName(op.Addr, op.Real), weight: op.Real.Weight, maint: true}
+	err := e.stats.do(ctx, "add server "+s.path()+" "+serverValues(op.Addr, v, op.Real), "New server registered")
+	if err != nil {
+		return err
+	}
+	has.servers = append(has.servers, s)
+	if err := e.stats.do(ctx, "enable health "+s.path()); err != nil {
+		return err
+	}
+	return e.set(ctx, s, op.Real.Weight)
+}
+
+// set gives a server its weight; see server for what 0 is.
+func (e *Engine) set(ctx context.Context, s server, weight int) error {
+	state, number := "set server "+s.path()+" state ", fmt.Sprintf("set server %s weight %d", s.path(), weight)
+	if weight == 0 {
+		return e.stats.do(ctx, state+"maint; "+number)
+	}
+	return e.stats.do(ctx, number+"; "+state+"ready")
+}
+
+// remove takes a server away: what it has goes on, and sweep removes it later.
+func (e *Engine) remove(ctx context.Context, s server) error {
+	if err := e.stats.do(ctx, fmt.Sprintf("set server %s state maint; set server %s weight %d", s.path(), s.path(), gone)); err != nil {
+		return err
+	}
+	return e.drop(ctx, s)
+}
+
+// drop removes a server in maintenance, unless it has connections.
+func (e *Engine) drop(ctx context.Context, s server) error {
+	return e.stats.do(ctx, "del server "+s.path(), "Server deleted", "Server still has connections")
+}
+
+// sweep drops the servers that were deleted when they had connections, and now
+// have none. One that stays does no harm, so nothing is said of it.
+func (e *Engine) sweep(ctx context.Context, has *worker) {
+	for _, s := range has.servers {
+		if s.leaving() && s.sessions == 0 {
+			_ = e.drop(ctx, s)
+		}
+	}
+}
+
+// load gives HAProxy the services of a table, and starts it if need be.
+func (e *Engine) load(ctx context.Context, has worker, want lb.Table) error {
+	program, err := program()
+	if err != nil {
+		return err
+	}
+	if err := e.directories(); err != nil {
+		return err
+	}
+	taken := e.leaveOut(ctx, has, want)
+	if len(want) == 0 {
+		return taken
+	}
+	if err := e.check(ctx, program, e.text(want)); err != nil {
+		return err
+	}
+	if has.running {
+		err = e.reload(ctx, want)
+	} else {
+		err = e.start(ctx, want)
+	}
+	return errors.Join(taken, err)
+}
+
+// program finds HAProxy. The directory of daemons is not in everybody's PATH.
+func program() (string, error) {
+	for _, name := range []string{"haproxy", "/usr/sbin/haproxy", "/usr/local/sbin/haproxy"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", fault.Hint(fault.New(fault.Failed, "haproxy is not installed on this server"), "apt-get install haproxy")
+}
+
+// directories makes what the instance lives in.
+func (e *Engine) directories() error {
+	if err := atomicfile.MkdirAll(e.dir, 0o700); err != nil {
+		return err
+	}
+	return e.runner.prepare()
+}
+
+// leaveOut takes the services out of want whose port another program has, and
+// tells which: HAProxy would not come up at all.
+func (e *Engine) leaveOut(ctx context.Context, has worker, want lb.Table) error {
+	var failed []error
+	for _, key := range slices.SortedFunc(maps.Keys(want), netip.AddrPort.Compare) {
+		if _, ours := has.services[key]; ours {
+			continue
+		}
+		if err := tryBind(ctx, key); errors.Is(err, unix.EADDRINUSE) {
+			err := fault.New(fault.Failed, "%s: another program on this server has port %d", want[key].Name, key.Port())
+			failed = append(failed, fault.Hint(err, "ss -ltnp 'sport = :%d'", key.Port()))
+			delete(want, key)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// tryBind listens for an instant, as HAProxy does: with SO_REUSEPORT, by which a
+// worker stands beside the one before, and whether the address is there or not.
+func tryBind(ctx context.Context, at netip.AddrPort) error {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		wrong := c.Control(func(fd uintptr) {
+			level, option := unix.SOL_IP, unix.IP_FREEBIND
+			if at.Addr().Is6() {
+				level, option = unix.SOL_IPV6, unix.IPV6_FREEBIND
+			}
+			err = errors.Join(
+				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1),
+				unix.SetsockoptInt(int(fd), level, option, 1))
+		})
+		return errors.Join(wrong, err)
+	}}
+	l, err := config.Listen(ctx, "tcp", at.String())
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// check has HAProxy read a configuration, and leaves it as the draft.
+func (e *Engine) check(ctx context.Context, program, text string) error {
+	if err := atomicfile.Write(e.draft, []byte(text), 0o600); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkLimit)
+	defer cancel()
+	return runProgram(ctx, program, "-c", "-q", "-f", e.draft)
+}
+
+// runProgram runs HAProxy to its end, or until it has detached itself. The error
+// has what it complains of.
+func runProgram(ctx context.Context, program string, args ...string) error {
+	var complaint bytes.Buffer
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = "/"
+	cmd.Stderr = &complaint
+	if err := cmd.Run(); err != nil {
+		return fault.New(fault.Failed, "haproxy %s: %w: %s", strings.Join(args, " "), err, alerts(complaint.String()))
+	}
+	return nil
+}
+
+// alerts returns the lines that tell what is wrong.
+func alerts(text string) string {
+	var list []string
+	for line := range strings.Lines(text) {
+		if rest, found := strings.CutPrefix(line, "[ALERT]"); found {
+			_, what, _ := strings.Cut(rest, " : ")
+			list = append(list, strings.TrimSpace(what))
+		}
+	}
+	if list == nil {
+		return strings.TrimSpace(text)
+	}
+	return strings.Join(list, "; ")
+}
+
+// adopt makes the draft the configuration.
+func (e *Engine) adopt() error {
+	if err := os.Rename(e.draft, e.config); err != nil {
+		return err
+	}
+	return atomicfile.SyncDir(e.dir)
+}
+
+// reload has a new worker take over. When it does not come about, the
+// configuration before comes back: the worker before goes on in any case.
+func (e *Engine) reload(ctx context.Context, want lb.Table) error {
+	before, err := os.ReadFile(e.config)
+	if err != nil {
+		return err
+	}
+	states, err := e.stats.ask(ctx, "show servers state")
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Write(e.states, []byte(states), 0o600); err != nil {
+		return err
+	}
+	// For the next worker alone: what it tells is old soon.
+	defer os.Remove(e.states)
+	if err := e.adopt(); err != nil {
+		return err
+	}
+	if err := e.turn(ctx, markOf(e.text(want))); err != nil {
+		return errors.Join(err, e.write(string(before)), e.turn(ctx, markOf(string(before))))
+	}
+	return nil
+}
+
+// turn reloads, and waits until the worker with a mark answers.
+func (e *Engine) turn(ctx context.Context, mark string) error {
+	was, err := e.master.status(ctx)
+	if err != nil {
+		return err
+	}
+	// It may end the connection before it has answered, as it starts anew.
+	if _, err := e.master.ask(ctx, "reload"); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		return err
+	}
+	return e.await(ctx, mark, &was)
+}
+
+// await waits until the worker with a mark answers, and the master, which comes
+// after it. It ends early when the reload since which the master was so is known
+// to have failed.
+func (e *Engine) await(ctx context.Context, mark string, was *status) error {
+	ctx, cancel := context.WithTimeout(ctx, loadLimit)
+	defer cancel()
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for {
+		info, err := e.stats.ask(ctx, "show info")
+		is, err2 := e.master.status(ctx)
+		switch {
+		case err == nil && err2 == nil && field(info, "description") == mark:
+			return nil
+		case err2 == nil && was != nil && is.reloads > was.reloads && is.failed:
+			return fault.Hint(fault.New(fault.Failed, "haproxy does not take its new configuration"), "%s", e.runner.hint())
+		}
+		select {
+		case <-ctx.Done():
+			return fault.Hint(fault.New(fault.TimedOut, "haproxy does not come up: %w", ctx.Err()), "%s", e.runner.hint())
+		case <-tick.C:
+		}
+	}
+}
+
+// start starts an instance. One that is still ending its connections would be in
+// the way, and is ended.
+func (e *Engine) start(ctx context.Context, want lb.Table) error {
+	if err := e.runner.end(ctx); err != nil {
+		return err
+	}
+	if err := e.adopt(); err != nil {
+		return err
+	}
+	if err := e.runner.start(ctx); err != nil {
+		return err
+	}
+	return e.await(ctx, markOf(e.text(want)), nil)
+}
+
+// stop takes no new connections. The instance ends with the last that it has.
+func (e *Engine) stop(ctx context.Context) error {
+	if err := os.Remove(e.config); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return e.runner.leave(ctx)
+}
