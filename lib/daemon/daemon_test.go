@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // and a worker, which gets stuck when it is told to.
 func sampleDaemon(dir string) int {
 	log := NewLogger(os.Stderr, slog.LevelInfo, os.Getenv)
-	lock, err := Lock(filepath.Join(dir, "lock"))
+	lock, err := Lock(filepath.Join(dir, "lock"), "sample")
 	if err != nil {
 		log.Error("not started", "error", err)
 		return 4

@@ -13,11 +13,11 @@ import (
 	"iwx/lib/fault"
 )
 
-// Lock makes sure that one daemon runs on a server: it holds flock(2) on path,
-// which has the daemon's process id inside, until the returned file is closed or
+// Lock makes sure that one daemon of a unit runs on a server: it holds flock(2)
+// on path, which has the daemon's process id inside, until the returned file is closed or
 // the process ends in any way. The file stays; it is the lock that counts. The
 // error of a lock that is taken names the holder, exit code 4.
-func Lock(path string) (io.Closer, error) {
+func Lock(path, unit string) (io.Closer, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
@@ -25,7 +25,7 @@ func Lock(path string) (io.Closer, error) {
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		defer f.Close()
-		return nil, taken(f)
+		return nil, taken(f, unit)
 	}
 	if err == nil {
 		err = f.Truncate(0)
@@ -41,12 +41,12 @@ func Lock(path string) (io.Closer, error) {
 }
 
 // taken is the error for a lock that another process holds.
-func taken(f *os.File) error {
+func taken(f *os.File, unit string) error {
 	holder := "another process"
 	text, _ := io.ReadAll(io.LimitReader(f, 32))
 	if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
 		holder = fmt.Sprintf("process %d", pid)
 	}
 	return fault.Hint(fault.New(fault.Busy, "%s is held by %s: the daemon is running already", f.Name(), holder),
-		"systemctl status iwx-queued")
+		"systemctl status %s", unit)
 }

@@ -22,6 +22,8 @@ type Paths struct {
 	ProfileLock string // held by who applies the node profile
 	Balance     string // 0700, sockets and lock of iwx-lb daemon
 	Addresses   string // notes which virtual addresses were put on this server
+	Balance     string // 0700, sockets of iwx-lb daemon
+	BalanceLock string // held by the one iwx-lb daemon of this server
 
 	MachineID string // machine-id(5)
 	Hostname  string // hostname(5)
@@ -55,6 +57,7 @@ func At(root string) Paths {
 		ProfileLock: at("run/iwx/profile.lock"),
 		Balance:     at("run/iwx/lb"),
 		Addresses:   at("run/iwx/addresses.json"),
+		BalanceLock: at("run/iwx/lb/lock"),
 		MachineID:   at("etc/machine-id"),
 		Hostname:    at("etc/hostname"),
 		OSRelease:   at("etc/os-release"),

@@ -135,11 +135,22 @@ func (p *pool) keepHalf() {
 			failing = append(failing, m)
 		}
 	}
-	slices.SortStableFunc(failing, func(a, b *member) int { return a.verdict.Since.Compare(b.verdict.Since) })
+	slices.SortStableFunc(failing, func(a, b *member) int {
+		switch {
+		case a.barred() && !b.barred():
+			return -1
+		case b.barred() && !a.barred():
+			return 1
+		}
+		return a.verdict.Since.Compare(b.verdict.Since)
+	})
 	for _, m := range failing[min(able/2, len(failing)):] {
-		m.kept = true
+		m.kept = !m.barred()
 	}
 }
+
+// barred reports whether the member may not be added.
+func (m *member) barred() bool { return !m.in && m.unready != "" }
 
 // stays reports whether a member is to be in the engine.
 func (m *member) stays() bool { return m.standing == good || m.kept }
@@ -205,7 +216,7 @@ func (p *pool) addManager(servers map[netip.AddrPort]Real) {
 // addAll has every server answer that nothing but its checks keeps out.
 func (p *pool) addAll(servers map[netip.AddrPort]Real) {
 	for _, m := range p.members {
-		if m.standing > absent && m.weight > 0 {
+		if m.standing > absent && !m.barred() && m.weight > 0 {
 			servers[m.addr] = m.real(100)
 		}
 	}

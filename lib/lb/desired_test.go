@@ -104,6 +104,8 @@ func TestDesired(t *testing.T) {
 		{"unready, and not in", "UUr", "manager=100 web1=100"},
 		{"unfit counts as soft", "UFF", "manager=100 web2=100"},
 		{"unfit is not brought in while others are", "uuf", "manager=100 web1=100"},
+		{"unfit is not added, be it the last", "HHf", "manager=100 | manager"},
+		{"unfit that is out counts among the half", "FfF", "manager=100 web2=100"},
 		{"drained", "UUD", "manager=100 web1=100 web2=0"},
 		{"all drained: the manager", "DDD", "manager=100 web1=0 web2=0 | manager"},
 		{"drained does not count as left", "HHD", "manager=100 web2=0 | manager"},
@@ -269,5 +271,5 @@ func (v *View) breach() error {
 
 func (v *View) barred(m MemberReport) bool {
 	i := slices.IndexFunc(v.Servers, func(s Server) bool { return s.ID == m.Server })
-	return v.Servers[i].Unready != "" && !m.In
+	return (v.Servers[i].Unready != "" || v.Servers[i].Unfit != "") && !m.In
 }

@@ -95,8 +95,9 @@ type Server struct {
 	Unready string
 
 	// Unfit tells why the server is not to take traffic although its services
-	// answer: a mount is not healthy. It counts as a soft failure of all of
-	// them. "" if nothing is known against it.
+	// answer: a mount is not healthy. It is not added, and if it takes traffic
+	// it counts as a soft failure of all its services. "" if nothing is known
+	// against it.
 	Unfit string
 }
 

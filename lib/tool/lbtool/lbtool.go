@@ -28,4 +28,5 @@ type grammar struct {
 	Show   showVerb   `cmd:"" help:"Show everything about a policy."`
 	VIP    vipVerbs   `cmd:"" name:"vip" help:"The virtual IPs at which clients ask."`
 	Engine engineVerb `cmd:"" help:"Show what balances, or have something else do it."`
+	Daemon daemonVerb `cmd:"" help:"Check the services and balance them, as iwx-lb.service does."`
 }

@@ -55,7 +55,7 @@ func (m *manager) change(c *cli.Context, fn func(*lb.Setup) error) error {
 		return setup, err
 	})
 	if err == nil {
-		m.Poke()
+		m.PokeBalance()
 	}
 	return err
 }

@@ -24,6 +24,9 @@ import (
 // DaemonUnit is the daemon's, under systemd.
 const DaemonUnit = "iwx-queued.service"
 
+// BalanceUnit is that of iwx-lb daemon.
+const BalanceUnit = "iwx-lb.service"
+
 // Server is this server, with its state open.
 type Server struct {
 	host.Paths
@@ -89,6 +92,16 @@ func (s *Server) IsManager() bool { return s.Identity.Role == cluster.RoleManage
 // Poke tells the daemon of this server that the state has changed. If none is
 // running, nothing is lost: it reads the state when it starts.
 func (s *Server) Poke() { daemon.Poke(s.Run) }
+
+// PokeBalance tells both daemons that what is asked for of load balancing has
+// changed: iwx-lb daemon, and iwx-queued for the profiles of the servers.
+func (s *Server) PokeBalance() {
+	daemon.Poke(s.Balance)
+	s.Poke()
+}
+
+// BalanceRuns reports whether iwx-lb daemon runs on this server.
+func (s *Server) BalanceRuns() bool { return daemon.Alive(s.Balance) }
 
 // DaemonRuns reports whether iwx-queued runs on this server.
 func (s *Server) DaemonRuns() bool { return daemon.Alive(s.Run) }

@@ -104,7 +104,7 @@ func begin(c *cli.Context, s *local.Server) (*server, error) {
 	if err := atomicfile.MkdirAll(s.Run, 0o700); err != nil {
 		return nil, err
 	}
-	if d.lock, err = daemon.Lock(s.DaemonLock); err != nil {
+	if d.lock, err = daemon.Lock(s.DaemonLock, local.DaemonUnit); err != nil {
 		return nil, err
 	}
 	if d.waker, err = daemon.Listen(s.Run); err != nil {

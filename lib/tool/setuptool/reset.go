@@ -12,6 +12,7 @@ import (
 	"iwx/lib/cluster"
 	"iwx/lib/daemon"
 	"iwx/lib/fault"
+	"iwx/lib/tool/local"
 	"iwx/lib/tool/teardown"
 )
 
@@ -169,7 +170,7 @@ func (h *here) stopDaemon() (release io.Closer, err error) {
 	if err := atomicfile.MkdirAll(h.Run, 0o700); err != nil {
 		return nil, err
 	}
-	release, err = daemon.Lock(h.DaemonLock)
+	release, err = daemon.Lock(h.DaemonLock, local.DaemonUnit)
 	if fault.CodeOf(err) == fault.Busy {
 		err = fault.Hint(err, "stop it first: kill $(cat %s)", h.DaemonLock)
 	}

@@ -1,0 +1,278 @@
+// Package lbdaemon is iwx-lb daemon: on the manager it has the services of every
+// server checked, and keeps the engine at what follows from that.
+//
+// It puts parts together: the rules are in packages lb and health. What is asked
+// for comes from the state, what is found out goes there, and it never takes
+// down what balances.
+package lbdaemon
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"iwx/lib/atomicfile"
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/conf"
+	"iwx/lib/control"
+	"iwx/lib/daemon"
+	"iwx/lib/fault"
+	"iwx/lib/health"
+	"iwx/lib/lb"
+	"iwx/lib/tool/local"
+)
+
+// Times that the daemon goes by.
+const (
+	lookEvery  = time.Second            // at the state, for when a poke was lost
+	saveAfter  = 300 * time.Millisecond // verdicts, so that many changes are one commit
+	saveLimit  = 5 * time.Second
+	stuckAfter = 45 * time.Second // longer than an engine may take
+)
+
+// balancer is the daemon.
+type balancer struct {
+	*local.Server
+	c          *cli.Context
+	log        *slog.Logger
+	level      *slog.LevelVar
+	lock       io.Closer
+	waker      *daemon.Waker
+	dog        *daemon.Watchdog
+	checker    *health.Checker
+	reconciler *lb.Reconciler
+	wanted     atomic.Pointer[wanted]
+	dirty      chan struct{} // verdicts have changed
+	told       string        // the status line last told to systemd
+
+	mu     sync.Mutex
+	pulses map[string]heard // last heard, by server id
+}
+
+// wanted is what was asked for, and of which servers.
+type wanted struct {
+	setup   lb.Setup
+	servers []lb.Server
+	targets []health.Target
+}
+
+// Run is the daemon, until c ends.
+func Run(c *cli.Context, s *local.Server) error {
+	b, err := begin(c, s)
+	if err != nil {
+		return err
+	}
+	defer b.end()
+	known, err := s.Store.Verdicts(c)
+	if err != nil {
+		return err
+	}
+	if err := b.refresh(c, known); err != nil {
+		return err
+	}
+	defer context.AfterFunc(c, daemon.Stopping)()
+	return daemon.Run(c,
+		b.dog.Member(),
+		daemon.Reloader(b.log, b.reload),
+		daemon.Member{Name: "check", Run: b.checker.Run},
+		daemon.Member{Name: "reconcile", Run: b.reconcile},
+		daemon.Member{Name: "watch", Run: b.watch},
+		daemon.Member{Name: "save", Run: b.save},
+		daemon.Member{Name: "pulse", Run: b.ownPulse},
+		daemon.Member{Name: "control", Run: func(ctx context.Context) error {
+			return control.Serve(ctx, s.Balance, b, daemon.Ready)
+		}},
+	)
+}
+
+// begin takes this server's one place for the daemon.
+func begin(c *cli.Context, s *local.Server) (*balancer, error) {
+	b := &balancer{Server: s, c: c, level: &slog.LevelVar{}, dirty: make(chan struct{}, 1), pulses: map[string]heard{}}
+	b.log = daemon.NewLogger(c.Stderr, b.level, c.Getenv)
+	b.dog = daemon.NewWatchdog(b.log, c.Now)
+	if err := b.configure(s.Config); err != nil {
+		return nil, err
+	}
+	if err := atomicfile.MkdirAll(s.Balance, 0o700); err != nil {
+		return nil, err
+	}
+	var err error
+	if b.lock, err = daemon.Lock(s.BalanceLock, local.BalanceUnit); err != nil {
+		return nil, err
+	}
+	if b.waker, err = daemon.Listen(s.Balance); err != nil {
+		b.lock.Close()
+		return nil, err
+	}
+	prober := &health.Prober{Now: c.Now}
+	b.checker = &health.Checker{Probe: prober.Probe, Now: c.Now, Log: b.log, Changed: b.changed}
+	b.reconciler = lb.NewReconciler(Engines(s), b.view, c.Now, b.log)
+	return b, nil
+}
+
+func (b *balancer) end() {
+	b.waker.Close()
+	b.lock.Close()
+}
+
+// configure takes new settings.
+func (b *balancer) configure(config conf.Config) error {
+	level, err := daemon.ParseLevel(config.Log.Level)
+	if err != nil {
+		return err
+	}
+	b.level.Set(level)
+	return nil
+}
+
+// reload reads the settings again.
+func (b *balancer) reload(context.Context) error {
+	config, err := conf.Load(b.Paths.Config)
+	if err != nil {
+		return err
+	}
+	return b.configure(config)
+}
+
+// changed is called with every verdict that has: within milliseconds the engine
+// follows.
+func (b *balancer) changed(string, health.Verdict, health.Verdict) {
+	b.reconciler.Look()
+	select {
+	case b.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// view is what the reconciler goes by.
+func (b *balancer) view() lb.View {
+	w := b.wanted.Load()
+	return lb.View{Setup: w.setup, Servers: b.hearing(w), Verdicts: b.checker.Verdicts()}
+}
+
+// Report implements control.Daemon.
+func (b *balancer) Report(ctx context.Context) lb.Report { return b.reconciler.Report(ctx) }
+
+func (b *balancer) reconcile(ctx context.Context) error {
+	return b.reconciler.Run(ctx, b.dog.Worker("reconcile", stuckAfter).Alive)
+}
+
+// refresh reads what is asked for, and has that checked and reconciled. known
+// are verdicts for what is not checked yet.
+func (b *balancer) refresh(ctx context.Context, known map[string]health.Verdict) error {
+	if err := b.fenced(ctx); err != nil {
+		return err
+	}
+	setup, err := b.Store.Balancing(ctx)
+	if err != nil {
+		return err
+	}
+	servers, err := Servers(ctx, b.Server)
+	if err != nil {
+		return err
+	}
+	is := &wanted{setup: setup, servers: servers, targets: lb.Targets(setup, servers)}
+	if was := b.wanted.Swap(is); was == nil || !reflect.DeepEqual(was, is) {
+		b.checker.Set(is.targets, known)
+		b.reconciler.Look()
+	}
+	b.tell(is)
+	return nil
+}
+
+// fenced fails when another manager has taken this one's place: the daemon is to
+// end, and not to be started again.
+func (b *balancer) fenced(ctx context.Context) error {
+	fence, err := b.Store.Fence(ctx)
+	if err == nil && fence != nil {
+		err = fault.Hint(fault.New(fault.Unhealthy, "%s", fence), cluster.FenceHint)
+	}
+	return err
+}
+
+// tell sets the line that systemctl status shows.
+func (b *balancer) tell(w *wanted) {
+	text := fmt.Sprintf("%s over %s, engine %s", cli.Count(len(w.setup.Policies), "service", "services"),
+		cli.Count(len(w.servers), "server", "servers"), w.setup.Engine)
+	switch {
+	case w.setup.External:
+		text = "an external balancer balances; checking alone"
+	case len(w.setup.Policies) == 0:
+		text = "nothing to balance"
+	case w.setup.Stopped:
+		text = "stopped: the manager answers alone"
+	}
+	if text != b.told {
+		daemon.Status(text)
+		b.told = text
+	}
+}
+
+// watch sees what the tools and iwx-queued write.
+func (b *balancer) watch(ctx context.Context) error {
+	version, err := b.Store.Watch(ctx)
+	if err != nil {
+		return err
+	}
+	defer version.Close()
+	worker := b.dog.Worker("watch", stuckAfter)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	var seen int64
+	for {
+		worker.Alive()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.waker.C:
+			err = b.refresh(ctx, nil)
+		case <-look.C:
+			var now int64
+			if now, err = version.Read(ctx); err == nil && now != seen {
+				seen = now
+				err = b.refresh(ctx, nil)
+			}
+		}
+		if fault.CodeOf(err) == fault.Unhealthy {
+			return err
+		}
+		if err != nil && ctx.Err() == nil {
+			b.log.Error("the state could not be read", "error", err)
+		}
+	}
+}
+
+// save writes the verdicts down a moment after they change, and at the end.
+func (b *balancer) save(ctx context.Context) error {
+	worker := b.dog.Worker("save", stuckAfter)
+	tick := time.NewTicker(saveAfter)
+	defer tick.Stop()
+	for {
+		worker.Alive()
+		select {
+		case <-ctx.Done():
+			return b.write(context.WithoutCancel(ctx))
+		case <-tick.C:
+		}
+		select {
+		case <-b.dirty:
+			if err := b.write(ctx); err != nil && ctx.Err() == nil {
+				b.log.Error("the verdicts could not be saved", "error", err)
+				b.changed("", health.Verdict{}, health.Verdict{})
+			}
+		default:
+		}
+	}
+}
+
+func (b *balancer) write(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, saveLimit)
+	defer cancel()
+	return b.Store.SaveVerdicts(ctx, b.checker.Verdicts())
+}

@@ -1,0 +1,88 @@
+package lbdaemon
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"iwx/lib/health"
+	"iwx/lib/lb"
+	"iwx/lib/pulse"
+)
+
+// staleAfter is how long a pulse counts: three times what passes between two of
+// them, and some. A node that is not heard is judged by its answers alone.
+const staleAfter = 20 * time.Second
+
+// heard is a pulse, and when it came.
+type heard struct {
+	pulse health.Pulse
+	at    time.Time
+}
+
+// Hear implements control.Daemon: what stopped to listen since the last pulse
+// is out at once, and what else is new is probed at once.
+func (b *balancer) Hear(server string, p health.Pulse) {
+	w := b.wanted.Load()
+	i := slices.IndexFunc(w.servers, func(s lb.Server) bool { return s.ID == server })
+	if i < 0 {
+		return
+	}
+	was := b.note(server, p)
+	news := lb.Hear(w.setup, w.servers[i], was, &p, b.c.Now())
+	for id, result := range news.Lost {
+		b.checker.Tell(id, result)
+	}
+	if news.Doubt {
+		b.checker.Doubt(server)
+	}
+	if was == nil || !pulse.Equal(was, &p) {
+		b.reconciler.Look()
+	}
+}
+
+// note keeps the pulse, and returns the one before; nil for none that counts.
+func (b *balancer) note(server string, p health.Pulse) *health.Pulse {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.c.Now()
+	was, known := b.pulses[server]
+	b.pulses[server] = heard{pulse: p, at: now}
+	if !known || now.Sub(was.at) >= staleAfter {
+		return nil
+	}
+	return &was.pulse
+}
+
+// hearing returns the servers with what speaks against them by what was last
+// heard of them.
+func (b *balancer) hearing(w *wanted) []lb.Server {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	servers := slices.Clone(w.servers)
+	for i := range servers {
+		s := &servers[i]
+		h, known := b.pulses[s.ID]
+		if known && b.c.Now().Sub(h.at) < staleAfter {
+			s.Unfit = cmp.Or(s.Unfit, w.setup.Astray(s, &h.pulse))
+		}
+	}
+	return servers
+}
+
+// ownPulse has the manager's own services looked at as a node's are.
+func (b *balancer) ownPulse(ctx context.Context) error {
+	w := pulse.Watcher{
+		Watch: func(context.Context) (pulse.Watch, error) {
+			ports, vips := b.wanted.Load().setup.Watched(lb.ManagerID)
+			return pulse.Watch{Ports: ports, VIPs: vips}, nil
+		},
+		Tell: func(_ context.Context, p health.Pulse) error {
+			b.Hear(lb.ManagerID, p)
+			return nil
+		},
+		Alive: b.dog.Worker("pulse", stuckAfter).Alive, Now: b.c.Now, Log: b.log,
+	}
+	return w.Run(ctx)
+}
