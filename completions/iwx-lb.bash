@@ -14,6 +14,7 @@ _iwx_lb_spec() {
             'show	Show everything about a policy'
             'vip	The virtual IPs at which clients ask'
             'engine	Show what balances, or have something else do it'
+            'daemon	Check the services and balance them, as iwx-lb.service does'
         )
         flags=(
             '--root	Directory that holds this server'\''s files, instead of /'
@@ -279,6 +280,17 @@ _iwx_lb_spec() {
         )
         args=(
             'engine'
+        )
+        ;;
+    'daemon')
+        flags=(
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
         )
         ;;
     *) return 1 ;;

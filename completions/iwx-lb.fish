@@ -1,11 +1,11 @@
 # fish completion for iwx-lb, generated from its grammar
 
 function __iwx_lb_paths
-    printf '%s\n' 'add' 'edit' 'delete' 'list' 'show' 'vip' 'vip add' 'vip delete' 'vip list' 'engine'
+    printf '%s\n' 'add' 'edit' 'delete' 'list' 'show' 'vip' 'vip add' 'vip delete' 'vip list' 'engine' 'daemon'
 end
 
 function __iwx_lb_takes
-    printf '%s\n' ' --root' 'add --vip' 'add --scheduler' 'add --persistence' 'add --forwarding' 'add --weight' 'add --only' 'add --fallback' 'add --server-port' 'add --proxy-protocol' 'add --check-level' 'add --check-host' 'add --check-path' 'add --check-status' 'add --interval' 'add --connect-timeout' 'add --timeout' 'add --fall' 'add --rise' 'add --slow-start' 'add --root' 'edit --vip' 'edit --scheduler' 'edit --persistence' 'edit --forwarding' 'edit --weight' 'edit --only' 'edit --fallback' 'edit --server-port' 'edit --proxy-protocol' 'edit --check-level' 'edit --check-host' 'edit --check-path' 'edit --check-status' 'edit --interval' 'edit --connect-timeout' 'edit --timeout' 'edit --fall' 'edit --rise' 'edit --slow-start' 'edit --root' 'delete --vip' 'delete --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --vip' 'show --root' 'vip --root' 'vip add --root' 'vip delete --root' 'vip list --columns' 'vip list -o' 'vip list --root' 'engine --columns' 'engine -o' 'engine --root'
+    printf '%s\n' ' --root' 'add --vip' 'add --scheduler' 'add --persistence' 'add --forwarding' 'add --weight' 'add --only' 'add --fallback' 'add --server-port' 'add --proxy-protocol' 'add --check-level' 'add --check-host' 'add --check-path' 'add --check-status' 'add --interval' 'add --connect-timeout' 'add --timeout' 'add --fall' 'add --rise' 'add --slow-start' 'add --root' 'edit --vip' 'edit --scheduler' 'edit --persistence' 'edit --forwarding' 'edit --weight' 'edit --only' 'edit --fallback' 'edit --server-port' 'edit --proxy-protocol' 'edit --check-level' 'edit --check-host' 'edit --check-path' 'edit --check-status' 'edit --interval' 'edit --connect-timeout' 'edit --timeout' 'edit --fall' 'edit --rise' 'edit --slow-start' 'edit --root' 'delete --vip' 'delete --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --vip' 'show --root' 'vip --root' 'vip add --root' 'vip delete --root' 'vip list --columns' 'vip list -o' 'vip list --root' 'engine --columns' 'engine -o' 'engine --root' 'daemon --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -79,6 +79,7 @@ complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'list' -d 'List the policies'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'show' -d 'Show everything about a policy'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'vip' -d 'The virtual IPs at which clients ask'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'engine' -d 'Show what balances, or have something else do it'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'daemon' -d 'Check the services and balance them, as iwx-lb.service does'
 complete -c iwx-lb -n '__iwx_lb_at \'\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-lb -n '__iwx_lb_at \'\'' -l version -d 'Print the version'
 complete -c iwx-lb -n '__iwx_lb_at \'\'' -l help -s h -d 'Print this help'
@@ -189,3 +190,7 @@ complete -c iwx-lb -n '__iwx_lb_at \'engine\'' -l root -x -a '(__fish_complete_d
 complete -c iwx-lb -n '__iwx_lb_at \'engine\'' -l version -d 'Print the version'
 complete -c iwx-lb -n '__iwx_lb_at \'engine\'' -l help -s h -d 'Print this help'
 complete -c iwx-lb -n '__iwx_lb_at \'engine\' 0' -a '(__iwx_lb_values engine)'
+
+complete -c iwx-lb -n '__iwx_lb_at \'daemon\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'daemon\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'daemon\'' -l help -s h -d 'Print this help'

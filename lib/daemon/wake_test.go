@@ -91,7 +91,7 @@ func TestListenNeedsItsDirectory(t *testing.T) {
 			t.Errorf("%s: listening in no directory", dir)
 		}
 	}
-	if _, err := Lock(filepath.Join(t.TempDir(), "none", "lock")); err == nil {
+	if _, err := Lock(filepath.Join(t.TempDir(), "none", "lock"), "sample"); err == nil {
 		t.Error("a lock in no directory")
 	}
 }

@@ -20,7 +20,6 @@ type Paths struct {
 	Wake        string // datagram socket of the daemon
 	DaemonLock  string // held by the one daemon of this server
 	ProfileLock string // held by who applies the node profile
-	Balance     string // 0700, sockets and lock of iwx-lb daemon
 	Addresses   string // notes which virtual addresses were put on this server
 	Balance     string // 0700, sockets of iwx-lb daemon
 	BalanceLock string // held by the one iwx-lb daemon of this server
