@@ -85,7 +85,7 @@ func (v *addVerb) Run(c *Context) error {
 }
 
 type failVerb struct {
-	How string `arg:"" enum:"hint,join,silent,panic,lines,wait,hang,confirm,secret,progress" help:"Which way."`
+	How string `arg:"" enum:"hint,join,silent,panic,lines,wait,hang,confirm,secret,progress,redraw" help:"Which way."`
 	Yes
 }
 
@@ -116,6 +116,16 @@ func (v *failVerb) Run(c *Context) error {
 		p.Show("web1  \x1b[1m done", strings.Repeat("0123456789", 5), "3", "4", "5")
 		p.Clear()
 		return nil
+	case "redraw":
+		n := 0
+		return c.Redraw(time.Millisecond, func() error {
+			n++
+			c.Notef("%s", c.Paint(Bad, fmt.Sprint("page ", min(n, 2))))
+			if err := c.Printf("2\n3\n4\n5\n"); err != nil {
+				return err
+			}
+			return Exit(77)
+		})
 	case "secret":
 		_, err := c.Secret("token")
 		return err

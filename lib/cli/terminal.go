@@ -32,6 +32,9 @@ func (c *Context) IsTerminal(stream any) bool {
 
 // terminal returns the descriptor of a stream that is a terminal.
 func terminal(stream any) (fd int, ok bool) {
+	if f, isFrame := stream.(*frame); isFrame {
+		stream = f.screen
+	}
 	if r, isRecorder := stream.(*recorder); isRecorder {
 		stream = r.w
 	}

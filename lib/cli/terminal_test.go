@@ -171,3 +171,19 @@ func TestProgressOnATerminal(t *testing.T) {
 		t.Errorf("without a terminal: %d, %q", code, stderr)
 	}
 }
+
+func TestRedrawOnATerminal(t *testing.T) {
+	s := onTerminal(t, nil, "fail", "redraw")
+	const rest = "\x1b[K\r\n2\x1b[K\r\n3\x1b[K\r\n4\x1b[K\r\n\x1b[J"
+	first := s.await(t, "\x1b[J")
+	check(t, "first page", first, "\x1b[H\x1b[2J\x1b[31mpage 1\x1b[0m"+rest)
+	second := s.await(t, "\x1b[J")
+	check(t, "second page", second, "\x1b[H\x1b[31mpage 2\x1b[0m"+rest)
+	s.WriteString("\x03")
+	if text, code := s.rest(); code != 77 || strings.Contains(text, "interrupted") {
+		t.Errorf("exit code %d, screen %q", code, text)
+	}
+	if code, _, stderr := runSample("fail", "redraw"); code != 2 || !strings.Contains(stderr, "standard output is not a terminal") {
+		t.Errorf("without a terminal: %d, %q", code, stderr)
+	}
+}
