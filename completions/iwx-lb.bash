@@ -12,9 +12,18 @@ _iwx_lb_spec() {
             'delete	Balance a service no longer'
             'list	List the policies'
             'show	Show everything about a policy'
+            'status	Tell how balancing is doing'
+            'drain	Give a server no new connections'
+            'undrain	Give it new connections again'
+            'probe	Look at the services once, and change nothing'
             'vip	The virtual IPs at which clients ask'
             'engine	Show what balances, or have something else do it'
-            'daemon	Check the services and balance them, as iwx-lb.service does'
+            'start	Balance, now and after every boot'
+            'stop	Have the manager answer alone'
+            'restart	Start the daemon anew'
+            'diff	Tell what the engine does not have as it should'
+            'apply	Have the engine get what it should'
+            'daemon	Check the servers, and keep the engine at what follows; for systemd'
         )
         flags=(
             '--root	Directory that holds this server'\''s files, instead of /'
@@ -193,6 +202,88 @@ _iwx_lb_spec() {
             'policy'
         )
         ;;
+    'status')
+        flags=(
+            '--no-header	For scripts: no header, columns separated by one tab'
+            '-H	For scripts: no header, columns separated by one tab'
+            '--columns	Print only these columns, in this order'
+            '-o	Print only these columns, in this order'
+            '--exact	Print exact numbers and RFC 3339 times'
+            '-p	Print exact numbers and RFC 3339 times'
+            '--json	Print JSON'
+            '--vip	Only this virtual IP'
+            '--watch	Show it anew every second, until interrupted'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--columns '
+            '-o '
+            '--vip vip'
+            '--root dir'
+        )
+        args=(
+            'policy...'
+        )
+        ;;
+    'drain')
+        flags=(
+            '--wait	Wait until no connection is left'
+            '--timeout	Wait no longer than this; it stays drained. Implies --wait'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--timeout '
+            '--root dir'
+        )
+        args=(
+            'node'
+            'policy...'
+        )
+        ;;
+    'undrain')
+        flags=(
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        args=(
+            'node'
+            'policy...'
+        )
+        ;;
+    'probe')
+        flags=(
+            '--no-header	For scripts: no header, columns separated by one tab'
+            '-H	For scripts: no header, columns separated by one tab'
+            '--columns	Print only these columns, in this order'
+            '-o	Print only these columns, in this order'
+            '--exact	Print exact numbers and RFC 3339 times'
+            '-p	Print exact numbers and RFC 3339 times'
+            '--json	Print JSON'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--columns '
+            '-o '
+            '--root dir'
+        )
+        args=(
+            'probe...'
+        )
+        ;;
     'vip')
         verbs=(
             'add	Have the manager hold a virtual IP'
@@ -280,6 +371,71 @@ _iwx_lb_spec() {
         )
         args=(
             'engine'
+        )
+        ;;
+    'start')
+        flags=(
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        ;;
+    'stop')
+        flags=(
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        ;;
+    'restart')
+        flags=(
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        ;;
+    'diff')
+        flags=(
+            '--no-header	For scripts: no header, columns separated by one tab'
+            '-H	For scripts: no header, columns separated by one tab'
+            '--columns	Print only these columns, in this order'
+            '-o	Print only these columns, in this order'
+            '--exact	Print exact numbers and RFC 3339 times'
+            '-p	Print exact numbers and RFC 3339 times'
+            '--json	Print JSON'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--columns '
+            '-o '
+            '--root dir'
+        )
+        ;;
+    'apply')
+        flags=(
+            '--dry-run	Tell what would be done, and do nothing'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
         )
         ;;
     'daemon')

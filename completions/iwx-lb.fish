@@ -1,11 +1,11 @@
 # fish completion for iwx-lb, generated from its grammar
 
 function __iwx_lb_paths
-    printf '%s\n' 'add' 'edit' 'delete' 'list' 'show' 'vip' 'vip add' 'vip delete' 'vip list' 'engine' 'daemon'
+    printf '%s\n' 'add' 'edit' 'delete' 'list' 'show' 'status' 'drain' 'undrain' 'probe' 'vip' 'vip add' 'vip delete' 'vip list' 'engine' 'start' 'stop' 'restart' 'diff' 'apply' 'daemon'
 end
 
 function __iwx_lb_takes
-    printf '%s\n' ' --root' 'add --vip' 'add --scheduler' 'add --persistence' 'add --forwarding' 'add --weight' 'add --only' 'add --fallback' 'add --server-port' 'add --proxy-protocol' 'add --check-level' 'add --check-host' 'add --check-path' 'add --check-status' 'add --interval' 'add --connect-timeout' 'add --timeout' 'add --fall' 'add --rise' 'add --slow-start' 'add --root' 'edit --vip' 'edit --scheduler' 'edit --persistence' 'edit --forwarding' 'edit --weight' 'edit --only' 'edit --fallback' 'edit --server-port' 'edit --proxy-protocol' 'edit --check-level' 'edit --check-host' 'edit --check-path' 'edit --check-status' 'edit --interval' 'edit --connect-timeout' 'edit --timeout' 'edit --fall' 'edit --rise' 'edit --slow-start' 'edit --root' 'delete --vip' 'delete --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --vip' 'show --root' 'vip --root' 'vip add --root' 'vip delete --root' 'vip list --columns' 'vip list -o' 'vip list --root' 'engine --columns' 'engine -o' 'engine --root' 'daemon --root'
+    printf '%s\n' ' --root' 'add --vip' 'add --scheduler' 'add --persistence' 'add --forwarding' 'add --weight' 'add --only' 'add --fallback' 'add --server-port' 'add --proxy-protocol' 'add --check-level' 'add --check-host' 'add --check-path' 'add --check-status' 'add --interval' 'add --connect-timeout' 'add --timeout' 'add --fall' 'add --rise' 'add --slow-start' 'add --root' 'edit --vip' 'edit --scheduler' 'edit --persistence' 'edit --forwarding' 'edit --weight' 'edit --only' 'edit --fallback' 'edit --server-port' 'edit --proxy-protocol' 'edit --check-level' 'edit --check-host' 'edit --check-path' 'edit --check-status' 'edit --interval' 'edit --connect-timeout' 'edit --timeout' 'edit --fall' 'edit --rise' 'edit --slow-start' 'edit --root' 'delete --vip' 'delete --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --vip' 'show --root' 'status --columns' 'status -o' 'status --vip' 'status --root' 'drain --timeout' 'drain --root' 'undrain --root' 'probe --columns' 'probe -o' 'probe --root' 'vip --root' 'vip add --root' 'vip delete --root' 'vip list --columns' 'vip list -o' 'vip list --root' 'engine --columns' 'engine -o' 'engine --root' 'start --root' 'stop --root' 'restart --root' 'diff --columns' 'diff -o' 'diff --root' 'apply --root' 'daemon --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -77,9 +77,18 @@ complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'edit' -d 'Change how a service is
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'delete' -d 'Balance a service no longer'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'list' -d 'List the policies'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'show' -d 'Show everything about a policy'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'status' -d 'Tell how balancing is doing'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'drain' -d 'Give a server no new connections'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'undrain' -d 'Give it new connections again'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'probe' -d 'Look at the services once, and change nothing'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'vip' -d 'The virtual IPs at which clients ask'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'engine' -d 'Show what balances, or have something else do it'
-complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'daemon' -d 'Check the services and balance them, as iwx-lb.service does'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'start' -d 'Balance, now and after every boot'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'stop' -d 'Have the manager answer alone'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'restart' -d 'Start the daemon anew'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'diff' -d 'Tell what the engine does not have as it should'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'apply' -d 'Have the engine get what it should'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'daemon' -d 'Check the servers, and keep the engine at what follows; for systemd'
 complete -c iwx-lb -n '__iwx_lb_at \'\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-lb -n '__iwx_lb_at \'\'' -l version -d 'Print the version'
 complete -c iwx-lb -n '__iwx_lb_at \'\'' -l help -s h -d 'Print this help'
@@ -157,6 +166,40 @@ complete -c iwx-lb -n '__iwx_lb_at \'show\'' -l version -d 'Print the version'
 complete -c iwx-lb -n '__iwx_lb_at \'show\'' -l help -s h -d 'Print this help'
 complete -c iwx-lb -n '__iwx_lb_at \'show\' 0' -a '(__iwx_lb_values policy)'
 
+complete -c iwx-lb -n '__iwx_lb_at \'status\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'
+complete -c iwx-lb -n '__iwx_lb_at \'status\'' -l columns -s o -x -d 'Print only these columns, in this order'
+complete -c iwx-lb -n '__iwx_lb_at \'status\'' -l exact -s p -d 'Print exact numbers and RFC 3339 times'
+complete -c iwx-lb -n '__iwx_lb_at \'status\'' -l json -d 'Print JSON'
+complete -c iwx-lb -n '__iwx_lb_at \'status\'' -l vip -x -a '(__iwx_lb_values vip)' -d 'Only this virtual IP'
+complete -c iwx-lb -n '__iwx_lb_at \'status\'' -l watch -d 'Show it anew every second, until interrupted'
+complete -c iwx-lb -n '__iwx_lb_at \'status\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'status\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'status\'' -l help -s h -d 'Print this help'
+complete -c iwx-lb -n '__iwx_lb_at \'status\' 0+' -a '(__iwx_lb_values policy)'
+
+complete -c iwx-lb -n '__iwx_lb_at \'drain\'' -l wait -d 'Wait until no connection is left'
+complete -c iwx-lb -n '__iwx_lb_at \'drain\'' -l timeout -x -d 'Wait no longer than this; it stays drained. Implies --wait'
+complete -c iwx-lb -n '__iwx_lb_at \'drain\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'drain\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'drain\'' -l help -s h -d 'Print this help'
+complete -c iwx-lb -n '__iwx_lb_at \'drain\' 0' -a '(__iwx_lb_values node)'
+complete -c iwx-lb -n '__iwx_lb_at \'drain\' 1+' -a '(__iwx_lb_values policy)'
+
+complete -c iwx-lb -n '__iwx_lb_at \'undrain\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'undrain\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'undrain\'' -l help -s h -d 'Print this help'
+complete -c iwx-lb -n '__iwx_lb_at \'undrain\' 0' -a '(__iwx_lb_values node)'
+complete -c iwx-lb -n '__iwx_lb_at \'undrain\' 1+' -a '(__iwx_lb_values policy)'
+
+complete -c iwx-lb -n '__iwx_lb_at \'probe\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'
+complete -c iwx-lb -n '__iwx_lb_at \'probe\'' -l columns -s o -x -d 'Print only these columns, in this order'
+complete -c iwx-lb -n '__iwx_lb_at \'probe\'' -l exact -s p -d 'Print exact numbers and RFC 3339 times'
+complete -c iwx-lb -n '__iwx_lb_at \'probe\'' -l json -d 'Print JSON'
+complete -c iwx-lb -n '__iwx_lb_at \'probe\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'probe\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'probe\'' -l help -s h -d 'Print this help'
+complete -c iwx-lb -n '__iwx_lb_at \'probe\' 0+' -a '(__iwx_lb_values probe)'
+
 complete -c iwx-lb -n '__iwx_lb_at \'vip\' 0' -a 'add' -d 'Have the manager hold a virtual IP'
 complete -c iwx-lb -n '__iwx_lb_at \'vip\' 0' -a 'delete' -d 'Give a virtual IP up'
 complete -c iwx-lb -n '__iwx_lb_at \'vip\' 0' -a 'list' -d 'List the virtual IPs'
@@ -190,6 +233,31 @@ complete -c iwx-lb -n '__iwx_lb_at \'engine\'' -l root -x -a '(__fish_complete_d
 complete -c iwx-lb -n '__iwx_lb_at \'engine\'' -l version -d 'Print the version'
 complete -c iwx-lb -n '__iwx_lb_at \'engine\'' -l help -s h -d 'Print this help'
 complete -c iwx-lb -n '__iwx_lb_at \'engine\' 0' -a '(__iwx_lb_values engine)'
+
+complete -c iwx-lb -n '__iwx_lb_at \'start\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'start\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'start\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-lb -n '__iwx_lb_at \'stop\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'stop\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'stop\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-lb -n '__iwx_lb_at \'restart\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'restart\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'restart\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-lb -n '__iwx_lb_at \'diff\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'
+complete -c iwx-lb -n '__iwx_lb_at \'diff\'' -l columns -s o -x -d 'Print only these columns, in this order'
+complete -c iwx-lb -n '__iwx_lb_at \'diff\'' -l exact -s p -d 'Print exact numbers and RFC 3339 times'
+complete -c iwx-lb -n '__iwx_lb_at \'diff\'' -l json -d 'Print JSON'
+complete -c iwx-lb -n '__iwx_lb_at \'diff\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'diff\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'diff\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-lb -n '__iwx_lb_at \'apply\'' -l dry-run -d 'Tell what would be done, and do nothing'
+complete -c iwx-lb -n '__iwx_lb_at \'apply\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'apply\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'apply\'' -l help -s h -d 'Print this help'
 
 complete -c iwx-lb -n '__iwx_lb_at \'daemon\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-lb -n '__iwx_lb_at \'daemon\'' -l version -d 'Print the version'

@@ -33,6 +33,7 @@ type manager interface {
 	ReloadContext(ctx context.Context) error
 	StartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
 	StopUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
+	RestartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
 	GetUnitPropertyContext(ctx context.Context, unit, property string) (*dbus.Property, error)
 	Close()
 }
@@ -81,6 +82,11 @@ func (c *Conn) EnableNow(ctx context.Context, units ...string) error {
 		}
 	}
 	return nil
+}
+
+// Restart ends a unit and starts it again; one that does not run is started.
+func (c *Conn) Restart(ctx context.Context, unit string) error {
+	return c.job(ctx, "restart", unit, c.bus.RestartUnitContext)
 }
 
 // DisableNow stops units and no longer starts them at boot. All are tried, also

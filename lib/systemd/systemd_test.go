@@ -65,6 +65,10 @@ func (r *recorder) StopUnitContext(_ context.Context, unit, _ string, ch chan<- 
 	return r.job("stop", unit, ch)
 }
 
+func (r *recorder) RestartUnitContext(_ context.Context, unit, _ string, ch chan<- string) (int, error) {
+	return r.job("restart", unit, ch)
+}
+
 func (r *recorder) GetUnitPropertyContext(_ context.Context, unit, property string) (*dbus.Property, error) {
 	value := "loaded"
 	if strings.HasPrefix(unit, "no-") {
@@ -99,6 +103,9 @@ func TestCalls(t *testing.T) {
 			"stop a.service: job timeout"},
 		{"enable, first cancelled", enable, map[string]string{"a.service": "canceled"}, "",
 			[]string{"enable a.service b.service", "daemon-reload", "start a.service"}, "start a.service: job canceled"},
+		{"restart", func(c *Conn) error { return c.Restart(t.Context(), "a.service") }, nil, "", []string{"restart a.service"}, ""},
+		{"restart fails", func(c *Conn) error { return c.Restart(t.Context(), "a.service") }, map[string]string{"a.service": "failed"}, "",
+			[]string{"restart a.service"}, "restart a.service: job failed"},
 		{"disable nothing", func(c *Conn) error { return c.DisableNow(t.Context(), "no-a.service") }, nil, "",
 			[]string{"get LoadState no-a.service"}, ""},
 	}

@@ -71,10 +71,10 @@ func (v *addVerb) policies(m *manager) ([]lb.Policy, error) {
 
 // add adds policies, all or none, and tells which were there and equal.
 func (m *manager) add(c *cli.Context, policies []lb.Policy) (added, same []lb.Policy, err error) {
-	err = m.change(c, func(setup *lb.Setup) error {
+	err = m.Change(c, func(setup *lb.Setup) error {
 		added, same = nil, nil
 		for _, p := range policies {
-			is, changed, err := setup.Add(p, m.servers)
+			is, changed, err := setup.Add(p, m.Servers)
 			if err != nil {
 				return err
 			}

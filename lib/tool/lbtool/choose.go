@@ -95,12 +95,9 @@ func noPolicy(word, vip string) error {
 }
 
 func (m *manager) policiesFor(services []lb.Service, vip string) ([]lb.Policy, error) {
-	var only netip.Addr
-	var err error
-	if vip != "" {
-		if only, err = parseVIP(vip); err != nil {
-			return nil, err
-		}
+	only, err := parseOnly(vip)
+	if err != nil {
+		return nil, err
 	}
 	var list []lb.Policy
 	for _, s := range services {
@@ -132,4 +129,24 @@ func phrase(policies []lb.Policy) string {
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+// balanced are the names of those services that have a policy somewhere.
+func (m *manager) balanced(services []lb.Service) (names []string) {
+	for i := range m.Policies {
+		p := &m.Policies[i]
+		meant := slices.ContainsFunc(services, func(s lb.Service) bool { return s.Port == p.Port })
+		if meant && !slices.Contains(names, p.Name()) {
+			names = append(names, p.Name())
+		}
+	}
+	return names
+}
+
+// parseOnly reads --vip where it narrows what is shown; the zero address is all.
+func parseOnly(text string) (netip.Addr, error) {
+	if text == "" {
+		return netip.Addr{}, nil
+	}
+	return parseVIP(text)
 }

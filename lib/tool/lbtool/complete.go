@@ -22,6 +22,8 @@ func complete(c *cli.Context, kind string) []cli.Candidate {
 		return m.completeServer()
 	case "policy":
 		return m.completePolicy()
+	case "probe":
+		return append(m.completeServer(), m.completePolicy()...)
 	case "service":
 		return completeService()
 	case "engine":
@@ -55,7 +57,7 @@ func (m *manager) completeVIP() (list []cli.Candidate) {
 }
 
 func (m *manager) completeServer() (list []cli.Candidate) {
-	for _, s := range m.servers {
+	for _, s := range m.Servers {
 		help := "node"
 		if s.Manager {
 			help = "the manager"

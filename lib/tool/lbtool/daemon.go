@@ -3,17 +3,16 @@ package lbtool
 import (
 	"iwx/lib/cli"
 	"iwx/lib/tool/lbdaemon"
-	"iwx/lib/tool/local"
 )
 
 type daemonVerb struct{}
 
-// Run checks and balances until it is ended.
+// Run is the daemon, until a signal ends it. What balances goes on.
 func (*daemonVerb) Run(c *cli.Context) error {
-	s, err := local.OpenManager(c, "the load is balanced by the manager")
+	m, err := open(c)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	return lbdaemon.Run(c, s)
+	defer m.Close()
+	return lbdaemon.Run(c, m.Server)
 }

@@ -39,7 +39,7 @@ func (v *deleteVerb) Run(c *cli.Context) error {
 	if err := c.Confirm(v.Yes.Yes, "delete %s?", phrase(policies)); err != nil {
 		return err
 	}
-	err = m.change(c, func(setup *lb.Setup) error {
+	err = m.Change(c, func(setup *lb.Setup) error {
 		for i := range policies {
 			*setup, _ = setup.Delete(policies[i].Key())
 		}

@@ -34,7 +34,7 @@ func (v *editVerb) Run(c *cli.Context) error {
 		return err
 	}
 	var edited []lb.Policy
-	err = m.change(c, func(setup *lb.Setup) error {
+	err = m.Change(c, func(setup *lb.Setup) error {
 		edited, err = v.edit(m, setup, policies)
 		return err
 	})
@@ -59,7 +59,7 @@ func (v *editVerb) edit(m *manager, setup *lb.Setup, policies []lb.Policy) (edit
 		if err := v.apply(m, &p); err != nil {
 			return nil, err
 		}
-		is, changed, err := setup.Edit(p, m.servers)
+		is, changed, err := setup.Edit(p, m.Servers)
 		if err != nil {
 			return nil, err
 		}

@@ -20,8 +20,13 @@ func (v *engineVerb) Run(c *cli.Context) error {
 	if v.Name == "" {
 		return m.engineTable().Write(c, v.Output, lb.Abilities())
 	}
+	return v.change(c, m)
+}
+
+// change has the engine chosen, and waits until it has everything.
+func (v *engineVerb) change(c *cli.Context, m *manager) error {
 	was, changed := m.Engine, false
-	err = m.change(c, func(setup *lb.Setup) (err error) {
+	err := m.Change(c, func(setup *lb.Setup) (err error) {
 		*setup, changed, err = setup.UseEngine(v.Name)
 		return err
 	})
@@ -30,12 +35,13 @@ func (v *engineVerb) Run(c *cli.Context) error {
 		return err
 	case !changed:
 		c.Notef("%s balances already; nothing changed", v.Name)
+		return nil
 	case was == "":
 		c.Notef("%s balances from now on", v.Name)
 	default:
 		c.Notef("%s balances from now on, and %s no longer", v.Name, was)
 	}
-	return nil
+	return m.Settle(c)
 }
 
 func (m *manager) engineTable() cli.Table[lb.Ability] {

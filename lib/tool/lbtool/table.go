@@ -61,7 +61,7 @@ func otherPort(p lb.Policy) any {
 // weights are those that were given, "web1=50", by name.
 func (m *manager) weights(p *lb.Policy) (list []string) {
 	for id, weight := range p.Weights {
-		list = append(list, fmt.Sprintf("%s=%d", m.name(id), weight))
+		list = append(list, fmt.Sprintf("%s=%d", m.Name(id), weight))
 	}
 	slices.Sort(list)
 	return list
@@ -70,7 +70,7 @@ func (m *manager) weights(p *lb.Policy) (list []string) {
 // only are the names of a policy's choice of servers; nil for all.
 func (m *manager) only(p *lb.Policy) (list []string) {
 	for _, id := range p.Only {
-		list = append(list, m.name(id))
+		list = append(list, m.Name(id))
 	}
 	slices.SortFunc(list, strings.Compare)
 	return list
@@ -78,7 +78,7 @@ func (m *manager) only(p *lb.Policy) (list []string) {
 
 // serverNames are the servers of a policy, each with its weight.
 func (m *manager) serverNames(p *lb.Policy) (list []string) {
-	for _, s := range m.servers {
+	for _, s := range m.Servers {
 		weight, given := p.Weights[s.ID]
 		if !given {
 			weight = lb.DefaultWeight

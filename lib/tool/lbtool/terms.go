@@ -53,15 +53,15 @@ func (t *terms) apply(m *manager, p *lb.Policy) error {
 // policy for those alone is refused as long as it names nobody else.
 func (t *terms) applyServers(m *manager, p *lb.Policy) error {
 	weights := maps.Clone(p.Weights)
-	maps.DeleteFunc(weights, func(id string, _ int) bool { return !m.knows(id) })
-	if slices.ContainsFunc(p.Only, m.knows) {
-		p.Only = slices.DeleteFunc(slices.Clone(p.Only), func(id string) bool { return !m.knows(id) })
+	maps.DeleteFunc(weights, func(id string, _ int) bool { return !m.Has(id) })
+	if slices.ContainsFunc(p.Only, m.Has) {
+		p.Only = slices.DeleteFunc(slices.Clone(p.Only), func(id string) bool { return !m.Has(id) })
 	}
 	if weights == nil {
 		weights = map[string]int{}
 	}
 	for name, weight := range t.Weight {
-		id, err := m.find(name)
+		id, err := m.Find(name)
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (t *terms) applyServers(m *manager, p *lb.Policy) error {
 		if name == everyServer && len(t.Only) == 1 {
 			return nil
 		}
-		id, err := m.find(name)
+		id, err := m.Find(name)
 		if err != nil {
 			return err
 		}

@@ -47,7 +47,7 @@ func (v *vipAddVerb) Run(c *cli.Context) error {
 	if err := m.mayHold(c, addr); err != nil {
 		return err
 	}
-	err = m.change(c, func(setup *lb.Setup) error {
+	err = m.Change(c, func(setup *lb.Setup) error {
 		if !slices.ContainsFunc(setup.VIPs, func(v lb.VIP) bool { return v.Addr == addr }) {
 			setup.VIPs = append(setup.VIPs, lb.VIP{Addr: addr, AddedAt: c.Now()})
 		}
@@ -57,7 +57,7 @@ func (v *vipAddVerb) Run(c *cli.Context) error {
 		return err
 	}
 	c.Notef("added virtual IP %s", addr)
-	if !m.WarnIdle(c, "nobody holds the address until it does") && len(m.Policies) == 0 {
+	if !m.Server.WarnIdle(c, "nobody holds the address until it does") && len(m.Policies) == 0 {
 		c.Notef("hint: iwx-lb add web")
 	}
 	return nil
@@ -170,7 +170,7 @@ func (v *vipDeleteVerb) Run(c *cli.Context) error {
 	if err := c.Confirm(v.Yes.Yes, "give up virtual IP %s?", addr); err != nil {
 		return err
 	}
-	err = m.change(c, func(setup *lb.Setup) error {
+	err = m.Change(c, func(setup *lb.Setup) error {
 		setup.VIPs = slices.DeleteFunc(setup.VIPs, func(v lb.VIP) bool { return v.Addr == addr })
 		return inUse(setup, addr)
 	})

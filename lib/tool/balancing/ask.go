@@ -1,0 +1,108 @@
+package balancing
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/control"
+	"iwx/lib/daemon"
+	"iwx/lib/fault"
+	"iwx/lib/host"
+	"iwx/lib/lb"
+)
+
+// Running reports whether iwx-lb daemon runs on this server.
+func (m *Manager) Running() bool { return daemon.Alive(m.Balance) }
+
+// StartHint is how to start the daemon here.
+func (m *Manager) StartHint() string {
+	switch {
+	case m.Own():
+		return "start it: iwx-lb --root " + m.Root + " daemon"
+	case host.Booted():
+		return "start it: iwx-lb start"
+	}
+	return "start it: iwx-lb daemon"
+}
+
+// WarnIdle tells, if so, that nobody balances here, and what follows from that.
+// It reports whether it had to.
+func (m *Manager) WarnIdle(c *cli.Context, so string) bool {
+	if m.Running() {
+		return false
+	}
+	c.Warnf("iwx-lb daemon is not running here: %s", so)
+	c.Notef("hint: %s", m.StartHint())
+	return true
+}
+
+// Ask asks the daemon how balancing is doing. The error has exit code 4 if it
+// does not run.
+func (m *Manager) Ask(c *cli.Context) (lb.Report, error) {
+	report, err := control.Status(c, m.Balance)
+	if fault.CodeOf(err) == fault.Busy {
+		err = fault.Hint(fault.New(fault.Busy, "iwx-lb daemon is not running here"), "%s", m.StartHint())
+	}
+	return report, err
+}
+
+// askEvery is how often the daemon is asked by those who wait.
+const askEvery = 50 * time.Millisecond
+
+// Await asks the daemon again and again until done is satisfied. After limit, if
+// that is not 0, the error is context.DeadlineExceeded.
+func (m *Manager) Await(c *cli.Context, limit time.Duration, done func(*lb.Report) bool) error {
+	ctx, cancel := context.WithCancel(c.Context)
+	if limit > 0 {
+		ctx, cancel = context.WithTimeout(c.Context, limit)
+	}
+	defer cancel()
+	tick := time.NewTicker(askEvery)
+	defer tick.Stop()
+	for {
+		report, err := m.Ask(c)
+		if err != nil || done(&report) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// Settled reports whether the engine has all that it should.
+func Settled(r *lb.Report) bool { return r.Error == "" && len(r.Pending) == 0 }
+
+// settleLimit is for an engine that is to have something: more than one pass.
+const settleLimit = 20 * time.Second
+
+// Settle waits until the engine has what was asked for; without a daemon there
+// is nothing to wait for. The error tells what the engine does not have.
+func (m *Manager) Settle(c *cli.Context) error {
+	if !m.Running() {
+		return nil
+	}
+	var last lb.Report
+	err := m.Await(c, settleLimit, func(r *lb.Report) bool {
+		last = *r
+		return m.current(r) && Settled(r)
+	})
+	switch {
+	case err == nil || c.Err() != nil || last.At.IsZero():
+		return err
+	case last.Error != "":
+		return fault.Hint(fault.New(fault.Failed, "%s does not have what it should: %s", last.Engine, last.Error), "iwx-lb preflight\njournalctl -u iwx-lb")
+	case len(last.Pending) > 0:
+		return fault.Hint(fault.New(fault.TimedOut, "after %s it is still to be done: %s; it goes on", cli.Duration(settleLimit), cli.Some(last.Pending, 3)), "iwx-lb status")
+	}
+	return fmt.Errorf("wait for iwx-lb daemon: %w", err)
+}
+
+// current reports whether the daemon has seen what was asked for last.
+func (m *Manager) current(r *lb.Report) bool {
+	return r.Engine == m.Engine && r.External == m.External && r.Stopped == m.Stopped && len(r.Services) == len(m.Policies)
+}
