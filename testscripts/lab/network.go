@@ -39,7 +39,9 @@ func NewNetwork(ctx context.Context, name string) (*Network, error) {
 	}
 	for bridge, net := range map[string]string{"cluster": clusterNet, "seat": seatNet} {
 		for _, args := range [][]string{
-			{"link", "add", bridge, "type", "bridge"},
+			// Of its own accord a bridge takes another hardware address when a port
+			// leaves it, and nobody reaches the client until ARP has found out.
+			{"link", "add", bridge, "address", "02:00:00:00:02:00", "type", "bridge"},
 			{"address", "add", net + clientHost + "/24", "dev", bridge},
 			{"link", "set", bridge, "up"},
 		} {
