@@ -92,12 +92,14 @@ func (d *dialog) ok() error {
 	return err
 }
 
+// capa reads the answer to CAPA. After a PROXY header, -ERR may be what was said
+// to that, by a service that expects none.
 func (d *dialog) capa() ([]string, error) {
 	line, err := d.line()
 	switch {
 	case err != nil:
 		return nil, err
-	case word(line) == "-ERR":
+	case word(line) == "-ERR" && !d.check.Proxy:
 		return nil, nil
 	case word(line) != "+OK":
 		return nil, d.wrong(line)
