@@ -81,6 +81,7 @@ func (v *managerVerb) setUp(h *here, steps []step) error {
 		return nil
 	}
 	h.c.Notef("this server is now %s", h.who())
+	h.sayEngine()
 	h.sayStart()
 	h.c.Notef("next, for each node: iwx-node add NAME")
 	return nil
@@ -150,7 +151,7 @@ func (v *managerVerb) differs(h *here, want *cluster.Identity) error {
 
 // managerSteps lead from a bare server to a manager at work.
 func (h *here) managerSteps(id *cluster.Identity) []step {
-	return []step{h.stateStep(), h.directories(), h.configStep(), h.keysStep(), h.managerStep(id), h.unitStep(unit), h.unitStep(backupTimer)}
+	return []step{h.stateStep(), h.directories(), h.configStep(), h.keysStep(), h.engineStep(), h.managerStep(id), h.unitStep(unit), h.unitStep(backupTimer)}
 }
 
 // managerStep makes the recovery key and with it the server the manager. The key
