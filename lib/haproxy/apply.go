@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"net/netip"
@@ -26,6 +27,7 @@ import (
 const (
 	checkLimit = 20 * time.Second // reading a configuration
 	loadLimit  = 15 * time.Second // until a new worker answers
+	endLimit   = 10 * time.Second // until one that was told to end does
 	lookAgain  = 5 * time.Millisecond
 )
 
@@ -129,7 +131,7 @@ func (e *Engine) sweep(ctx context.Context, has *worker) {
 
 // load gives HAProxy the services of a table, and starts it if need be.
 func (e *Engine) load(ctx context.Context, has worker, want lb.Table) error {
-	program, err := program()
+	program, err := e.program()
 	if err != nil {
 		return err
 	}
@@ -151,9 +153,9 @@ func (e *Engine) load(ctx context.Context, has worker, want lb.Table) error {
 	return errors.Join(taken, err)
 }
 
-// program finds HAProxy. The directory of daemons is not in everybody's PATH.
-func program() (string, error) {
-	for _, name := range []string{"haproxy", "/usr/sbin/haproxy", "/usr/local/sbin/haproxy"} {
+// program finds HAProxy.
+func (l layout) program() (string, error) {
+	for _, name := range l.programs {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}
@@ -259,7 +261,7 @@ func (e *Engine) adopt() error {
 // configuration before comes back: the worker before goes on in any case.
 func (e *Engine) reload(ctx context.Context, want lb.Table) error {
 	before, err := os.ReadFile(e.config)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	states, err := e.stats.ask(ctx, "show servers state")
@@ -274,10 +276,11 @@ func (e *Engine) reload(ctx context.Context, want lb.Table) error {
 	if err := e.adopt(); err != nil {
 		return err
 	}
-	if err := e.turn(ctx, markOf(e.text(want))); err != nil {
-		return errors.Join(err, e.write(string(before)), e.turn(ctx, markOf(string(before))))
+	err = e.turn(ctx, markOf(e.text(want)))
+	if err == nil || before == nil {
+		return err
 	}
-	return nil
+	return errors.Join(err, e.write(string(before)), e.turn(ctx, markOf(string(before))))
 }
 
 // turn reloads, and waits until the worker with a mark answers.
@@ -287,7 +290,7 @@ func (e *Engine) turn(ctx context.Context, mark string) error {
 		return err
 	}
 	// It may end the connection before it has answered, as it starts anew.
-	if _, err := e.master.ask(ctx, "reload"); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+	if _, err := e.master.ask(ctx, "reload"); err != nil && !errors.Is(err, errNobody) {
 		return err
 	}
 	return e.await(ctx, mark, &was)
@@ -297,22 +300,30 @@ func (e *Engine) turn(ctx context.Context, mark string) error {
 // after it. It ends early when the reload since which the master was so is known
 // to have failed.
 func (e *Engine) await(ctx context.Context, mark string, was *status) error {
-	ctx, cancel := context.WithTimeout(ctx, loadLimit)
+	return until(ctx, loadLimit, "haproxy does not come up", e.runner.hint(), func(ctx context.Context) (bool, error) {
+		info, err := e.stats.ask(ctx, "show info")
+		is, err2 := e.master.status(ctx)
+		if err2 == nil && was != nil && is.reloads > was.reloads && is.failed {
+			return false, fault.Hint(fault.New(fault.Failed, "haproxy does not take its new configuration"), "%s", e.runner.hint())
+		}
+		return err == nil && err2 == nil && field(info, "description") == mark, nil
+	})
+}
+
+// until asks over and over whether something has come about, which HAProxy does
+// not tell of itself.
+func until(ctx context.Context, limit time.Duration, or, hint string, is func(context.Context) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()
 	for {
-		info, err := e.stats.ask(ctx, "show info")
-		is, err2 := e.master.status(ctx)
-		switch {
-		case err == nil && err2 == nil && field(info, "description") == mark:
-			return nil
-		case err2 == nil && was != nil && is.reloads > was.reloads && is.failed:
-			return fault.Hint(fault.New(fault.Failed, "haproxy does not take its new configuration"), "%s", e.runner.hint())
+		if done, err := is(ctx); done || err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fault.Hint(fault.New(fault.TimedOut, "haproxy does not come up: %w", ctx.Err()), "%s", e.runner.hint())
+			return fault.Hint(fault.New(fault.TimedOut, "%s: %w", or, ctx.Err()), "%s", hint)
 		case <-tick.C:
 		}
 	}
@@ -335,8 +346,14 @@ func (e *Engine) start(ctx context.Context, want lb.Table) error {
 
 // stop takes no new connections. The instance ends with the last that it has.
 func (e *Engine) stop(ctx context.Context) error {
-	if err := os.Remove(e.config); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(e.config); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return e.runner.leave(ctx)
+	if err := e.runner.leave(ctx); err != nil {
+		return err
+	}
+	return until(ctx, endLimit, "haproxy goes on to take connections", e.runner.hint(), func(ctx context.Context) (bool, error) {
+		_, err := e.stats.ask(ctx, "show info")
+		return errors.Is(err, errNobody), nil
+	})
 }

@@ -28,6 +28,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"iwx/lib/atomicfile"
@@ -63,27 +64,32 @@ func New(paths host.Paths) *Engine {
 
 // layout is where an instance has its files.
 type layout struct {
-	dir    string // of the configuration
-	run    string // of the sockets
-	config string
-	draft  string // of a configuration, until it proves fit
-	stats  string // socket of the worker
-	master string // socket of the master
-	peer   string // socket on which a worker hands its tables to the next
-	states string // what the servers are like, for the next worker
-	user   string // that the worker runs as; "" for no other
+	programs []string // HAProxy, by any of these names
+	dir      string   // of the configuration
+	run      string   // of the sockets
+	config   string
+	draft    string // of a configuration, until it proves fit
+	stats    string // socket of the worker
+	master   string // socket of the master
+	pid      string // of the master, where it is a process in the background
+	peer     string // socket on which a worker hands its tables to the next
+	states   string // what the servers are like, for the next worker
+	user     string // that the worker runs as; "" for no other
 }
 
 func layoutAt(paths host.Paths) layout {
 	l := layout{
-		dir:    paths.HAProxy,
-		run:    paths.HAProxyRun,
-		config: filepath.Join(paths.HAProxy, "haproxy.cfg"),
-		draft:  filepath.Join(paths.HAProxy, "draft.cfg"),
-		stats:  filepath.Join(paths.HAProxyRun, "stats"),
-		master: filepath.Join(paths.HAProxyRun, "master"),
-		peer:   filepath.Join(paths.HAProxyRun, "peer"),
-		states: filepath.Join(paths.HAProxyRun, "states"),
+		// The directories of daemons are not in everybody's PATH.
+		programs: []string{"haproxy", "/usr/sbin/haproxy", "/usr/local/sbin/haproxy"},
+		dir:      paths.HAProxy,
+		run:      paths.HAProxyRun,
+		config:   filepath.Join(paths.HAProxy, "haproxy.cfg"),
+		draft:    filepath.Join(paths.HAProxy, "draft.cfg"),
+		stats:    filepath.Join(paths.HAProxyRun, "stats"),
+		master:   filepath.Join(paths.HAProxyRun, "master"),
+		pid:      filepath.Join(paths.HAProxyRun, "pid"),
+		peer:     filepath.Join(paths.HAProxyRun, "peer"),
+		states:   filepath.Join(paths.HAProxyRun, "states"),
 	}
 	if !paths.Own() {
 		l.user = "haproxy"
@@ -153,13 +159,14 @@ func (w *worker) find(key, addr netip.AddrPort) (server, bool) {
 // the worker knows the mark; when that is another, as after a crash in the
 // middle of a change, nothing is known of them, and they are set up anew.
 func (e *Engine) observe(ctx context.Context) (worker, error) {
-	info, err := e.stats.ask(ctx, "show info")
+	answer, err := e.stats.ask(ctx, "show info; "+showServers)
 	if errors.Is(err, errNobody) {
 		return worker{}, nil
 	}
 	if err != nil {
 		return worker{}, err
 	}
+	info, stat, _ := strings.Cut(answer, "\n\n")
 	w := worker{running: true, mark: field(info, "description")}
 	text, err := os.ReadFile(e.config)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -167,10 +174,6 @@ func (e *Engine) observe(ctx context.Context) (worker, error) {
 	}
 	if markOf(string(text)) == w.mark {
 		w.services = parse(string(text))
-	}
-	stat, err := e.stats.ask(ctx, showServers)
-	if err != nil {
-		return worker{}, err
 	}
 	w.servers, err = parseServers(stat)
 	return w, err
@@ -208,7 +211,7 @@ func (e *Engine) End(ctx context.Context, dead netip.AddrPort) error {
 			if s.addr != dead || s.sessions == 0 {
 				continue
 			}
-			if err := e.master.do(ctx, pid, "shutdown sessions server "+s.path()); err != nil {
+			if err := e.master.endSessions(ctx, pid, s); err != nil {
 				return err
 			}
 		}

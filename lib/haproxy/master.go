@@ -1,8 +1,10 @@
 package haproxy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -62,11 +64,37 @@ func (m master) askWorker(ctx context.Context, pid int, command string) (string,
 	return m.ask(ctx, fmt.Sprintf("@!%d %s", pid, command))
 }
 
-// do has a worker change something.
-func (m master) do(ctx context.Context, pid int, command string) error {
+// endSessions has a worker close the connections to a server. One from before a
+// reload has no proxies any more, only sessions, and is told of each.
+func (m master) endSessions(ctx context.Context, pid int, s server) error {
+	command := "shutdown sessions server " + s.path()
 	answer, err := m.askWorker(ctx, pid, command)
+	if err != nil || !strings.HasPrefix(strings.TrimSpace(answer), "Proxy is disabled") {
+		return cmp.Or(err, refusal(command, answer, nil))
+	}
+	list, err := m.askWorker(ctx, pid, "show sess")
 	if err != nil {
 		return err
 	}
-	return refusal(command, answer, nil)
+	for _, id := range sessionsOf(list, s) {
+		// One that has ended meanwhile is no failure.
+		if _, err := m.askWorker(ctx, pid, "shutdown session "+id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sessionsOf finds a server's sessions in what "show sess" answers, lines as
+//
+//	0x5571: proto=tcpv4 src=192.0.2.1:40000 fe=PROXY be=PROXY srv=SERVER …
+func sessionsOf(list string, s server) (ids []string) {
+	for line := range strings.Lines(list) {
+		id, rest, found := strings.Cut(line, ": ")
+		words := strings.Fields(rest)
+		if found && slices.Contains(words, "be="+proxyName(s.key)) && slices.Contains(words, "srv="+s.name) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }

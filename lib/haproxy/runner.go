@@ -5,15 +5,10 @@ import (
 	"errors"
 	"os"
 	"syscall"
-	"time"
 
 	"iwx/lib/atomicfile"
-	"iwx/lib/fault"
 	"iwx/lib/systemd"
 )
-
-// endLimit is how long an instance that was told to end is waited for.
-const endLimit = 10 * time.Second
 
 // runner starts and ends the instance. All can be repeated.
 type runner interface {
@@ -71,13 +66,13 @@ func (b background) hint() string { return "haproxy -c -f " + b.layout.config }
 
 // start returns when the worker listens: with -D, HAProxy detaches itself then.
 func (b background) start(ctx context.Context) error {
-	program, err := program()
+	program, err := b.layout.program()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
-	return runProgram(ctx, program, "-W", "-D", "-f", b.layout.config, "-S", b.layout.master+",mode,600")
+	return runProgram(ctx, program, "-W", "-D", "-f", b.layout.config, "-S", b.layout.master+",mode,600", "-p", b.layout.pid)
 }
 
 func (b background) leave(ctx context.Context) error { return b.master.leave(ctx) }
@@ -94,21 +89,10 @@ func (b background) end(ctx context.Context) error {
 	if err := signal(s.pid, syscall.SIGTERM); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, endLimit)
-	defer cancel()
-	tick := time.NewTicker(lookAgain)
-	defer tick.Stop()
-	for {
-		// On its way out it may cut a conversation short.
-		if _, err := b.master.status(ctx); errors.Is(err, errNobody) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fault.New(fault.TimedOut, "haproxy (pid %d) does not end: %w", s.pid, ctx.Err())
-		case <-tick.C:
-		}
-	}
+	return until(ctx, endLimit, "haproxy does not end", b.hint(), func(ctx context.Context) (bool, error) {
+		_, err := b.master.status(ctx)
+		return errors.Is(err, errNobody), nil
+	})
 }
 
 // leave has the instance end with its last connection, management guide §4.

@@ -28,35 +28,41 @@ var errNobody = errors.New("haproxy does not run")
 type socket string
 
 // ask sends a command and returns the whole answer, as far as HAProxy gives one.
-// It takes some tenths of a millisecond. Without a HAProxy that listens the
-// error is errNobody.
+// It takes some tenths of a millisecond. Without a HAProxy that listens, or when
+// it ends before it has answered, the error is errNobody.
 func (s socket) ask(ctx context.Context, command string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", string(s))
-	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
-		return "", errNobody
-	}
 	if err != nil {
-		return "", fmt.Errorf("ask haproxy: %w", err)
+		return "", trouble(command, err)
 	}
 	defer conn.Close()
 	deadline, _ := ctx.Deadline()
 	if err := conn.SetDeadline(deadline); err != nil {
-		return "", fmt.Errorf("ask haproxy: %w", err)
+		return "", trouble(command, err)
 	}
 	if _, err := io.WriteString(conn, command+"\n"); err != nil {
-		return "", fmt.Errorf("ask haproxy: %s: %w", command, err)
+		return "", trouble(command, err)
 	}
 	// Else the master would wait for more.
 	if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
-		return "", fmt.Errorf("ask haproxy: %s: %w", command, err)
+		return "", trouble(command, err)
 	}
 	answer, err := io.ReadAll(io.LimitReader(conn, answerBytes))
 	if err != nil {
-		return "", fmt.Errorf("ask haproxy: %s: %w", command, err)
+		return "", trouble(command, err)
 	}
 	return string(answer), nil
+}
+
+func trouble(command string, err error) error {
+	for _, gone := range []error{syscall.ENOENT, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, syscall.ENOTCONN} {
+		if errors.Is(err, gone) {
+			return errNobody
+		}
+	}
+	return fmt.Errorf("ask haproxy: %s: %w", command, err)
 }
 
 // do sends a command that changes something. HAProxy answers with nothing, or

@@ -85,14 +85,25 @@ func newEcho(t *testing.T, name, host string) *echo {
 		t.Fatal(err)
 	}
 	s := &echo{name: name, addr: addr(l.Addr().String()), listener: l}
-	t.Cleanup(func() { l.Close() })
-	go s.accept()
+	t.Cleanup(func() { s.listener.Close() })
+	go s.accept(l)
 	return s
 }
 
-func (s *echo) accept() {
+// listen has a server whose listener was closed listen again.
+func (s *echo) listen(t *testing.T) {
+	t.Helper()
+	l, err := net.Listen("tcp", s.addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.listener = l
+	go s.accept(l)
+}
+
+func (s *echo) accept(l net.Listener) {
 	for {
-		conn, err := s.listener.Accept()
+		conn, err := l.Accept()
 		if err != nil {
 			return
 		}
