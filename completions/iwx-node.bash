@@ -12,6 +12,8 @@ _iwx_node_spec() {
             'list	List the nodes'
             'show	Show everything about a node'
             'status	Tell how the nodes are doing'
+            'drain	Give a node no new connections'
+            'undrain	Give it new connections again'
             'delete	Take a node out of the cluster'
         )
         flags=(
@@ -160,6 +162,37 @@ _iwx_node_spec() {
         )
         args=(
             'node...'
+        )
+        ;;
+    'drain')
+        flags=(
+            '--wait	Wait until no connection is left'
+            '--timeout	Wait no longer than this; it stays drained. Implies --wait'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--timeout '
+            '--root dir'
+        )
+        args=(
+            'node'
+        )
+        ;;
+    'undrain')
+        flags=(
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        args=(
+            'node'
         )
         ;;
     'delete')

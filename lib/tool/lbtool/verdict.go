@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"iwx/lib/cli"
+	"iwx/lib/health"
 	"iwx/lib/lb"
 )
 
@@ -13,14 +14,19 @@ import (
 const (
 	poolDown  = "down"  // no server is left, and the fallback is in force
 	poolShort = "short" // servers are missing
+	poolNew   = "unknown"
 	poolFull  = "complete"
 )
 
 // pools are the words for policies, the gravest first.
-func pools() []string { return []string{poolDown, poolShort, poolFull} }
+func pools() []string { return []string{poolDown, poolShort, poolNew, poolFull} }
 
 // poolWord is a policy in one word.
 func poolWord(s *lb.ServiceReport, stopped bool) string {
+	seen := func(m lb.MemberReport) bool { return m.Verdict.State != health.Unknown }
+	if !slices.ContainsFunc(s.Members, seen) {
+		return poolNew
+	}
 	if s.Standby != "" && !stopped {
 		return poolDown
 	}

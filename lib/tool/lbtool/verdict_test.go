@@ -41,7 +41,7 @@ func TestVerdict(t *testing.T) {
 		{[]lb.ServiceReport{pool("http", up, down), gone, pool("smtp", up)}, false, "3 policies: 1 down (imap), 1 short (http), 1 complete"},
 		{[]lb.ServiceReport{gone}, true, "1 policy: 1 short (imap)"},
 		{[]lb.ServiceReport{pool("http", up, down), other}, false, "2 policies: 1 short (http on 192.0.2.80), 1 complete"},
-		{[]lb.ServiceReport{pool("8080", member("web1", health.Unknown))}, false, "1 policy: 1 short (8080)"},
+		{[]lb.ServiceReport{pool("8080", member("web1", health.Unknown))}, false, "1 policy: 1 unknown (8080)"},
 	}
 	for _, tt := range tests {
 		if got := verdict(&lb.Report{Services: tt.pools, Stopped: tt.stopped}); got != tt.want {

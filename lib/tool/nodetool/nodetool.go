@@ -24,12 +24,14 @@ func Tool() cli.Tool {
 }
 
 type grammar struct {
-	Add    addVerb    `cmd:"" help:"Invite a server to join: print a token."`
-	Token  tokenVerbs `cmd:"" help:"The tokens that servers join with."`
-	List   listVerb   `cmd:"" help:"List the nodes."`
-	Show   showVerb   `cmd:"" help:"Show everything about a node."`
-	Status statusVerb `cmd:"" help:"Tell how the nodes are doing."`
-	Delete deleteVerb `cmd:"" help:"Take a node out of the cluster."`
+	Add     addVerb     `cmd:"" help:"Invite a server to join: print a token."`
+	Token   tokenVerbs  `cmd:"" help:"The tokens that servers join with."`
+	List    listVerb    `cmd:"" help:"List the nodes."`
+	Show    showVerb    `cmd:"" help:"Show everything about a node."`
+	Status  statusVerb  `cmd:"" help:"Tell how the nodes are doing."`
+	Drain   drainVerb   `cmd:"" help:"Give a node no new connections."`
+	Undrain undrainVerb `cmd:"" help:"Give it new connections again."`
+	Delete  deleteVerb  `cmd:"" help:"Take a node out of the cluster."`
 }
 
 // onlyItself refuses to tell on a node about another one.
