@@ -5,6 +5,10 @@ import (
 	"sync"
 )
 
+// LimitListener returns a listener with at most limit connections open at the
+// same time.
+func LimitListener(l net.Listener, limit int) net.Listener { return newLimitedListener(l, limit) }
+
 // limitedListener bounds the connections that are open at the same time, so
 // that strangers cannot use up the descriptors of the manager. Those over the
 // limit wait in the kernel's queue.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"reflect"
 	"strings"
@@ -26,6 +27,7 @@ type Config struct {
 	Storage Storage `toml:"storage" doc:"The storage that all servers share. The manager's file counts, for the nodes too."`
 	Queue   Queue   `toml:"queue" doc:"The command queue, iwx-queue(8)."`
 	Backup  Backup  `toml:"backup" doc:"The daily backup of the manager, iwx-cluster-setup(8). The manager's file counts, for the nodes too."`
+	LB      LB      `toml:"lb" doc:"Load balancing, iwx-lb(8). The manager's file counts, for the nodes too."`
 	Log     Log     `toml:"log" doc:"What iwx-queued(8) writes to the journal."`
 }
 
@@ -47,6 +49,18 @@ type Queue struct {
 // Backup is the [backup] table.
 type Backup struct {
 	Keep int `toml:"keep" default:"7" min:"0" max:"365" doc:"Daily backups that are kept, on the manager and as many copies on each node. 0 makes none."`
+}
+
+// LB is the [lb] table.
+type LB struct {
+	EndpointPort  int    `toml:"endpoint_port" default:"2481" min:"1024" max:"65535" doc:"TCP port at which every server tells an external balancer of its services, over HTTP. It is closed unless external balancing is on."`
+	EndpointAllow string `toml:"endpoint_allow" default:"" rule:"prefixes" doc:"Who may ask there, beside the manager: addresses and networks with spaces between, such as those of the external balancer."`
+}
+
+// Allowed returns who may ask at the health endpoint.
+func (l LB) Allowed() []netip.Prefix {
+	list, _ := readPrefixes(l.EndpointAllow)
+	return list
 }
 
 // Log is the [log] table.

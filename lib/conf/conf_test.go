@@ -30,6 +30,7 @@ func TestDefaults(t *testing.T) {
 			Lint:          true,
 		},
 		Backup: Backup{Keep: 7},
+		LB:     LB{EndpointPort: 2481},
 		Log:    Log{Level: "info"},
 	}
 	if !reflect.DeepEqual(c, want) {

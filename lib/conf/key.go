@@ -138,6 +138,8 @@ func (k Key) rule() func(string) (what string) {
 		return checkExport
 	case "server":
 		return checkServer
+	case "prefixes":
+		return checkPrefixes
 	}
 	return func(string) string { return "" }
 }

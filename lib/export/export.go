@@ -1,7 +1,6 @@
 // Package export writes what load balancing iwx was asked for as the
 // configuration of other programs, for a balancer that iwx does not run:
-// keepalived.conf(5), nginx(8), and JSON for everything else. HAProxy's is
-// written by package haproxy, which has a generator for it already.
+// haproxy(1), keepalived.conf(5), nginx(8), and JSON for everything else.
 //
 // Each carries the same members, weights and checks, as far as the program
 // knows of such things; what it cannot do stands in the configuration as a

@@ -152,6 +152,16 @@ func TestNginx(t *testing.T) {
 	}
 }
 
+func TestHAProxy(t *testing.T) {
+	for name, plan := range plans() {
+		config := plan.HAProxy()
+		golden(t, name+".haproxy", config)
+		if len(plan.Services) > 0 { // one that listens nowhere is refused
+			accepted(t, config, "haproxy -c -q -f FILE")
+		}
+	}
+}
+
 func TestJSON(t *testing.T) {
 	for name, plan := range plans() {
 		data, err := plan.JSON()

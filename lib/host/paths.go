@@ -20,6 +20,7 @@ type Paths struct {
 	Wake        string // datagram socket of the daemon
 	DaemonLock  string // held by the one daemon of this server
 	ProfileLock string // held by who applies the node profile
+	Health      string // 0755, what the health endpoint is to know, package endpoint
 	Addresses   string // notes which virtual addresses were put on this server
 	Balance     string // 0700, sockets of iwx-lb daemon
 	BalanceLock string // held by the one iwx-lb daemon of this server
@@ -54,6 +55,7 @@ func At(root string) Paths {
 		Wake:        at("run/iwx/wake"),
 		DaemonLock:  at("run/iwx/queued.lock"),
 		ProfileLock: at("run/iwx/profile.lock"),
+		Health:      at("run/iwx-health"),
 		Balance:     at("run/iwx/lb"),
 		Addresses:   at("run/iwx/addresses.json"),
 		BalanceLock: at("run/iwx/lb/lock"),

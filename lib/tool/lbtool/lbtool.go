@@ -38,4 +38,8 @@ type grammar struct {
 	Diff    diffVerb    `cmd:"" help:"Tell what the engine does not have as it should."`
 	Apply   applyVerb   `cmd:"" help:"Have the engine get what it should."`
 	Daemon  daemonVerb  `cmd:"" help:"Check the servers, and keep the engine at what follows; for systemd."`
+
+	External externalVerb `cmd:"" help:"Leave balancing to somebody else's balancer, or take it back."`
+	Export   exportVerb   `cmd:"" help:"Write the configuration of somebody else's balancer."`
+	Endpoint endpointVerb `cmd:"" help:"Tell an external balancer how the services of this server are; for systemd."`
 }

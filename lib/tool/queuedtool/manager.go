@@ -86,6 +86,7 @@ func (m *manager) serve(ctx context.Context) error {
 	return m.run(
 		daemon.Member{Name: "api", Run: m.doors.run},
 		daemon.Member{Name: "watch", Run: m.watch},
+		daemon.Member{Name: "standing", Run: func(ctx context.Context) error { return m.standing(ctx, nil, nil) }},
 	)
 }
 

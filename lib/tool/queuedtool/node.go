@@ -144,6 +144,7 @@ func (n *node) serve() error {
 		daemon.Member{Name: "report", Run: n.reporter.Run},
 		daemon.Member{Name: "mounts", Run: n.mounts.Run},
 		daemon.Member{Name: "pulse", Run: n.pulse.Run},
+		daemon.Member{Name: "standing", Run: func(ctx context.Context) error { return n.standing(ctx, n.mounts.Health, n.settled) }},
 		daemon.Member{Name: "wake", Run: n.wake},
 		daemon.Member{Name: "tell", Run: n.tell},
 		daemon.Member{Name: "leave", Run: n.exit.run},
@@ -172,6 +173,10 @@ func (n *node) wake(ctx context.Context) error {
 		}
 	}
 }
+
+// settled reports whether the node is done with all that was queued before its
+// first own entry, the baseline among it.
+func (n *node) settled() bool { return n.replayer.Status().Done+1 >= n.Identity.Start }
 
 // tellEvery is how often the line that systemctl status shows is looked at.
 const tellEvery = 2 * time.Second

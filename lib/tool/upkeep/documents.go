@@ -1,8 +1,6 @@
 package upkeep
 
 import (
-	"slices"
-
 	"iwx/lib/backup"
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
@@ -53,32 +51,34 @@ func (c *Cluster) nodeItems(n *cluster.Roster) ([]profile.Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	mounts, err := c.mounts(false)
-	if err != nil {
-		return nil, err
-	}
-	addresses, err := c.silent(n.ID)
-	if err != nil {
-		return nil, err
-	}
-	watch, err := c.watch(n.ID)
-	if err != nil {
-		return nil, err
-	}
-	copies, err := c.copies()
-	return slices.Concat([]profile.Item{where}, mounts, addresses, watch, copies), err
+	items, err := gather(
+		func() ([]profile.Item, error) { return c.mounts(false) },
+		func() ([]profile.Item, error) { return c.silent(n.ID) },
+		func() ([]profile.Item, error) { return c.watch(n.ID) },
+		func() ([]profile.Item, error) { return c.endpoint(n.ID, n.Address) },
+		c.copies,
+	)
+	return append([]profile.Item{where}, items...), err
 }
 
 // managerItems is what the cluster needs of its manager.
 func (c *Cluster) managerItems() ([]profile.Item, error) {
-	exports, err := c.exports()
-	if err != nil {
-		return nil, err
+	return gather(
+		c.exports,
+		func() ([]profile.Item, error) { return c.mounts(true) },
+		c.announced,
+		func() ([]profile.Item, error) { return c.endpoint(lb.ManagerID, c.Identity.Address) },
+	)
+}
+
+// gather returns the items of all parts, in their order.
+func gather(parts ...func() ([]profile.Item, error)) (items []profile.Item, err error) {
+	for _, part := range parts {
+		more, err := part()
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, more...)
 	}
-	mounts, err := c.mounts(true)
-	if err != nil {
-		return nil, err
-	}
-	addresses, err := c.announced()
-	return slices.Concat(exports, mounts, addresses), err
+	return items, nil
 }

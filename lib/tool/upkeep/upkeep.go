@@ -20,6 +20,7 @@ import (
 
 	"iwx/lib/atomicfile"
 	"iwx/lib/backup"
+	"iwx/lib/endpoint"
 	"iwx/lib/fault"
 	"iwx/lib/profile"
 	"iwx/lib/tool/local"
@@ -46,6 +47,7 @@ func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier 
 		maps.Copy(list, storage(s, NewProber(now)))
 		list[vip.Kind] = holder(s)
 	}
+	list[endpoint.Kind] = endpointer(s)
 	if !s.IsManager() {
 		list[KindManager] = &finder{server: s, now: now}
 		list[KindWatch] = watcher{}

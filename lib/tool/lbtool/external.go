@@ -1,0 +1,58 @@
+package lbtool
+
+import (
+	"iwx/lib/cli"
+	"iwx/lib/lb"
+)
+
+type externalVerb struct {
+	Switch string `arg:"" enum:"on,off" help:"on: somebody else's balancer does it; off: iwx does."`
+}
+
+// Examples implements cli.Exampled.
+func (*externalVerb) Examples() string {
+	return `iwx-lb external on
+iwx-lb export --endpoint --format haproxy >haproxy.cfg
+iwx-lb external off`
+}
+
+// Run writes down who balances; the daemons make it so. To ask for what is so
+// is no error.
+func (v *externalVerb) Run(c *cli.Context) error {
+	m, err := open(c)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	on := v.Switch == "on"
+	if m.External == on {
+		c.Notef("external balancing is %s already; nothing changed", v.Switch)
+		return nil
+	}
+	err = m.change(c, func(setup *lb.Setup) error {
+		setup.External = on
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if on {
+		m.tellExternal(c)
+	} else {
+		c.Notef("external balancing is off: iwx balances %s again, and the health endpoints are closed",
+			cli.Count(len(m.Policies), "service", "services"))
+	}
+	m.WarnIdle(c, "nothing changes on the servers until it does")
+	return nil
+}
+
+// tellExternal says what follows from external balancing.
+func (m *manager) tellExternal(c *cli.Context) {
+	port := m.Config.LB.EndpointPort
+	c.Notef("external balancing is on: iwx programs nothing and holds no virtual IP; the manager and %s tell of their services at port %d",
+		cli.Count(len(m.servers)-1, "node", "nodes"), port)
+	if len(m.Config.LB.Allowed()) == 0 {
+		c.Notef("hint: nobody but the manager may ask there: set [lb] endpoint_allow in %s, then systemctl reload iwx-queued", m.Paths.Config)
+	}
+	c.Notef("hint: its configuration: iwx-lb export --endpoint --format haproxy")
+}
