@@ -48,6 +48,17 @@ func Item(spec Spec) (profile.Item, error) { return profile.Make(Kind, "http", s
 // Standing is what is known of the server as a whole.
 type Standing struct {
 	Unready string `json:"unready"` // why it is to get no traffic at all; "" if it may
+	Added   bool   `json:"added"`   // it was once all that the cluster needs of it, since it was started
+}
+
+// Next returns how the server stands by what there is to say now: unready, why it
+// may not be added, and unfit, why it may not go on. A profile that changes is
+// being applied for a moment, which takes nobody out who is in.
+func (s Standing) Next(unready, unfit string) Standing {
+	if !s.Added && unready != "" {
+		return Standing{Unready: unready}
+	}
+	return Standing{Unready: unfit, Added: true}
 }
 
 // Files is the directory of the two files, 0755: /run/iwx-health.
@@ -64,6 +75,12 @@ func (d Files) Spec() (spec Spec, err error) {
 		err = fault.Hint(fault.New(fault.Failed, "this server has no health endpoint: external balancing is off"), "on the manager: iwx-lb external on")
 	}
 	return spec, err
+}
+
+// Wanted reports whether the server is to have an endpoint.
+func (d Files) Wanted() bool {
+	_, err := os.Stat(d.spec())
+	return err == nil
 }
 
 // Standing reads what is known of the server; nothing until it was written.

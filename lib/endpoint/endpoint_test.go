@@ -172,6 +172,23 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestStanding: what would keep a server from being added does not take it out.
+func TestStanding(t *testing.T) {
+	s := endpoint.Standing{Unready: "not known"}
+	for i, step := range []struct{ unready, unfit, want string }{
+		{"profile pending", "", "profile pending"},
+		{"profile pending", "hung", "profile pending"},
+		{"", "", ""},
+		{"profile pending", "", ""},
+		{"profile pending", "hung", "hung"},
+		{"profile pending", "", ""},
+	} {
+		if s = s.Next(step.unready, step.unfit); s.Unready != step.want {
+			t.Errorf("step %d: %q, want %q", i, s.Unready, step.want)
+		}
+	}
+}
+
 // TestMoves: another port is taken up without a restart.
 func TestMoves(t *testing.T) {
 	r := serve(t, service("http", 80))

@@ -1,12 +1,11 @@
 package lbtool
 
 import (
-	"net/netip"
-
 	"iwx/lib/cli"
 	"iwx/lib/export"
 	"iwx/lib/fault"
 	"iwx/lib/lb"
+	"iwx/lib/tool/lbdaemon"
 )
 
 type exportVerb struct {
@@ -61,30 +60,11 @@ func (v *exportVerb) write(plan *export.Plan) ([]byte, error) {
 
 // plan is all that there is to export, as of now.
 func (m *manager) plan(c *cli.Context) (*export.Plan, error) {
-	servers, err := m.addressed(c)
+	servers, err := lbdaemon.Servers(c, m.Server)
 	if err != nil {
 		return nil, err
 	}
 	view := lb.View{Setup: m.Setup, Servers: servers, Now: c.Now()}
 	_, services := view.Desired()
 	return &export.Plan{Cluster: m.Identity.ClusterName, Services: services, Managers: servers[0].Addrs}, nil
-}
-
-// addressed returns the servers with their addresses, the manager first.
-func (m *manager) addressed(c *cli.Context) ([]lb.Server, error) {
-	members, err := m.Store.Members(c)
-	if err != nil {
-		return nil, err
-	}
-	at := map[string]netip.Addr{lb.ManagerID: m.Identity.Address}
-	for i := range members {
-		at[members[i].ID] = members[i].Address
-	}
-	servers := append([]lb.Server{}, m.servers...)
-	for i := range servers {
-		if addr := at[servers[i].ID]; addr.IsValid() {
-			servers[i].Addrs = []netip.Addr{addr}
-		}
-	}
-	return servers, nil
 }

@@ -29,7 +29,7 @@ func (v *externalVerb) Run(c *cli.Context) error {
 		c.Notef("external balancing is %s already; nothing changed", v.Switch)
 		return nil
 	}
-	err = m.change(c, func(setup *lb.Setup) error {
+	err = m.Change(c, func(setup *lb.Setup) error {
 		setup.External = on
 		return nil
 	})
@@ -50,7 +50,7 @@ func (v *externalVerb) Run(c *cli.Context) error {
 func (m *manager) tellExternal(c *cli.Context) {
 	port := m.Config.LB.EndpointPort
 	c.Notef("external balancing is on: iwx programs nothing and holds no virtual IP; the manager and %s tell of their services at port %d",
-		cli.Count(len(m.servers)-1, "node", "nodes"), port)
+		cli.Count(len(m.Servers)-1, "node", "nodes"), port)
 	if len(m.Config.LB.Allowed()) == 0 {
 		c.Notef("hint: nobody but the manager may ask there: set [lb] endpoint_allow in %s, then systemctl reload iwx-queued", m.Paths.Config)
 	}

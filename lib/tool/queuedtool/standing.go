@@ -14,18 +14,18 @@ const standingEvery = time.Second
 
 // standing tells the health endpoint, if there is one, whether this server may
 // take traffic. mounts is how they are doing, and settled whether the baseline
-// was replayed; both may be nil.
+// was replayed; both are nil on the manager.
 func (d *server) standing(ctx context.Context, mounts func() []nfs.Health, settled func() bool) error {
-	files := endpoint.Files(d.Health)
-	for told := ""; ; {
-		if _, err := files.Spec(); err == nil {
-			text := d.unready(mounts, settled)
-			if err := files.WriteStanding(endpoint.Standing{Unready: text}); err != nil {
-				d.log.Error("the health endpoint could not be told how this server stands", "error", err)
-			} else if text != told {
-				d.log.Info("the health endpoint was told how this server stands", "unready", text)
-				told = text
-			}
+	told := ""
+	for {
+		is, err := d.stand(mounts, settled)
+		switch {
+		case err != nil && err.Error() != told:
+			told = err.Error()
+			d.log.Error("the health endpoint could not be told how this server stands", "error", err)
+		case err == nil && is.Unready != told:
+			told = is.Unready
+			d.log.Info("the health endpoint was told how this server stands", "unready", told)
 		}
 		if !sleep(ctx, standingEvery) {
 			return nil
@@ -33,14 +33,23 @@ func (d *server) standing(ctx context.Context, mounts func() []nfs.Health, settl
 	}
 }
 
-// unready tells why this server may not take traffic, "" if it may.
-func (d *server) unready(mounts func() []nfs.Health, settled func() bool) string {
-	var health []nfs.Health
-	if mounts != nil {
-		health = mounts()
+// stand writes down how this server stands, where there is an endpoint.
+func (d *server) stand(mounts func() []nfs.Health, settled func() bool) (is endpoint.Standing, err error) {
+	files := endpoint.Files(d.Health)
+	if !files.Wanted() {
+		return is, nil
 	}
+	was, err := files.Standing()
+	if err != nil {
+		return is, err
+	}
+	unready, unfit := upkeep.Unready(d.keeper.Status()), ""
 	if settled != nil && !settled() {
-		return "it has not replayed the baseline yet"
+		unready = "it is new, and has not replayed the baseline yet"
 	}
-	return upkeep.Unready(d.keeper.Status(), health)
+	if mounts != nil {
+		unfit = upkeep.Unfit(mounts())
+	}
+	is = was.Next(unready, unfit)
+	return is, files.WriteStanding(is)
 }

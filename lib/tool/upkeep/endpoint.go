@@ -58,18 +58,24 @@ func endpointer(s *local.Server) *endpoint.Applier {
 	return a
 }
 
-// Unready tells why a server may not take traffic, whatever its services answer:
-// its profile is not applied, or a mount is not healthy. "" if it may. Copies of
-// backups are of no account to clients.
-func Unready(status profile.Status, mounts []nfs.Health) string {
+// Unready tells why a server may not be given traffic, "" if it may: its profile
+// is not applied. Copies of backups are of no account to clients.
+func Unready(status profile.Status) string {
 	if status.Error != "" {
-		return "its profile cannot be looked at: " + status.Error
+		return "its profile is not applied: " + status.Error
 	}
 	for i := range status.Items {
-		if r := &status.Items[i]; r.Kind != backup.CopyKind && r.Word != profile.WordApplied {
+		r := &status.Items[i]
+		if r.Word != profile.WordApplied && r.Kind != backup.CopyKind && !r.Removal {
 			return "its profile is not applied: " + r.String() + " is " + r.Word
 		}
 	}
+	return ""
+}
+
+// Unfit tells why a server may not go on to have traffic, "" if it may: a mount
+// is not healthy.
+func Unfit(mounts []nfs.Health) string {
 	if bad := nfs.Worst(mounts); bad != nil {
 		return bad.Path + " is " + bad.Word
 	}
