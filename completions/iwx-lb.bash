@@ -24,6 +24,9 @@ _iwx_lb_spec() {
             'diff	Tell what the engine does not have as it should'
             'apply	Have the engine get what it should'
             'daemon	Check the servers, and keep the engine at what follows; for systemd'
+            'external	Leave balancing to somebody else'\''s balancer, or take it back'
+            'export	Write the configuration of somebody else'\''s balancer'
+            'endpoint	Tell an external balancer how the services of this server are; for systemd'
         )
         flags=(
             '--root	Directory that holds this server'\''s files, instead of /'
@@ -439,6 +442,45 @@ _iwx_lb_spec() {
         )
         ;;
     'daemon')
+        flags=(
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        ;;
+    'external')
+        flags=(
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        args=(
+            'on,off'
+        )
+        ;;
+    'export')
+        flags=(
+            '--format	For which program: haproxy, keepalived, nginx, or json for others'
+            '--endpoint	Have it ask the health endpoints of the servers instead of their services'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--format haproxy,keepalived,nginx,json'
+            '--root dir'
+        )
+        ;;
+    'endpoint')
         flags=(
             '--root	Directory that holds this server'\''s files, instead of /'
             '--version	Print the version'

@@ -1,11 +1,11 @@
 # fish completion for iwx-lb, generated from its grammar
 
 function __iwx_lb_paths
-    printf '%s\n' 'add' 'edit' 'delete' 'list' 'show' 'status' 'drain' 'undrain' 'probe' 'vip' 'vip add' 'vip delete' 'vip list' 'engine' 'start' 'stop' 'restart' 'diff' 'apply' 'daemon'
+    printf '%s\n' 'add' 'edit' 'delete' 'list' 'show' 'status' 'drain' 'undrain' 'probe' 'vip' 'vip add' 'vip delete' 'vip list' 'engine' 'start' 'stop' 'restart' 'diff' 'apply' 'daemon' 'external' 'export' 'endpoint'
 end
 
 function __iwx_lb_takes
-    printf '%s\n' ' --root' 'add --vip' 'add --scheduler' 'add --persistence' 'add --forwarding' 'add --weight' 'add --only' 'add --fallback' 'add --server-port' 'add --proxy-protocol' 'add --check-level' 'add --check-host' 'add --check-path' 'add --check-status' 'add --interval' 'add --connect-timeout' 'add --timeout' 'add --fall' 'add --rise' 'add --slow-start' 'add --root' 'edit --vip' 'edit --scheduler' 'edit --persistence' 'edit --forwarding' 'edit --weight' 'edit --only' 'edit --fallback' 'edit --server-port' 'edit --proxy-protocol' 'edit --check-level' 'edit --check-host' 'edit --check-path' 'edit --check-status' 'edit --interval' 'edit --connect-timeout' 'edit --timeout' 'edit --fall' 'edit --rise' 'edit --slow-start' 'edit --root' 'delete --vip' 'delete --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --vip' 'show --root' 'status --columns' 'status -o' 'status --vip' 'status --root' 'drain --timeout' 'drain --root' 'undrain --root' 'probe --columns' 'probe -o' 'probe --root' 'vip --root' 'vip add --root' 'vip delete --root' 'vip list --columns' 'vip list -o' 'vip list --root' 'engine --columns' 'engine -o' 'engine --root' 'start --root' 'stop --root' 'restart --root' 'diff --columns' 'diff -o' 'diff --root' 'apply --root' 'daemon --root'
+    printf '%s\n' ' --root' 'add --vip' 'add --scheduler' 'add --persistence' 'add --forwarding' 'add --weight' 'add --only' 'add --fallback' 'add --server-port' 'add --proxy-protocol' 'add --check-level' 'add --check-host' 'add --check-path' 'add --check-status' 'add --interval' 'add --connect-timeout' 'add --timeout' 'add --fall' 'add --rise' 'add --slow-start' 'add --root' 'edit --vip' 'edit --scheduler' 'edit --persistence' 'edit --forwarding' 'edit --weight' 'edit --only' 'edit --fallback' 'edit --server-port' 'edit --proxy-protocol' 'edit --check-level' 'edit --check-host' 'edit --check-path' 'edit --check-status' 'edit --interval' 'edit --connect-timeout' 'edit --timeout' 'edit --fall' 'edit --rise' 'edit --slow-start' 'edit --root' 'delete --vip' 'delete --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --vip' 'show --root' 'status --columns' 'status -o' 'status --vip' 'status --root' 'drain --timeout' 'drain --root' 'undrain --root' 'probe --columns' 'probe -o' 'probe --root' 'vip --root' 'vip add --root' 'vip delete --root' 'vip list --columns' 'vip list -o' 'vip list --root' 'engine --columns' 'engine -o' 'engine --root' 'start --root' 'stop --root' 'restart --root' 'diff --columns' 'diff -o' 'diff --root' 'apply --root' 'daemon --root' 'external --root' 'export --format' 'export --root' 'endpoint --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -89,6 +89,9 @@ complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'restart' -d 'Start the daemon ane
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'diff' -d 'Tell what the engine does not have as it should'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'apply' -d 'Have the engine get what it should'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'daemon' -d 'Check the servers, and keep the engine at what follows; for systemd'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'external' -d 'Leave balancing to somebody else\'s balancer, or take it back'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'export' -d 'Write the configuration of somebody else\'s balancer'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'endpoint' -d 'Tell an external balancer how the services of this server are; for systemd'
 complete -c iwx-lb -n '__iwx_lb_at \'\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-lb -n '__iwx_lb_at \'\'' -l version -d 'Print the version'
 complete -c iwx-lb -n '__iwx_lb_at \'\'' -l help -s h -d 'Print this help'
@@ -262,3 +265,18 @@ complete -c iwx-lb -n '__iwx_lb_at \'apply\'' -l help -s h -d 'Print this help'
 complete -c iwx-lb -n '__iwx_lb_at \'daemon\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-lb -n '__iwx_lb_at \'daemon\'' -l version -d 'Print the version'
 complete -c iwx-lb -n '__iwx_lb_at \'daemon\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-lb -n '__iwx_lb_at \'external\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'external\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'external\'' -l help -s h -d 'Print this help'
+complete -c iwx-lb -n '__iwx_lb_at \'external\' 0' -a 'on off'
+
+complete -c iwx-lb -n '__iwx_lb_at \'export\'' -l format -x -a 'haproxy keepalived nginx json' -d 'For which program: haproxy, keepalived, nginx, or json for others'
+complete -c iwx-lb -n '__iwx_lb_at \'export\'' -l endpoint -d 'Have it ask the health endpoints of the servers instead of their services'
+complete -c iwx-lb -n '__iwx_lb_at \'export\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'export\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'export\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-lb -n '__iwx_lb_at \'endpoint\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'endpoint\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'endpoint\'' -l help -s h -d 'Print this help'
