@@ -53,7 +53,7 @@ func (v *statusVerb) page(c *cli.Context, m *manager) error {
 	if err := v.choose(&report); err != nil {
 		return err
 	}
-	return m.show(c, v.Output, &report, idle)
+	return m.show(c, v.Output, &report, idle && len(m.Policies) > 0) // without policies there is nothing to run for
 }
 
 // report is how balancing is doing, by the daemon; if that does not run, by the
@@ -79,13 +79,8 @@ func (m *manager) report(c *cli.Context) (report lb.Report, idle bool, err error
 func (m *manager) show(c *cli.Context, o cli.Output, report *lb.Report, idle bool) error {
 	list := lines(report, m.Drains)
 	if o.Human() {
-		for _, text := range []string{prelude(report), verdict(report)} {
-			if text == "" {
-				continue
-			}
-			if err := c.Printf("%s\n", text); err != nil {
-				return err
-			}
+		if err := headline(c, report); err != nil {
+			return err
 		}
 	}
 	if len(list) > 0 || !o.Human() {
@@ -123,4 +118,14 @@ func (v *statusVerb) choose(report *lb.Report) error {
 		return fault.Hint(fault.New(fault.Failed, "there is no such policy"), "see those there are: iwx-lb list")
 	}
 	return nil
+}
+
+// headline prints what comes before the lines.
+func headline(c *cli.Context, report *lb.Report) error {
+	if text := prelude(report); text != "" {
+		if err := c.Printf("%s\n", c.Paint(cli.Warn, text)); err != nil {
+			return err
+		}
+	}
+	return c.Printf("%s\n", c.Paint(gravity(report), verdict(report)))
 }

@@ -63,6 +63,20 @@ func verdict(report *lb.Report) string {
 	return cli.Count(len(report.Services), "policy", "policies") + ": " + strings.Join(parts, ", ") + drainVerdict(report)
 }
 
+// gravity is that of the gravest policy.
+func gravity(report *lb.Report) cli.Level {
+	level := cli.Plain
+	for i := range report.Services {
+		switch poolWord(&report.Services[i], report.Stopped) {
+		case poolDown:
+			return cli.Bad
+		case poolShort, poolNew:
+			level = cli.Warn
+		}
+	}
+	return level
+}
+
 // poolName is a policy's name, with its virtual IP where another has the same.
 func poolName(report *lb.Report, s *lb.ServiceReport) string {
 	same := 0
