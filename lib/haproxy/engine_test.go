@@ -120,7 +120,7 @@ func TestObserveReturnsWhatWasApplied(t *testing.T) {
 	e := newEngine(t)
 	keys := []netip.AddrPort{freePort(t, "127.0.0.9"), freePort(t, "127.0.0.9"), freePort(t, "::1")}
 	apply(t, e, random(rng, keys))
-	for i := range 25 {
+	for i := range 12 {
 		want := random(rng, keys)
 		if len(want) == 0 {
 			continue
