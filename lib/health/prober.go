@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -69,7 +70,7 @@ func connect(ctx context.Context, t Target) (net.Conn, error) {
 	if t.Check.Level == Connect {
 		d.Control = knock
 	}
-	return d.DialContext(ctx, "tcp", t.Addr.String())
+	return d.DialTCP(ctx, "tcp", netip.AddrPort{}, t.Addr)
 }
 
 // knock prepares a socket for a connection that only the kernel of the server

@@ -12,6 +12,7 @@ const (
 	downInterval        = time.Second
 	certificateInterval = time.Minute
 	firstSpread         = 250 * time.Millisecond // in which many new targets are first looked at
+	together            = 10 * time.Millisecond  // probes that are due within it wake the processor once
 )
 
 // watch is a target, and where its checking stands. It belongs to its Checker,
@@ -70,7 +71,7 @@ func (w *watch) knock(now time.Time) (time.Time, Level) {
 // tick returns the target's next turn after now when there is one in each
 // interval, and its number.
 func (w *watch) tick(now time.Time, interval time.Duration) (time.Time, int) {
-	phase := time.Duration(w.phase * float64(interval))
+	phase := time.Duration(w.phase * float64(interval)).Truncate(together)
 	n := (now.Sub(w.began) - phase + interval) / interval
 	return w.began.Add(phase + n*interval), int(n)
 }
