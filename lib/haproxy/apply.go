@@ -218,7 +218,7 @@ func (e *Engine) check(ctx context.Context, program, text string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
-	return runProgram(ctx, program, "-c", "-q", "-f", e.draft)
+	return runProgram(ctx, program, "-c", "-f", e.draft)
 }
 
 // runProgram runs HAProxy to its end, or until it has detached itself. The error

@@ -1,8 +1,12 @@
 package haproxy
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -210,6 +214,36 @@ func TestEndAlsoEndsSessionsOfWorkersBefore(t *testing.T) {
 		t.Errorf("another server's connection: %v", err)
 	}
 	await(t, "the worker from before ends", func() bool { return len(masterStatus(t, e).workers) == 1 })
+}
+
+func TestServersAreToldWhoAsks(t *testing.T) {
+	e, web, smtp := newEngine(t), freePort(t, "127.0.0.9"), freePort(t, "127.0.0.9")
+	forwarded := make(chan string, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		forwarded <- r.Header.Get("X-Forwarded-For")
+	}))
+	t.Cleanup(s.Close)
+	echo := newEcho(t, "web1", "127.0.0.1") // it sends back what it gets
+	want := table1(web, lb.Virtual{HTTP: true}, reals{addr(s.Listener.Addr().String()): {Name: "web1", Weight: 1}})
+	want[smtp] = table1(smtp, lb.Virtual{Proxy: true}, reals{echo.addr: echo.real(100)})[smtp]
+	apply(t, e, want)
+	answer, err := http.Get("http://" + web.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if got := <-forwarded; got != "127.0.0.1" {
+		t.Errorf("X-Forwarded-For is %q", got)
+	}
+	conn := mustDial(t, smtp)
+	header := make([]byte, 28)
+	_, err = io.ReadFull(conn.lines, header)
+	// Version 2, PROXY, TCP over IPv4, twelve bytes of addresses and ports: PROXY
+	// protocol §2.2.
+	start := append([]byte("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c"), 127, 0, 0, 1, 127, 0, 0, 9)
+	if err != nil || !bytes.HasPrefix(header, start) {
+		t.Errorf("the server heard % x, %v, want % x…", header, err, start)
+	}
 }
 
 // sessions returns the connections by the server's name.
