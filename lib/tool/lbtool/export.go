@@ -66,5 +66,15 @@ func (m *manager) plan(c *cli.Context) (*export.Plan, error) {
 	}
 	view := lb.View{Setup: m.Setup, Servers: servers, Now: c.Now()}
 	_, services := view.Desired()
+	for i := range services {
+		m.fillForwarding(&services[i].Policy)
+	}
 	return &export.Plan{Cluster: m.Identity.ClusterName, Services: services, Managers: servers[0].Addrs}, nil
+}
+
+// fillForwarding gives a policy that left its forwarding open the engine's own.
+func (m *manager) fillForwarding(p *lb.Policy) {
+	if ability, err := lb.AbilityOf(m.Engine); err == nil && p.Forwarding == "" {
+		p.Forwarding = ability.Forwardings[0]
+	}
 }

@@ -42,7 +42,7 @@ func (v *externalVerb) Run(c *cli.Context) error {
 		c.Notef("external balancing is off: iwx balances %s again, and the health endpoints are closed",
 			cli.Count(len(m.Policies), "service", "services"))
 	}
-	m.WarnIdle(c, "nothing changes on the servers until it does")
+	m.WarnIdle(c, "what balances stays as it is until it does")
 	return nil
 }
 
