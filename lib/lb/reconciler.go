@@ -158,7 +158,7 @@ func (r *Reconciler) inUse() (Engine, error) {
 	}
 	_, err := AbilityOf(r.engine)
 	if err == nil {
-		err = fmt.Errorf("engine %q is not in this version of iwx", r.engine)
+		err = fmt.Errorf("engine %s cannot be used here", r.engine)
 	}
 	return nil, err
 }

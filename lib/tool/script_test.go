@@ -17,6 +17,12 @@
 //	signal SIG ROOT      send it a signal: HUP, STOP, CONT, TERM, KILL
 //	cluster [NAME...]    set up the manager at $M and join nodes, all started;
 //	                     web1 gets $W1 and $N1, and so on
+//	balance ROOT         start iwx-lb daemon there, and wait until it runs; to end
+//	                     and signal it is ROOT/lb
+//	serve ADDR NAME      a web server at ADDR tells NAME; ! serve ADDR ends it
+//	exec visit ADDR [N]  ask there N times, and print who answered how often
+//	visits ADDR RATE     ask there so many times a second, until
+//	visited              which wants that none of the requests was lost
 //	norm [RE=TEXT...]    make the last output the same on every run: ids, keys,
 //	                     times, addresses, process ids, and what matches RE
 //
@@ -63,6 +69,7 @@ func TestMain(m *testing.M) {
 	for name, tool := range tools() {
 		commands[name] = func() { os.Exit(cli.Main(tool, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 	}
+	commands["visit"] = visit
 	testscript.Main(m, commands)
 }
 
@@ -81,6 +88,10 @@ func TestScripts(t *testing.T) {
 			"end":      end,
 			"signal":   sendSignal,
 			"cluster":  makeCluster,
+			"balance":  balance,
+			"serve":    serve,
+			"visits":   visits,
+			"visited":  visited,
 			"norm":     normalise,
 		},
 	})
@@ -140,6 +151,8 @@ func setup(env *testscript.Env) error {
 	env.Setenv("NO_COLOR", "1")
 	env.Setenv("GORACE", raceOptions)
 	env.Values[daemons{}] = map[string]*exec.Cmd{}
+	env.Values[sites{}] = map[string]*site{}
+	env.Values[visitors{}] = &crowd{}
 	return nil
 }
 

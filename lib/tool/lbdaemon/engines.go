@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"iwx/lib/haproxy"
 	"iwx/lib/ipvs"
 	"iwx/lib/lb"
 	"iwx/lib/tool/local"
@@ -13,10 +14,11 @@ import (
 // one does nothing; what it needs may be missing. Below a root directory of its
 // own there is none of the kernel's.
 func Engines(s *local.Server) map[string]lb.Engine {
-	if s.Own() {
-		return map[string]lb.Engine{}
+	engines := map[string]lb.Engine{"haproxy": haproxy.New(s.Paths)}
+	if !s.Own() {
+		engines["ipvs"] = ipvs.New(vips(s))
 	}
-	return map[string]lb.Engine{"ipvs": ipvs.New(vips(s))}
+	return engines
 }
 
 // vips returns what tells the virtual addresses.
