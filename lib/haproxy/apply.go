@@ -20,6 +20,7 @@ import (
 
 	"iwx/lib/atomicfile"
 	"iwx/lib/fault"
+	"iwx/lib/host"
 	"iwx/lib/lb"
 )
 
@@ -151,6 +152,12 @@ func (e *Engine) load(ctx context.Context, has worker, want lb.Table) error {
 		err = e.start(ctx, want)
 	}
 	return errors.Join(taken, err)
+}
+
+// Available reports whether HAProxy is installed on the server of paths.
+func Available(paths host.Paths) error {
+	_, err := layoutAt(paths).program()
+	return err
 }
 
 // program finds HAProxy.

@@ -3,6 +3,7 @@ package lbtool
 import (
 	"iwx/lib/cli"
 	"iwx/lib/lb"
+	"iwx/lib/tool/lbdaemon"
 )
 
 type engineVerb struct {
@@ -23,10 +24,18 @@ func (v *engineVerb) Run(c *cli.Context) error {
 	return v.change(c, m)
 }
 
-// change has the engine chosen, and waits until it has everything.
+// change has the engine chosen, if it can be used and can have every policy, and
+// waits until it has.
 func (v *engineVerb) change(c *cli.Context, m *manager) error {
-	was, changed := m.Engine, false
-	err := m.Change(c, func(setup *lb.Setup) (err error) {
+	was := m.Engine
+	_, changed, err := m.UseEngine(v.Name)
+	if err == nil && changed {
+		err = lbdaemon.Usable(c, m.Server, v.Name)
+	}
+	if err != nil {
+		return err
+	}
+	err = m.Change(c, func(setup *lb.Setup) (err error) {
 		*setup, changed, err = setup.UseEngine(v.Name)
 		return err
 	})
