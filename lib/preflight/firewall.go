@@ -19,8 +19,14 @@ func (p port) String() string { return fmt.Sprintf("%d/%s", p.number, p.proto) }
 
 // openPorts are those that others connect to: on every server the services and
 // DNS, on the manager also its API and NFS.
-func (s Server) openPorts() []port {
-	ports := []port{{53, "tcp"}, {53, "udp"}}
+func (s Server) openPorts() (ports []port) {
+	if s.Services != nil {
+		for _, n := range s.Services {
+			ports = append(ports, port{n, "tcp"})
+		}
+		return ports
+	}
+	ports = []port{{53, "tcp"}, {53, "udp"}}
 	for _, n := range []uint16{25, 80, 110, 143, 443, 587, 993, 995} {
 		ports = append(ports, port{n, "tcp"})
 	}

@@ -39,6 +39,7 @@ type Server struct {
 	Port     uint16     // of the manager's API, as in iwx.toml
 	Existing Existing   // what the state file says this server is
 	Storage  conf.Storage
+	Services []uint16 // ports that the firewall is to let in, and no others; nil: all that iwx may need
 
 	// Sys holds proc, sys and sbin; "/" but in tests.
 	Sys string
