@@ -18,6 +18,7 @@ _iwx_lb_spec() {
             'probe	Look at the services once, and change nothing'
             'vip	The virtual IPs at which clients ask'
             'engine	Show what balances, or have something else do it'
+            'preflight	Tell whether services can be balanced here'
             'start	Balance, now and after every boot'
             'stop	Have the manager answer alone'
             'restart	Start the daemon anew'
@@ -374,6 +375,26 @@ _iwx_lb_spec() {
         )
         args=(
             'engine'
+        )
+        ;;
+    'preflight')
+        flags=(
+            '--no-header	For scripts: no header, columns separated by one tab'
+            '-H	For scripts: no header, columns separated by one tab'
+            '--columns	Print only these columns, in this order'
+            '-o	Print only these columns, in this order'
+            '--exact	Print exact numbers and RFC 3339 times'
+            '-p	Print exact numbers and RFC 3339 times'
+            '--json	Print JSON'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--columns '
+            '-o '
+            '--root dir'
         )
         ;;
     'start')

@@ -1,11 +1,11 @@
 # fish completion for iwx-lb, generated from its grammar
 
 function __iwx_lb_paths
-    printf '%s\n' 'add' 'edit' 'delete' 'list' 'show' 'status' 'drain' 'undrain' 'probe' 'vip' 'vip add' 'vip delete' 'vip list' 'engine' 'start' 'stop' 'restart' 'diff' 'apply' 'daemon' 'external' 'export' 'endpoint'
+    printf '%s\n' 'add' 'edit' 'delete' 'list' 'show' 'status' 'drain' 'undrain' 'probe' 'vip' 'vip add' 'vip delete' 'vip list' 'engine' 'preflight' 'start' 'stop' 'restart' 'diff' 'apply' 'daemon' 'external' 'export' 'endpoint'
 end
 
 function __iwx_lb_takes
-    printf '%s\n' ' --root' 'add --vip' 'add --scheduler' 'add --persistence' 'add --forwarding' 'add --weight' 'add --only' 'add --fallback' 'add --server-port' 'add --proxy-protocol' 'add --check-level' 'add --check-host' 'add --check-path' 'add --check-status' 'add --interval' 'add --connect-timeout' 'add --timeout' 'add --fall' 'add --rise' 'add --slow-start' 'add --root' 'edit --vip' 'edit --scheduler' 'edit --persistence' 'edit --forwarding' 'edit --weight' 'edit --only' 'edit --fallback' 'edit --server-port' 'edit --proxy-protocol' 'edit --check-level' 'edit --check-host' 'edit --check-path' 'edit --check-status' 'edit --interval' 'edit --connect-timeout' 'edit --timeout' 'edit --fall' 'edit --rise' 'edit --slow-start' 'edit --root' 'delete --vip' 'delete --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --vip' 'show --root' 'status --columns' 'status -o' 'status --vip' 'status --root' 'drain --timeout' 'drain --root' 'undrain --root' 'probe --columns' 'probe -o' 'probe --root' 'vip --root' 'vip add --root' 'vip delete --root' 'vip list --columns' 'vip list -o' 'vip list --root' 'engine --columns' 'engine -o' 'engine --root' 'start --root' 'stop --root' 'restart --root' 'diff --columns' 'diff -o' 'diff --root' 'apply --root' 'daemon --root' 'external --root' 'export --format' 'export --root' 'endpoint --root'
+    printf '%s\n' ' --root' 'add --vip' 'add --scheduler' 'add --persistence' 'add --forwarding' 'add --weight' 'add --only' 'add --fallback' 'add --server-port' 'add --proxy-protocol' 'add --check-level' 'add --check-host' 'add --check-path' 'add --check-status' 'add --interval' 'add --connect-timeout' 'add --timeout' 'add --fall' 'add --rise' 'add --slow-start' 'add --root' 'edit --vip' 'edit --scheduler' 'edit --persistence' 'edit --forwarding' 'edit --weight' 'edit --only' 'edit --fallback' 'edit --server-port' 'edit --proxy-protocol' 'edit --check-level' 'edit --check-host' 'edit --check-path' 'edit --check-status' 'edit --interval' 'edit --connect-timeout' 'edit --timeout' 'edit --fall' 'edit --rise' 'edit --slow-start' 'edit --root' 'delete --vip' 'delete --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --vip' 'show --root' 'status --columns' 'status -o' 'status --vip' 'status --root' 'drain --timeout' 'drain --root' 'undrain --root' 'probe --columns' 'probe -o' 'probe --root' 'vip --root' 'vip add --root' 'vip delete --root' 'vip list --columns' 'vip list -o' 'vip list --root' 'engine --columns' 'engine -o' 'engine --root' 'preflight --columns' 'preflight -o' 'preflight --root' 'start --root' 'stop --root' 'restart --root' 'diff --columns' 'diff -o' 'diff --root' 'apply --root' 'daemon --root' 'external --root' 'export --format' 'export --root' 'endpoint --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -83,6 +83,7 @@ complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'undrain' -d 'Give it new connecti
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'probe' -d 'Look at the services once, and change nothing'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'vip' -d 'The virtual IPs at which clients ask'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'engine' -d 'Show what balances, or have something else do it'
+complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'preflight' -d 'Tell whether services can be balanced here'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'start' -d 'Balance, now and after every boot'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'stop' -d 'Have the manager answer alone'
 complete -c iwx-lb -n '__iwx_lb_at \'\' 0' -a 'restart' -d 'Start the daemon anew'
@@ -236,6 +237,14 @@ complete -c iwx-lb -n '__iwx_lb_at \'engine\'' -l root -x -a '(__fish_complete_d
 complete -c iwx-lb -n '__iwx_lb_at \'engine\'' -l version -d 'Print the version'
 complete -c iwx-lb -n '__iwx_lb_at \'engine\'' -l help -s h -d 'Print this help'
 complete -c iwx-lb -n '__iwx_lb_at \'engine\' 0' -a '(__iwx_lb_values engine)'
+
+complete -c iwx-lb -n '__iwx_lb_at \'preflight\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'
+complete -c iwx-lb -n '__iwx_lb_at \'preflight\'' -l columns -s o -x -d 'Print only these columns, in this order'
+complete -c iwx-lb -n '__iwx_lb_at \'preflight\'' -l exact -s p -d 'Print exact numbers and RFC 3339 times'
+complete -c iwx-lb -n '__iwx_lb_at \'preflight\'' -l json -d 'Print JSON'
+complete -c iwx-lb -n '__iwx_lb_at \'preflight\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-lb -n '__iwx_lb_at \'preflight\'' -l version -d 'Print the version'
+complete -c iwx-lb -n '__iwx_lb_at \'preflight\'' -l help -s h -d 'Print this help'
 
 complete -c iwx-lb -n '__iwx_lb_at \'start\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-lb -n '__iwx_lb_at \'start\'' -l version -d 'Print the version'
