@@ -60,7 +60,7 @@ func (d *server) manager(c *cli.Context) (*manager, error) {
 	m.rules = &cluster.Manager{
 		Store: d.Store, Signer: signer, Identity: d.Identity, Facts: facts,
 		Version: cli.Version, Now: c.Now, Log: d.log,
-		Profiles: m.profiles, OpenBackup: upkeep.Shelf(d.Server).Open,
+		Profiles: m.profiles, OpenBackup: upkeep.Shelf(d.Server).Open, Pulse: m.handOn,
 	}
 	return m, nil
 }

@@ -2,8 +2,11 @@ package queuedtool
 
 import (
 	"context"
+	"time"
 
 	"iwx/lib/cluster"
+	"iwx/lib/control"
+	"iwx/lib/fault"
 	"iwx/lib/health"
 	"iwx/lib/pulse"
 	"iwx/lib/tool/upkeep"
@@ -43,4 +46,18 @@ func (w *watched) read(ctx context.Context) (pulse.Watch, error) {
 	// The journal may be a moment behind the keeper, and is then read again.
 	w.version, w.watch = saved.Desired.Version, watch
 	return watch, nil
+}
+
+// handLimit is how long handing a pulse on may hold up the node that sent it.
+const handLimit = time.Second
+
+// handOn gives what a node sees of its services to iwx-lb daemon, if it runs. One
+// that is lost is told again in seconds.
+func (m *manager) handOn(ctx context.Context, id string, p health.Pulse) {
+	ctx, cancel := context.WithTimeout(ctx, handLimit)
+	defer cancel()
+	err := control.Tell(ctx, m.Balance, control.Pulse{Server: id, Pulse: p})
+	if err != nil && fault.CodeOf(err) != fault.Busy {
+		m.log.Warn("what a node sees of its services was not handed on", "node", id, "error", err)
+	}
 }

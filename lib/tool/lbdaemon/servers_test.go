@@ -1,0 +1,69 @@
+package lbdaemon
+
+import (
+	"testing"
+
+	"iwx/lib/cluster"
+	"iwx/lib/nfs"
+	"iwx/lib/profile"
+)
+
+func TestUnready(t *testing.T) {
+	applied := profile.Result{Kind: "mount", Name: "/srv/iwx", Word: profile.WordApplied}
+	failed := profile.Result{Kind: "mount", Name: "/srv/iwx", Word: profile.WordFailed, Error: "no such host"}
+	pending := profile.Result{Kind: "vip", Name: "192.0.2.10", Word: profile.WordPending}
+	copies := profile.Result{Kind: "backup", Name: "daily", Word: profile.WordFailed, Error: "disk full"}
+	removal := failed
+	removal.Removal = true
+	halted := &cluster.Blocked{Seq: 7, Attempts: 3}
+	for _, tt := range []struct {
+		name string
+		node cluster.Node
+		want string
+	}{
+		{"nothing told", cluster.Node{}, "it has not told of its profile yet"},
+		{"applied", with("v2", applied), ""},
+		{"a halted queue", cluster.Node{Status: cluster.Status{Word: "halted", Blocked: halted, Profile: with("v2", applied).Status.Profile}}, ""},
+		{"an older one", with("v1", applied), "it has not received its newest profile yet"},
+		{"a mount that fails", with("v2", applied, failed), "its profile is not applied: mount /srv/iwx: no such host"},
+		{"one that waits", with("v2", applied, pending), "its profile is not applied: vip 192.0.2.10 is pending"},
+		{"a copy of a backup that fails", with("v2", applied, copies), ""},
+		{"what would not go", with("v2", applied, removal), ""},
+		{"nothing could be looked at", cluster.Node{Status: cluster.Status{Profile: &profile.Status{Desired: "v2", Error: "locked"}}}, "its profile is not applied: locked"},
+	} {
+		if got := unready(&tt.node, "v2"); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	fresh := with("v2", applied)
+	fresh.Baseline = &cluster.Progress{Done: 3, Total: 4}
+	if got := unready(&fresh, "v2"); got != "it is new, and has replayed 3 of 4 entries of the baseline" {
+		t.Error(got)
+	}
+	fresh.Baseline.Done = 4
+	if got := unready(&fresh, "v2"); got != "" {
+		t.Error(got)
+	}
+}
+
+// with is a node that has received a version, and tells of these items. It has
+// not reached the version as a whole: a copy of a backup may be in the way.
+func with(version string, items ...profile.Result) cluster.Node {
+	return cluster.Node{Status: cluster.Status{Profile: &profile.Status{Desired: version, Items: items}}}
+}
+
+func TestUnfit(t *testing.T) {
+	for _, tt := range []struct {
+		mounts []nfs.Health
+		want   string
+	}{
+		{nil, ""},
+		{[]nfs.Health{{Path: "/srv/iwx", Word: nfs.Healthy}}, ""},
+		{[]nfs.Health{{Path: "/srv/iwx", Word: nfs.Healthy}, {Path: "/srv/mail", Word: nfs.Hung}}, "/srv/mail is hung"},
+		{[]nfs.Health{{Path: "/srv/iwx", Word: nfs.Missing, Error: "it is not mounted"}}, "/srv/iwx is missing: it is not mounted"},
+	} {
+		if got := unfit(&cluster.Node{Status: cluster.Status{Mounts: tt.mounts}}); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
