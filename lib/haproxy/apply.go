@@ -47,19 +47,28 @@ func (e *Engine) Apply(ctx context.Context, ops []lb.Operation) error {
 		return err
 	}
 	want := has.table()
-	anew := false // a service is set up that may be there with other servers
+	anew := false // a service is set up that is there, maybe with other servers
 	for _, op := range ops {
+		_, there := has.services[op.Key]
+		anew = anew || there && op.Verb == lb.AddService
 		want.Apply(op)
-		anew = anew || op.Verb == lb.AddService
 		if err := e.change(ctx, &has, op); err != nil {
 			return err
 		}
 	}
 	e.sweep(ctx, &has)
-	if len(want) == 0 {
+	taken := e.leaveOut(ctx, has, want)
+	return errors.Join(taken, e.settle(ctx, has, want, anew))
+}
+
+// settle makes the worker have the services, whose servers it has already.
+func (e *Engine) settle(ctx context.Context, has worker, want lb.Table, anew bool) error {
+	switch {
+	case len(want) == 0 && !has.running:
+		return nil
+	case len(want) == 0:
 		return e.stop(ctx)
-	}
-	if !anew && has.running && markOf(e.text(want)) == has.mark {
+	case has.running && !anew && markOf(e.text(want)) == has.mark:
 		return e.write(e.text(want))
 	}
 	return e.load(ctx, has, want)
@@ -139,19 +148,13 @@ func (e *Engine) load(ctx context.Context, has worker, want lb.Table) error {
 	if err := e.directories(); err != nil {
 		return err
 	}
-	taken := e.leaveOut(ctx, has, want)
-	if len(want) == 0 {
-		return taken
-	}
 	if err := e.check(ctx, program, e.text(want)); err != nil {
 		return err
 	}
 	if has.running {
-		err = e.reload(ctx, want)
-	} else {
-		err = e.start(ctx, want)
+		return e.reload(ctx, want)
 	}
-	return errors.Join(taken, err)
+	return e.start(ctx, want)
 }
 
 // Available reports whether HAProxy is installed on the server of paths.

@@ -1,3 +1,5 @@
+//go:build !lab
+
 package haproxy
 
 import (
@@ -20,30 +22,6 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/lb"
 )
-
-// await waits for something that does not tell when it comes about.
-func await(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline := time.After(15 * time.Second)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-deadline:
-			t.Fatalf("not within 15 s: %s", what)
-		case <-tick.C:
-		}
-	}
-}
-
-func masterStatus(t *testing.T, e *Engine) status {
-	t.Helper()
-	s, err := e.master.status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 func TestServersComeAndGoWithoutAReload(t *testing.T) {
 	e, key := newEngine(t), freePort(t, "127.0.0.9")
@@ -401,6 +379,9 @@ func TestPortThatIsTakenIsLeftOut(t *testing.T) {
 			t.Errorf("the hint is %q, want %q", fault.HintOf(err), hint)
 		}
 		mustDial(t, key)
+	}
+	if n := masterStatus(t, e).reloads; n != 0 {
+		t.Errorf("what cannot be done was tried with %d reloads", n)
 	}
 }
 

@@ -1,3 +1,5 @@
+//go:build !lab
+
 package haproxy
 
 import (
@@ -266,11 +268,4 @@ func ipIn(t *testing.T, pid, line string) {
 func ip(t *testing.T, line string) {
 	t.Helper()
 	run(t, "ip", strings.Fields(line)...)
-}
-
-func run(t *testing.T, program string, args ...string) {
-	t.Helper()
-	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s %v: %v\n%s", program, args, err, out)
-	}
 }

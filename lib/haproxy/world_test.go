@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -183,3 +184,34 @@ func table1(key netip.AddrPort, v lb.Virtual, servers map[netip.AddrPort]lb.Real
 }
 
 type reals = map[netip.AddrPort]lb.Real
+
+// await waits for something that does not tell when it comes about.
+func await(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	deadline := time.After(15 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-deadline:
+			t.Fatalf("not within 15 s: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+func masterStatus(t *testing.T, e *Engine) status {
+	t.Helper()
+	s, err := e.master.status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func run(t *testing.T, program string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %v: %v\n%s", program, args, err, out)
+	}
+}
