@@ -34,7 +34,7 @@ func Network(here []host.Address, addr netip.Addr) (host.Address, error) {
 	if best.Prefix.IsValid() {
 		return best, nil
 	}
-	err := fault.New(fault.Usage, "virtual address %s is in no network of this server", addr)
+	err := fault.New(fault.Failed, "virtual IP %s is in none of this server's networks", addr)
 	slices.Sort(networks)
 	return best, fault.Hint(err, "choose a free address of %s", strings.Join(slices.Compact(networks), " or "))
 }
@@ -49,11 +49,11 @@ func Usable(ctx context.Context, here []host.Address, addr netip.Addr, holder fu
 		return err
 	}
 	if link.Addr() == addr {
-		err := fault.New(fault.Usage, "%s is this server's own address on %s", addr, link.Interface)
+		err := fault.New(fault.Failed, "%s is this server's own address on %s", addr, link.Interface)
 		return fault.Hint(err, "choose a free address of %s", link.Prefix.Masked())
 	}
 	if link.Prefix.Masked().Addr() == addr || addr == broadcast(link.Prefix) {
-		err := fault.New(fault.Usage, "%s stands for all of the network %s", addr, link.Prefix.Masked())
+		err := fault.New(fault.Failed, "%s stands for all of the network %s", addr, link.Prefix.Masked())
 		return fault.Hint(err, "choose a free address of it")
 	}
 	if _, held := (host.Facts{Addresses: here}).Find(addr); held {
@@ -80,6 +80,6 @@ func broadcast(p netip.Prefix) netip.Addr {
 }
 
 func taken(link string, addr netip.Addr, other net.HardwareAddr) error {
-	err := fault.New(fault.Failed, "virtual address %s is in use: another host on %s, %s, has it", addr, link, other)
+	err := fault.New(fault.Failed, "virtual IP %s is in use: another host on %s, %s, has it", addr, link, other)
 	return fault.Hint(err, "find it: ip neighbour show dev %s; take the address from it, or choose another one", link)
 }

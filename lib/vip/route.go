@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -46,7 +47,7 @@ func (h *holding) misrouted(ctx context.Context) (change string, err error) {
 }
 
 // route makes it so.
-func (h *holding) route(k *kernel) error {
+func (h *holding) route(ctx context.Context, k *kernel) error {
 	if h.Role != Announced || !h.link.Prefix.IsValid() {
 		return nil
 	}
@@ -58,24 +59,30 @@ func (h *holding) route(k *kernel) error {
 		if source == h.addr || !h.ours() {
 			return nil
 		}
-		return h.unroute(k)
+		return h.unroute(ctx, k)
 	}
 	if source == h.link.Addr() {
 		return nil
 	}
-	return k.addRoute(h.link.Interface, h.addr, h.link.Addr())
+	return k.addRoute(ctx, h.link.Interface, h.addr, h.link.Addr())
 }
 
 // unroute has the kernel make its own route again: that of an IPv6 address comes
 // with the address alone.
-func (h *holding) unroute(k *kernel) error {
+func (h *holding) unroute(ctx context.Context, k *kernel) error {
 	if err := k.deleteRoute(h.addr); err != nil || h.addr.Is4() {
 		return err
 	}
 	if err := k.deleteAddress(h.link.Interface, h.addr); err != nil {
 		return err
 	}
-	return k.addAddress(h.link.Interface, h.addr)
+	if err := k.addAddress(h.link.Interface, h.addr); err != nil {
+		return err
+	}
+	return awaitOwnRoute(ctx, func() (done bool, err error) {
+		source, err := k.sourceTo(h.addr)
+		return source == h.addr, err
+	})
 }
 
 // localRoute is a struct rtmsg for the address in the table of local addresses.
@@ -91,12 +98,12 @@ func localRoute(addr netip.Addr, protocol byte) []byte {
 // route goes before the kernel's, which comes and goes with the address; IPv6
 // has no order among local routes but the metric, and the kernel's is the
 // smallest there is, so that it has to go.
-func (k *kernel) addRoute(link string, addr, source netip.Addr) error {
+func (k *kernel) addRoute(ctx context.Context, link string, addr, source netip.Addr) error {
 	if err := k.deleteRoute(addr); err != nil {
 		return err
 	}
 	if addr.Is6() {
-		if err := k.deleteOwnRoute(link, addr); err != nil {
+		if err := k.deleteOwnRoute(ctx, link, addr); err != nil {
 			return err
 		}
 	}
@@ -126,16 +133,45 @@ func (k *kernel) deleteRoute(addr netip.Addr) error {
 	return nil
 }
 
-// deleteOwnRoute deletes the kernel's own route to an address of an interface.
-func (k *kernel) deleteOwnRoute(link string, addr netip.Addr) error {
+// The kernel adds its route to an IPv6 address a moment after the address
+// (addrconf_dad_work).
+const (
+	ownRouteWait  = time.Second // where it never comes, it was deleted before
+	ownRouteEvery = 2 * time.Millisecond
+)
+
+// awaitOwnRoute tries until there is the kernel's own route, or it is not to be
+// expected any more.
+func awaitOwnRoute(ctx context.Context, try func() (done bool, err error)) error {
+	ctx, cancel := context.WithTimeout(ctx, ownRouteWait)
+	defer cancel()
+	for {
+		if done, err := try(); done || err != nil {
+			return err
+		}
+		if !wait(ctx, ownRouteEvery) {
+			return nil
+		}
+	}
+}
+
+// deleteOwnRoute deletes the kernel's own route to an address of an interface,
+// once it is there: coming later, it would go before ours.
+func (k *kernel) deleteOwnRoute(ctx context.Context, link string, addr netip.Addr) error {
 	i, err := net.InterfaceByName(link)
 	if err != nil {
 		return fmt.Errorf("interface %s: %w", link, err)
 	}
-	err = k.do(unix.RTM_DELROUTE, 0, localRoute(addr, unix.RTPROT_KERNEL), func(e *netlink.AttributeEncoder) {
-		e.Bytes(unix.RTA_DST, addr.AsSlice())
-		e.Uint32(unix.RTA_OIF, uint32(i.Index))
-	}, unix.ESRCH)
+	err = awaitOwnRoute(ctx, func() (done bool, err error) {
+		err = k.do(unix.RTM_DELROUTE, 0, localRoute(addr, unix.RTPROT_KERNEL), func(e *netlink.AttributeEncoder) {
+			e.Bytes(unix.RTA_DST, addr.AsSlice())
+			e.Uint32(unix.RTA_OIF, uint32(i.Index))
+		})
+		if errors.Is(err, unix.ESRCH) {
+			return false, nil
+		}
+		return true, err
+	})
 	if err != nil {
 		return fmt.Errorf("delete the kernel's route to %s: %w", addr, err)
 	}

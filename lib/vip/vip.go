@@ -110,12 +110,12 @@ func (h *holding) place() (err error) {
 	case Silent:
 		h.link = host.Address{Interface: loopback}
 		if other := h.held(func(link string) bool { return link != loopback }); other != "" {
-			err = fmt.Errorf("virtual address %s is on %s of this server, which answers for it", h.addr, other)
+			err = fmt.Errorf("virtual IP %s is on %s of this server, which answers for it", h.addr, other)
 			return fault.Hint(err, "ip address delete %s dev %s", prefix(h.addr), other)
 		}
 		h.settings, err = h.silentSettings()
 	default:
-		err = fmt.Errorf("virtual address %s: this version of iwx does not know the role %q", h.addr, h.Role)
+		err = fmt.Errorf("virtual IP %s: this version of iwx does not know the role %q", h.addr, h.Role)
 	}
 	return err
 }
@@ -208,7 +208,7 @@ func (h *holding) hold(ctx context.Context, k *kernel) error {
 			return err
 		}
 	}
-	if err := h.route(k); err != nil {
+	if err := h.route(ctx, k); err != nil {
 		return err
 	}
 	if !missing || h.Role != Announced {

@@ -235,7 +235,7 @@ func TestInUseByAnotherHost(t *testing.T) {
 			here, _ := host.Addresses()
 			usable = vip.Usable(t.Context(), here, netip.MustParseAddr(addr), host.Holder)
 		})
-		want := "virtual address " + addr + " is in use: another host on eth0, 02:00:00:00:00:02, has it"
+		want := "virtual IP " + addr + " is in use: another host on eth0, 02:00:00:00:00:02, has it"
 		if err == nil || err.Error() != want || usable == nil || usable.Error() != want {
 			t.Errorf("%v; %v", err, usable)
 		}
@@ -435,7 +435,7 @@ func TestOnANodesInterface(t *testing.T) {
 	_, node := link(t)
 	node.ip("address add 192.0.2.80/32 dev eth0")
 	_, err := node.check(item(t, "192.0.2.80", vip.Spec{Role: vip.Silent}))
-	if err == nil || err.Error() != "virtual address 192.0.2.80 is on eth0 of this server, which answers for it" || fault.HintOf(err) != "ip address delete 192.0.2.80/32 dev eth0" {
+	if err == nil || err.Error() != "virtual IP 192.0.2.80 is on eth0 of this server, which answers for it" || fault.HintOf(err) != "ip address delete 192.0.2.80/32 dev eth0" {
 		t.Errorf("%v; %s", err, fault.HintOf(err))
 	}
 }
@@ -515,9 +515,9 @@ func TestUsable(t *testing.T) {
 		{"192.0.2.200", "eth1", "", ""},
 		{"192.0.2.81", "eth0", "", ""}, // it is here already
 		{"2001:db8::80", "eth0", "", ""},
-		{"198.51.100.1", "", "virtual address 198.51.100.1 is in no network of this server", nets},
-		{"127.0.0.5", "", "virtual address 127.0.0.5 is in no network of this server", nets},
-		{"fe80::5", "", "virtual address fe80::5 is in no network of this server", nets},
+		{"198.51.100.1", "", "virtual IP 198.51.100.1 is in none of this server's networks", nets},
+		{"127.0.0.5", "", "virtual IP 127.0.0.5 is in none of this server's networks", nets},
+		{"fe80::5", "", "virtual IP fe80::5 is in none of this server's networks", nets},
 		{"192.0.2.1", "eth0", "192.0.2.1 is this server's own address on eth0", "choose a free address of 192.0.2.0/24"},
 		{"192.0.2.0", "eth0", "192.0.2.0 stands for all of the network 192.0.2.0/24", "choose a free address of it"},
 		{"192.0.2.255", "eth1", "192.0.2.255 stands for all of the network 192.0.2.128/25", "choose a free address of it"},
@@ -546,7 +546,7 @@ func TestNoNetwork(t *testing.T) {
 	manager, _ := link(t)
 	manager.ip("address flush dev eth0")
 	_, err := manager.check(item(t, "192.0.2.80", vip.Spec{Role: vip.Announced}))
-	if err == nil || !strings.Contains(err.Error(), "is in no network of this server") {
+	if err == nil || !strings.Contains(err.Error(), "is in none of this server's networks") {
 		t.Error(err)
 	}
 }

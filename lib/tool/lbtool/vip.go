@@ -1,7 +1,6 @@
 package lbtool
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/lb"
+	"iwx/lib/vip"
 )
 
 type vipVerbs struct {
@@ -81,7 +81,7 @@ func (m *manager) holds(addr netip.Addr) bool {
 }
 
 // mayHold says why an address cannot be a virtual IP here: it is a server's own,
-// it is in none of its networks, or another host has it.
+// it is in none of this one's networks, or another host has it.
 func (m *manager) mayHold(c *cli.Context, addr netip.Addr) error {
 	if err := m.isNobodys(c, addr); err != nil {
 		return err
@@ -90,21 +90,11 @@ func (m *manager) mayHold(c *cli.Context, addr netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	near := slices.DeleteFunc(facts.Addresses, func(a host.Address) bool { return a.Loopback && !m.Own() })
-	i := slices.IndexFunc(near, func(a host.Address) bool { return a.Prefix.Masked().Contains(addr) })
-	if i < 0 {
-		return fault.Hint(fault.New(fault.Failed, "virtual IP %s is in none of this server's networks", addr), "they are %s", networks(near))
+	if !m.Own() {
+		return vip.Usable(c, facts.Addresses, addr, host.Holder)
 	}
-	if _, own := facts.Find(addr); own || m.Own() {
-		return nil // what its administrator has set stays, and is used
-	}
-	other, err := host.Holder(c, near[i].Interface, addr)
-	switch {
-	case err != nil:
-		return fmt.Errorf("see whether virtual IP %s is free: %w", addr, err)
-	case other != nil:
-		return fault.Hint(fault.New(fault.Failed, "virtual IP %s is in use: host %s on %s answers for it", addr, other, near[i].Interface),
-			"take it from that host, or choose another: iwx-lb vip add IP")
+	if !slices.ContainsFunc(facts.Addresses, func(a host.Address) bool { return a.Prefix.Contains(addr) }) {
+		return fault.Hint(fault.New(fault.Failed, "virtual IP %s is in none of this server's networks", addr), "they are %s", networks(facts.Addresses))
 	}
 	return nil
 }
