@@ -41,13 +41,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		fmt.Println(kind, netip.MustParseAddrPort(l.Addr().String()).Port())
-		go func() {
-			for {
-				if conn, err := l.Accept(); err == nil {
-					go func() { service(conn); conn.Close() }()
-				}
-			}
-		}()
+		go answer(l, service)
 	}
 	io.Copy(io.Discard, os.Stdin)
 }

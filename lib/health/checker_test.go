@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -20,12 +22,12 @@ type world struct {
 	log bytes.Buffer
 
 	mu      sync.Mutex
-	answers map[string]answer // by target; else Good
+	answers map[string]reply // by target; else Good
 	asked   []question
 	changes []change
 }
 
-type answer struct {
+type reply struct {
 	word   Word
 	reason string
 	takes  time.Duration
@@ -48,7 +50,7 @@ type change struct {
 func inWorld(t *testing.T, test func(*testing.T, *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{answers: map[string]answer{}}
+		w := &world{answers: map[string]reply{}}
 		w.Checker = &Checker{Probe: w.probe, Now: time.Now, Log: slog.New(slog.NewTextHandler(&w.log, nil)), Changed: w.changed}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -95,7 +97,7 @@ func (w *world) told() []change {
 	return slices.Clone(w.changes)
 }
 
-func (w *world) answer(a answer, ids ...string) {
+func (w *world) answer(a reply, ids ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, id := range ids {
@@ -209,7 +211,7 @@ func TestCheckerSpreads(t *testing.T) {
 
 func TestCheckerSlowDelaysNoOther(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.answer(answer{word: Silent, takes: time.Hour}, "web2/http")
+		w.answer(reply{word: Silent, takes: time.Hour}, "web2/http")
 		w.Set(targets("web1/http", "web2/http", "web1/imap"), nil)
 		begin := settle(10 * time.Second)
 		settle(10*time.Second - 1)
@@ -223,7 +225,7 @@ func TestCheckerSlowDelaysNoOther(t *testing.T) {
 
 // lost returns for how long each target of web1 was Up after it failed, at
 // every fiftieth of the longest interval.
-func lost(t *testing.T, a answer, until State) (most time.Duration) {
+func lost(t *testing.T, a reply, until State) (most time.Duration) {
 	t.Helper()
 	for n := range 50 {
 		inWorld(t, func(t *testing.T, w *world) {
@@ -252,15 +254,15 @@ func lost(t *testing.T, a answer, until State) (most time.Duration) {
 func TestCheckerFindsLoss(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		answer
+		reply
 		within time.Duration
 	}{
-		{"refused", answer{word: Refused}, 500 * time.Millisecond},
-		{"the server vanishes", answer{word: Silent, takes: 250 * time.Millisecond}, 900 * time.Millisecond},
-		{"accepted, and no answer", answer{word: Silent, takes: 2 * time.Second, knock: Good}, 9 * time.Second},
-		{"wrong answers", answer{word: Wrong, knock: Good}, 5200 * time.Millisecond},
+		{"refused", reply{word: Refused}, 500 * time.Millisecond},
+		{"the server vanishes", reply{word: Silent, takes: 250 * time.Millisecond}, 900 * time.Millisecond},
+		{"accepted, and no answer", reply{word: Silent, takes: 2 * time.Second, knock: Good}, 9 * time.Second},
+		{"wrong answers", reply{word: Wrong, knock: Good}, 5200 * time.Millisecond},
 	} {
-		if most := lost(t, tt.answer, Down); most > tt.within {
+		if most := lost(t, tt.reply, Down); most > tt.within {
 			t.Errorf("%s: found after %v", tt.name, most)
 		} else {
 			t.Logf("%s: found within %v", tt.name, most)
@@ -271,10 +273,10 @@ func TestCheckerFindsLoss(t *testing.T) {
 func TestCheckerFindsReturn(t *testing.T) {
 	for _, word := range []Word{Refused, Silent, Wrong} {
 		inWorld(t, func(t *testing.T, w *world) {
-			w.answer(answer{word: word}, "web1/http", "web1/imap")
+			w.answer(reply{word: word}, "web1/http", "web1/imap")
 			w.Set(targets("web1/http", "web1/imap"), nil)
 			at := settle(30 * time.Second)
-			w.answer(answer{}, "web1/http", "web1/imap")
+			w.answer(reply{}, "web1/http", "web1/imap")
 			settle(1200 * time.Millisecond)
 			for id, v := range w.Verdicts() {
 				if v.State != Starting {
@@ -291,7 +293,7 @@ func TestCheckerSilenceIsDoubtOfTheHost(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.Set(targets("web1/imap", "web1/smtp", "web1/pop3", "web2/imap"), nil)
 		settle(11 * time.Second)
-		w.answer(answer{word: Silent}, "web1/imap")
+		w.answer(reply{word: Silent}, "web1/imap")
 		for len(w.told()) < 5 { // four are up, then one is down
 			settle(time.Millisecond)
 		}
@@ -328,7 +330,7 @@ func TestCheckerTell(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.Set(targets("web1/imap"), nil)
 		at := settle(11 * time.Second)
-		w.answer(answer{word: Refused}, "web1/imap")
+		w.answer(reply{word: Refused}, "web1/imap")
 		w.Tell("web1/imap", Result{Word: Refused, Reason: "nobody listens"})
 		w.Tell("web9/imap", Result{Word: Refused})
 		if v := w.Verdicts()["web1/imap"]; v.State != Down || !v.Hard || v.Last.Reason != "nobody listens" {
@@ -367,7 +369,7 @@ func TestCheckerSet(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		since := time.Now().Add(-time.Hour)
 		known := map[string]Verdict{"web1/imap": {State: Down, Since: since}, "web9/imap": {State: Up}}
-		w.answer(answer{word: Wrong}, "web1/imap")
+		w.answer(reply{word: Wrong}, "web1/imap")
 		w.Set(targets("web1/imap", "web2/imap"), known)
 		settle(time.Second)
 		if v := w.Verdicts(); len(v) != 2 || v["web1/imap"].State != Down || v["web1/imap"].Since != since || v["web2/imap"].State != Up {
@@ -402,7 +404,7 @@ func TestCheckerSettingsOfATarget(t *testing.T) {
 // What is under way when a target is taken away says nothing of it.
 func TestCheckerProbeUnderWay(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.answer(answer{word: Refused, takes: time.Minute}, "web1/imap")
+		w.answer(reply{word: Refused, takes: time.Minute}, "web1/imap")
 		w.Set(targets("web1/imap"), nil)
 		settle(time.Second)
 		w.Set(nil, nil)
@@ -416,10 +418,10 @@ func TestCheckerProbeUnderWay(t *testing.T) {
 
 func TestCheckerWarningStays(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.answer(answer{word: Warned, reason: "expires in 3 days"}, "web1/imaps")
+		w.answer(reply{word: Warned, reason: "expires in 3 days"}, "web1/imaps")
 		w.Set(targets("web1/imaps"), nil)
 		settle(time.Second)
-		w.answer(answer{}, "web1/imaps")
+		w.answer(reply{}, "web1/imaps")
 		settle(50 * time.Second)
 		if last := w.Verdicts()["web1/imaps"].Last; last.Word != Warned || last.Reason != "expires in 3 days" {
 			t.Errorf("before the certificate is looked at again: %+v", last)
@@ -439,7 +441,7 @@ func TestCheckerUnasked(t *testing.T) {
 		settle(11 * time.Second)
 		before := len(w.told())
 		for _, target := range all {
-			w.answer(answer{word: Unasked, reason: "too many open files"}, target.ID)
+			w.answer(reply{word: Unasked, reason: "too many open files"}, target.ID)
 		}
 		settle(150 * time.Second)
 		if len(w.told()) != before {
@@ -487,11 +489,64 @@ func TestCheckerLogsChanges(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.Set(targets("web1/imap"), nil)
 		settle(time.Second)
-		w.answer(answer{word: Wrong, reason: "greeted with nonsense"}, "web1/imap")
+		w.answer(reply{word: Wrong, reason: "greeted with nonsense"}, "web1/imap")
 		settle(time.Minute)
 		want := `level=WARN msg="service is down" name="web1 imap" addr=192.0.2.1:80 reason="greeted with nonsense"`
 		if log := w.log.String(); !strings.Contains(log, want) || strings.Count(log, "\n") != 2 {
 			t.Error(log)
 		}
 	})
+}
+
+// With real probes, of a service that goes, hangs, and comes back at its port.
+func TestCheckerOverTheNetwork(t *testing.T) {
+	states := make(chan Verdict, 100)
+	p := Prober{Now: time.Now}
+	c := &Checker{Probe: p.Probe, Now: time.Now, Log: slog.New(slog.DiscardHandler), Changed: func(_ string, _, is Verdict) { states <- is }}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	next := func(state State, reason string) {
+		t.Helper()
+		select {
+		case v := <-states:
+			if v.State != state || v.Last.Reason != reason {
+				t.Errorf("%s: %q; want %s: %q", v.State, v.Last.Reason, state, reason)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("it did not become %s", state)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go answer(l, hears("HTTP/1.1 200 OK\r\n\r\n"))
+	one := Target{ID: "one", Host: "here", Addr: netip.MustParseAddrPort(l.Addr().String()), Check: Check{Kind: HTTP, Timeout: 200 * time.Millisecond}}
+	c.Set([]Target{one}, nil)
+	next(Up, "")
+	l.Close()
+	next(Down, "connection refused")
+	back, err := net.Listen("tcp", one.Addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer back.Close()
+	hang := make(chan bool)
+	go answer(back, func(conn net.Conn) {
+		select {
+		case <-hang:
+			io.Copy(io.Discard, conn)
+		default:
+			hears("HTTP/1.1 200 OK\r\n\r\n")(conn)
+		}
+	})
+	next(Starting, "")
+	close(hang)
+	next(Down, "connected, no answer to GET within 200 ms")
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }

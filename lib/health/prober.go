@@ -18,10 +18,10 @@ type Prober struct {
 	Now func() time.Time
 }
 
-// Probe probes a target once, at the level of its check, which is filled. It
-// ends by itself, after Connect and Timeout for each answer at the latest, or
-// soon after ctx is done; and it reads no more than 32 KiB of what the service
-// says, besides a TLS handshake.
+// Probe probes a target once, at the level of its check, and can be called by
+// many goroutines. It ends by itself, after Connect and Timeout for each answer
+// at the latest, or soon after ctx is done; and it reads no more than 32 KiB of
+// what the service says, besides a TLS handshake.
 //
 // At level Connect it knocks: the kernel of the server answers, and is told at
 // once, in the place of the handshake's last packet, that the connection is
@@ -29,6 +29,7 @@ type Prober struct {
 // service that does not accept what waits already is seen, since its kernel
 // then keeps silent.
 func (p *Prober) Probe(ctx context.Context, t Target) Result {
+	t.Check = t.Check.Filled()
 	began := p.Now()
 	warning, err := p.ask(ctx, t)
 	at := p.Now()

@@ -23,17 +23,19 @@ func serve(t *testing.T, host string, service func(net.Conn)) netip.AddrPort {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			t.Cleanup(func() { conn.Close() })
-			go service(conn)
-		}
-	}()
+	go answer(l, service)
 	return netip.MustParseAddrPort(l.Addr().String())
+}
+
+// answer has every connection served until the listener is closed.
+func answer(l net.Listener, service func(net.Conn)) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() { service(conn); conn.Close() }()
+	}
 }
 
 // says is a service that says its lines, each after it has heard one, the first
