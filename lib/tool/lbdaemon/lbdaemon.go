@@ -134,10 +134,13 @@ func (b *balancer) configure(config conf.Config) error {
 // reload reads the settings again.
 func (b *balancer) reload(context.Context) error {
 	config, err := conf.Load(b.Paths.Config)
-	if err != nil {
-		return err
+	if err == nil {
+		err = b.configure(config)
 	}
-	return b.configure(config)
+	if err == nil {
+		daemon.Poke(b.Balance)
+	}
+	return err
 }
 
 // changed is called with every verdict that has: within milliseconds the engine
@@ -173,7 +176,7 @@ func (b *balancer) refresh(ctx context.Context, known map[string]health.Verdict)
 	if err != nil {
 		return err
 	}
-	servers, err := Servers(ctx, b.Server)
+	servers, err := Servers(ctx, b.current())
 	if err != nil {
 		return err
 	}
@@ -184,6 +187,16 @@ func (b *balancer) refresh(ctx context.Context, known map[string]health.Verdict)
 	}
 	b.tell(is)
 	return nil
+}
+
+// current is this server with the settings as they are now, by which the
+// manager makes the nodes' profiles; if they cannot be read, as they were.
+func (b *balancer) current() *local.Server {
+	s := *b.Server
+	if config, err := conf.Load(b.Paths.Config); err == nil {
+		s.Config = config
+	}
+	return &s
 }
 
 // fenced fails when another manager has taken this one's place: the daemon is to

@@ -144,7 +144,7 @@ func (d *server) reload(context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.Poke() // the profiles may be others by the new settings
+	d.PokeBalance() // the profiles may be others by the new settings
 	return d.readCertificate()
 }
 
