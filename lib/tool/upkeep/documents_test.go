@@ -9,6 +9,7 @@ import (
 	"iwx/lib/backup"
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
+	"iwx/lib/endpoint"
 	"iwx/lib/lb"
 	"iwx/lib/profile"
 	"iwx/lib/pulse"
@@ -78,6 +79,54 @@ func TestWatch(t *testing.T) {
 	}
 	c.Balancing.External = true
 	if documents, err = c.Documents(); err != nil || slices.Contains(kinds(documents["n0"]), "watch services") {
+		t.Errorf("%v, %v", kinds(documents["n0"]), err)
+	}
+}
+
+// TestEndpoint: with external balancing every server tells of its own services,
+// with its drains; without, none does.
+func TestEndpoint(t *testing.T) {
+	c := shop(t, 2)
+	c.Identity.Address = netip.MustParseAddr("192.0.2.9")
+	c.Config.LB.EndpointAllow = "198.51.100.0/24"
+	c.Balancing = lb.Setup{Engine: "haproxy", External: true,
+		Policies: []lb.Policy{policy("http", 80, nil), policy("imap", 143, func(p *lb.Policy) { p.Only = []string{"n0"} })},
+		Drains:   []lb.Drain{{Server: "n0", Service: "imap"}},
+	}
+	documents, err := c.Documents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := c.Manager()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		doc  profile.Document
+		want string
+	}{
+		"n0":      {documents["n0"], "192.0.2.11:2481 [192.0.2.9/32 192.0.2.10/32 198.51.100.0/24] http 192.0.2.11:80 false imap 192.0.2.11:143 true"},
+		"n1":      {documents["n1"], "192.0.2.12:2481 [192.0.2.9/32 192.0.2.10/32 198.51.100.0/24] http 192.0.2.12:80 false"},
+		"manager": {own, "192.0.2.9:2481 [192.0.2.9/32 192.0.2.10/32 198.51.100.0/24] http 192.0.2.9:80 false"},
+	} {
+		i := slices.IndexFunc(tt.doc.Items, func(item profile.Item) bool { return item.Kind == endpoint.Kind })
+		if i < 0 {
+			t.Fatalf("%s has no endpoint: %v", name, kinds(tt.doc))
+		}
+		var spec endpoint.Spec
+		if err := tt.doc.Items[i].Decode(&spec); err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprint(spec.Listen, " ", spec.Allow)
+		for _, s := range spec.Services {
+			got += fmt.Sprint(" ", s.Name, " ", s.Addr, " ", s.Drained)
+		}
+		if got != tt.want {
+			t.Errorf("%s: got  %s\nwant %s", name, got, tt.want)
+		}
+	}
+	c.Balancing.External = false
+	if documents, err = c.Documents(); err != nil || slices.Contains(kinds(documents["n0"]), "endpoint http") {
 		t.Errorf("%v, %v", kinds(documents["n0"]), err)
 	}
 }
