@@ -190,16 +190,25 @@ func TestCheckerSpreads(t *testing.T) {
 		}
 		settle(time.Minute)
 		var each [60 * 20]int
+		var speaks [120]int // 110 a second
 		perHost := map[string]time.Time{}
 		for _, q := range w.since(begin, "") {
 			if n := int(q.at.Sub(begin) / (50 * time.Millisecond)); n < len(each) {
 				each[n]++
+			}
+			if n := int(q.at.Sub(begin) / knockInterval); n < len(speaks) && q.level != Connect {
+				speaks[n]++
 			}
 			host, _, _ := strings.Cut(q.id, "/")
 			if last, ok := perHost[host]; ok && q.at.Sub(last) > 150*time.Millisecond {
 				t.Fatalf("%s was not asked for %v", host, q.at.Sub(last))
 			}
 			perHost[host] = q.at
+		}
+		for n, spoken := range speaks {
+			if spoken < 35 || spoken > 75 {
+				t.Errorf("in the half second after %v: %d were spoken to", time.Duration(n)*knockInterval, spoken)
+			}
 		}
 		for n, asked := range each {
 			if asked < 25 || asked > 55 { // 800 a second are 40
@@ -481,6 +490,38 @@ func TestCheckerChangesAreInOrder(t *testing.T) {
 		}
 		if last := changes[len(changes)-1].is; last.State != Up || len(changes) < 3 {
 			t.Errorf("%d changes, the last to %+v", len(changes), last)
+		}
+	})
+}
+
+// A knock that is answered is no answer of the service.
+func TestCheckerKnockIsNoAnswer(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.answer(reply{word: Unasked, knock: Good}, "web1/imap")
+		w.Set(targets("web1/imap"), nil)
+		settle(20 * time.Second)
+		if v := w.Verdicts()["web1/imap"]; v.State != Unknown || v.Last.Word != "" {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// The end of the checker is no failure of what it was asking.
+func TestCheckerEndsWithoutVerdicts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{answers: map[string]reply{"web1/imap": {takes: time.Minute}}}
+		c := &Checker{Probe: w.probe, Now: time.Now, Log: slog.New(slog.DiscardHandler), Changed: w.changed}
+		c.Set(targets("web1/imap"), map[string]Verdict{"web1/imap": {State: Up}})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(ctx) }()
+		settle(time.Second)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if v := c.Verdicts()["web1/imap"]; v != (Verdict{State: Up}) || len(w.asked) != 1 {
+			t.Errorf("%+v", v)
 		}
 	})
 }

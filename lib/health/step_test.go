@@ -103,6 +103,9 @@ func TestStepFlapping(t *testing.T) {
 	if got := fmt.Sprint(waits); got != "[0s 5s 10s 20s 40s 1m20s 2m40s 5m0s 5m0s]" {
 		t.Error(got)
 	}
+	if again := v.Step(c, Result{Word: Refused}, now.Add(9*time.Minute)); again.Wait != mostWait {
+		t.Errorf("after nine good minutes it waits for %v", again.Wait)
+	}
 	now = now.Add(11 * time.Minute)
 	if v = v.Step(c, Result{Word: Refused}, now); v.Wait != 0 {
 		t.Errorf("after eleven good minutes it waits for %v", v.Wait)

@@ -62,7 +62,7 @@ func (w *watch) knock(now time.Time) (time.Time, Level) {
 	interval := w.target.Check.Interval
 	each := int((interval + knockInterval - 1) / knockInterval)
 	at, n := w.tick(now, interval/time.Duration(each))
-	if n%each == w.turn%each || at.Sub(w.notBefore) >= interval {
+	if n%each == w.turn%each {
 		return at, w.level(at)
 	}
 	return at, Connect
