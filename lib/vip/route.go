@@ -46,8 +46,9 @@ func (h *holding) misrouted(ctx context.Context) (change string, err error) {
 	return change, err
 }
 
-// route makes it so.
-func (h *holding) route(ctx context.Context, k *kernel) error {
+// route makes it so. Where the address was added just now, the kernel may be about
+// to add its own route before ours.
+func (h *holding) route(ctx context.Context, k *kernel, added bool) error {
 	if h.Role != Announced || !h.link.Prefix.IsValid() {
 		return nil
 	}
@@ -61,7 +62,7 @@ func (h *holding) route(ctx context.Context, k *kernel) error {
 		}
 		return h.unroute(ctx, k)
 	}
-	if source == h.link.Addr() {
+	if source == h.link.Addr() && !added {
 		return nil
 	}
 	return k.addRoute(ctx, h.link.Interface, h.addr, h.link.Addr())

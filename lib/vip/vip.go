@@ -208,7 +208,7 @@ func (h *holding) hold(ctx context.Context, k *kernel) error {
 			return err
 		}
 	}
-	if err := h.route(ctx, k); err != nil {
+	if err := h.route(ctx, k, missing); err != nil {
 		return err
 	}
 	if !missing || h.Role != Announced {
