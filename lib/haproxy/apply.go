@@ -26,10 +26,11 @@ import (
 
 // Limits on what HAProxy is waited for.
 const (
-	checkLimit = 20 * time.Second // reading a configuration
-	loadLimit  = 15 * time.Second // until a new worker answers
-	endLimit   = 10 * time.Second // until one that was told to end does
+	checkLimit = time.Minute      // reading a configuration
+	loadLimit  = time.Minute      // until a new worker answers
+	endLimit   = 30 * time.Second // until one that was told to end does
 	lookAgain  = 5 * time.Millisecond
+	lookLater  = 250 * time.Millisecond // on a busy server, to look takes time from what is waited for
 )
 
 // Apply implements lb.Engine. Servers are changed at once. Services are changed
@@ -325,16 +326,14 @@ func (e *Engine) await(ctx context.Context, mark string, was *status) error {
 func until(ctx context.Context, limit time.Duration, or, hint string, is func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	tick := time.NewTicker(lookAgain)
-	defer tick.Stop()
-	for {
+	for wait := lookAgain; ; wait = min(2*wait, lookLater) {
 		if done, err := is(ctx); done || err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return fault.Hint(fault.New(fault.TimedOut, "%s: %w", or, ctx.Err()), "%s", hint)
-		case <-tick.C:
+		case <-time.After(wait):
 		}
 	}
 }

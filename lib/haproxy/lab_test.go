@@ -69,8 +69,11 @@ func TestUnit(t *testing.T) {
 	}
 	await(t, "systemd starts it again, and it is the same", func() bool {
 		is, err := e.Observe(t.Context())
-		_, err2 := dial(key)
-		return err == nil && err2 == nil && reflect.DeepEqual(is, want)
+		if err != nil || !reflect.DeepEqual(is, want) {
+			return false
+		}
+		c, err := dial(key)
+		return err == nil && c.Close() == nil
 	})
 
 	held = mustDial(t, key)
