@@ -42,10 +42,13 @@ bench: build
 	./testscripts/prepare bench
 	$(GO) run ./testscripts/bench bin
 
-# What visitors lose behind iwx, and behind other balancers.
-bench-lb: build
+# What visitors lose behind iwx, and behind other balancers: those that are proxies
+# in network namespaces, those in the kernel on servers of the lab.
+bench-lb: packages
 	./testscripts/prepare bench-lb
+	./testscripts/prepare lab
 	$(GO) run ./testscripts/benchlb $(BIN)
+	$(GO) run ./testscripts/lab -dist $(DIST) -name bench -scripts testscripts/lab/bench -jobs 1
 
 demo: build
 	./testscripts/demo
