@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -91,7 +92,7 @@ func (f *field) settled(ctx context.Context) error {
 			return err
 		}
 		if n := all.Servers(); len(n) < len(webs()) || len(all.Lost()) > 0 {
-			return fmt.Errorf("they are %v, lost %v; %w", n, all.Reasons(), f.fates())
+			return errors.Join(fmt.Errorf("they are %v, lost %v", n, all.Reasons()), f.fates())
 		}
 		return nil
 	})
