@@ -138,6 +138,8 @@ func (p *process) kill() {
 	<-p.done
 }
 
+func (p *process) signal(s syscall.Signal) error { return syscall.Kill(-p.cmd.Process.Pid, s) }
+
 // stop asks it to end first.
 func (p *process) stop() {
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)

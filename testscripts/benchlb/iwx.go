@@ -4,14 +4,21 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 )
 
 // startIWX sets up a cluster with the tools themselves, each server below a
 // directory of its own and in its namespace, and has it balance.
 func startIWX(ctx context.Context, f *field) (func(), error) {
-	c := &cluster{f: f}
+	dir, err := os.MkdirTemp(f.dir, "cluster-")
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{f: f, dir: dir}
 	if err := c.setUp(ctx); err != nil {
 		c.stop()
 		return nil, err
@@ -21,6 +28,7 @@ func startIWX(ctx context.Context, f *field) (func(), error) {
 
 type cluster struct {
 	f     *field
+	dir   string
 	procs []*process
 }
 
@@ -38,7 +46,7 @@ func (c *cluster) tool(ctx context.Context, on string, stdin []byte, args ...str
 	return out, err
 }
 
-func (c *cluster) root(on string) string { return "IWX_ROOT=" + filepath.Join(c.f.dir, on) }
+func (c *cluster) root(on string) string { return "IWX_ROOT=" + filepath.Join(c.dir, on) }
 
 // daemon starts one on a server.
 func (c *cluster) daemon(ctx context.Context, on string, argv ...string) error {
@@ -81,8 +89,18 @@ func (c *cluster) setUp(ctx context.Context) error {
 	return c.daemon(ctx, "manager", "iwx-lb", "daemon")
 }
 
+// stop ends the daemons, and the haproxy that outlives them.
 func (c *cluster) stop() {
 	for _, p := range c.procs {
 		p.stop()
+	}
+	text, err := os.ReadFile(filepath.Join(c.dir, "manager", "run", "iwx-haproxy", "pid"))
+	if err != nil {
+		return
+	}
+	for _, word := range strings.Fields(string(text)) {
+		if pid, err := strconv.Atoi(word); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGTERM)
+		}
 	}
 }

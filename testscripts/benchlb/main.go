@@ -56,7 +56,7 @@ func bench(ctx context.Context, bin string, names []string) error {
 		return err
 	}
 	defer f.close()
-	fmt.Printf("each figure is the median of %d rounds, and the worst; %d requests a second, one server of three is away for %s\n", rounds, rate, outage)
+	fmt.Printf("each of three servers is away for %s once, at %d requests a second; median, worst\n", outage, rate)
 	fmt.Print(load.RowHead())
 	for _, c := range contenders() {
 		if len(names) > 0 && !slices.Contains(names, c.name) {

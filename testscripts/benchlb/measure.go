@@ -13,7 +13,6 @@ import (
 
 // How it is measured.
 const (
-	rounds  = 5                      // of each event
 	rate    = 300                    // requests a second
 	before  = 500 * time.Millisecond // of load, before the event
 	outage  = 5 * time.Second        // how long a server is away
@@ -24,64 +23,75 @@ const (
 
 // event is what becomes of a server.
 type event struct {
-	name   string
-	strike func(ctx context.Context, f *field) error
-	mend   func(ctx context.Context, f *field) error
+	name         string
+	strike, mend func(ctx context.Context, f *field, w *web) error
 }
 
-func (f *field) events(web *process) []event {
+func events() []event {
 	return []event{
-		{"process killed", func(context.Context, *field) error { web.kill(); return nil }, func(ctx context.Context, f *field) error {
-			again, err := f.web(ctx, webs()[0])
-			*web = *again
-			return err
-		}},
-		{"link cut", func(ctx context.Context, f *field) error { return f.cut(ctx, "web1", true) },
-			func(ctx context.Context, f *field) error { return f.cut(ctx, "web1", false) }},
-		{"process hung", func(context.Context, *field) error { return syscall.Kill(-web.cmd.Process.Pid, syscall.SIGSTOP) },
-			func(context.Context, *field) error { return syscall.Kill(-web.cmd.Process.Pid, syscall.SIGCONT) }},
+		{"process killed",
+			func(_ context.Context, _ *field, w *web) error { w.kill(); return nil },
+			func(ctx context.Context, f *field, w *web) error { return w.begin(ctx, f) }},
+		{"process hung",
+			func(_ context.Context, _ *field, w *web) error { return w.signal(syscall.SIGSTOP) },
+			func(_ context.Context, _ *field, w *web) error { return w.signal(syscall.SIGCONT) }},
+		{"link cut",
+			func(ctx context.Context, f *field, w *web) error { return f.cut(ctx, w.name, true) },
+			func(ctx context.Context, f *field, w *web) error { return f.cut(ctx, w.name, false) }},
 	}
 }
 
-// web starts the web server of a host.
-func (f *field) web(ctx context.Context, h host) (*process, error) {
-	return f.start(ctx, h.name, nil, f.self, "serve", h.name, h.addr+":80")
+// web is the web server of a host.
+type web struct {
+	host
+	*process
 }
 
-// measure has a contender meet every event.
+func (w *web) begin(ctx context.Context, f *field) (err error) {
+	w.process, err = f.start(ctx, w.name, nil, f.self, "serve", w.name, w.addr+":80")
+	return err
+}
+
+// measure has a contender meet every event, each from a fresh start: it may
+// rightly distrust a server that has failed a minute ago.
 func (f *field) measure(ctx context.Context, c contender) error {
-	var first *process
-	for _, h := range webs() {
-		p, err := f.web(ctx, h)
+	for _, e := range events() {
+		list, err := f.meet(ctx, c, e)
 		if err != nil {
-			return err
-		}
-		if first == nil {
-			first = p
-		}
-		defer p.stop()
-	}
-	defer func() { first.stop() }()
-	stop, err := c.start(ctx, f)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	if err := f.settled(ctx); err != nil {
-		return err
-	}
-	for _, e := range f.events(first) {
-		var list []load.Round
-		for range rounds {
-			r, err := f.round(ctx, e)
-			if err != nil {
-				return fmt.Errorf("%s: %w", e.name, err)
-			}
-			list = append(list, r)
+			return fmt.Errorf("%s: %w", e.name, err)
 		}
 		fmt.Print(load.Row(c.name, e.name, list))
 	}
 	return nil
+}
+
+// meet has an event strike each of the servers, one after the other.
+func (f *field) meet(ctx context.Context, c contender, e event) (list []load.Round, err error) {
+	var servers []*web
+	for _, h := range webs() {
+		w := &web{host: h}
+		if err := w.begin(ctx, f); err != nil {
+			return nil, err
+		}
+		defer func() { w.stop() }()
+		servers = append(servers, w)
+	}
+	stop, err := c.start(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	for _, w := range servers {
+		if err := f.settled(ctx); err != nil {
+			return nil, err
+		}
+		r, err := f.round(ctx, e, w)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
 }
 
 // settled waits until all servers answer behind the virtual address.
@@ -109,7 +119,7 @@ func (f *field) load(ctx context.Context, length time.Duration, rate int) (load.
 }
 
 // round strikes while visitors come, and mends.
-func (f *field) round(ctx context.Context, e event) (r load.Round, err error) {
+func (f *field) round(ctx context.Context, e event, w *web) (r load.Round, err error) {
 	type result struct {
 		all load.Answers
 		err error
@@ -119,24 +129,23 @@ func (f *field) round(ctx context.Context, e event) (r load.Round, err error) {
 		all, err := f.load(ctx, before+outage+back, rate)
 		visits <- result{all, err}
 	}()
-	struck, mended, err := f.strike(ctx, e)
+	struck, mended, err := f.strike(ctx, e, w)
 	got := <-visits
 	if err != nil || got.err != nil {
 		return r, fmt.Errorf("%w%w", err, got.err)
 	}
-	r = got.all.Round(webs()[0].name, struck, mended, slow)
-	return r, f.settled(ctx)
+	return got.all.Round(w.name, struck, mended, slow), nil
 }
 
-func (f *field) strike(ctx context.Context, e event) (struck, mended time.Time, err error) {
+func (f *field) strike(ctx context.Context, e event, w *web) (struck, mended time.Time, err error) {
 	pause(ctx, before)
 	struck = time.Now()
-	if err := e.strike(ctx, f); err != nil {
+	if err := e.strike(ctx, f, w); err != nil {
 		return struck, mended, err
 	}
 	pause(ctx, outage)
 	mended = time.Now()
-	return struck, mended, e.mend(ctx, f)
+	return struck, mended, e.mend(ctx, f, w)
 }
 
 func pause(ctx context.Context, d time.Duration) {
