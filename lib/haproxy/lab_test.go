@@ -64,9 +64,10 @@ func TestUnit(t *testing.T) {
 		t.Errorf("systemctl reload: %s", out)
 	}
 
-	if err := signal(masterStatus(t, e).pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	await(t, "the master is there, to be killed", func() bool {
+		is, err := e.master.status(t.Context())
+		return err == nil && signal(is.pid, syscall.SIGKILL) == nil
+	})
 	await(t, "systemd starts it again, and it is the same", func() bool {
 		is, err := e.Observe(t.Context())
 		if err != nil || !reflect.DeepEqual(is, want) {
