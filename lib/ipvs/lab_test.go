@@ -3,9 +3,12 @@
 package ipvs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -62,6 +65,53 @@ func TestLimits(t *testing.T) {
 	}
 	if err := Available(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestThousandChanges drains, takes out and puts back one server after another of
+// the service on port 80 of the virtual address VIP in the environment, which
+// clients ask meanwhile; without one, of a service of its own.
+func TestThousandChanges(t *testing.T) {
+	vip := netip.MustParseAddr(cmp.Or(os.Getenv("VIP"), "192.0.2.10"))
+	key := netip.AddrPortFrom(vip, 80)
+	e := New(func(context.Context) ([]netip.Addr, error) { return []netip.Addr{vip}, nil })
+	before, err := e.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if vip == web.Addr() {
+		before = lb.Table{key: virtual("wlc", lb.Real{Weight: 1}, lb.Real{Weight: 100})}
+		apply(t, e, lb.Diff(before, lb.Table{})...)
+		defer apply(t, e, lb.Operation{Verb: lb.DeleteService, Key: key})
+	}
+	changes := 0
+	for changes < 1000 {
+		for addr, real := range before[key].Servers {
+			weight := func(n int) lb.Operation {
+				return lb.Operation{Verb: lb.EditServer, Key: key, Virtual: before[key], Addr: addr, Real: lb.Real{Weight: n}}
+			}
+			apply(t, e, weight(7))
+			apply(t, e, weight(0))
+			quiet(t, e, addr)
+			apply(t, e, lb.Operation{Verb: lb.DeleteServer, Key: key, Virtual: before[key], Addr: addr})
+			apply(t, e, lb.Operation{Verb: lb.AddServer, Key: key, Virtual: before[key], Addr: addr, Real: real})
+			changes += 4
+		}
+	}
+	has(t, e, before)
+}
+
+// quiet waits until a server has no connection in use.
+func quiet(t *testing.T, e *Engine, addr netip.AddrPort) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		list, err := e.Sessions(t.Context())
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("%s still has connections: %v, %v", addr, list, err)
+		}
+		if slices.ContainsFunc(list, func(s lb.Sessions) bool { return s.Addr == addr && s.Active == 0 }) {
+			return
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,8 +48,8 @@ type scriptCommand = func(*testscript.TestScript, bool, []string)
 //	load-ends LOST          until here; no more requests than this may be lost. What
 //	                        became of them is in the file load
 //	measure BALANCER SERVER a row of figures for each thing that becomes of the server
-//	tests SERVER PACKAGE    run there a package's tests that are tagged lab, as for
-//	                        example iwx/lib/ipvs
+//	tests SERVER PACKAGE [VARIABLE=VALUE...]
+//	                        run a package's tests there with those that are tagged lab
 //
 // "exec on SERVER CMD... &" runs in the background until "wait".
 func (s *session) Commands() map[string]scriptCommand {
@@ -218,11 +219,10 @@ func (s *session) install(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
-// tests builds a package's tests and runs them on a server. Those tagged lab are
-// no others: what else a package tests it tests anywhere.
+// tests builds a package's tests and runs them on a server.
 func (s *session) tests(ts *testscript.TestScript, neg bool, args []string) {
 	never(ts, neg)
-	usage(ts, len(args) == 2, "tests SERVER PACKAGE")
+	usage(ts, len(args) >= 2, "tests SERVER PACKAGE [VARIABLE=VALUE...]")
 	const program = "/root/lab.test"
 	build := exec.CommandContext(s.ctx, "go", "test", "-c", "-tags", "lab", "-o", ts.MkAbs("lab.test"), args[1])
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -230,7 +230,8 @@ func (s *session) tests(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s: %v\n%s", args[1], err, out)
 	}
 	ts.Check(s.send(s.server(ts, args[0]), ts.MkAbs("lab.test"), program))
-	out, err := s.server(ts, args[0]).Do(s.ctx, nil, program, "-test.v")
+	run := slices.Concat([]string{"env"}, args[2:], []string{program, "-test.v"})
+	out, err := s.server(ts, args[0]).Do(s.ctx, nil, run...)
 	ts.Logf("%s", out)
 	ts.Check(err)
 }

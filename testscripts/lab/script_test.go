@@ -94,7 +94,7 @@ func TestCommands(t *testing.T) {
 		{"! cluster web1", "does not take !"},
 		{"load 50", "usage: load RATE HOST:PORT"},
 		{"load-ends 0", "usage: load-ends LOST, after load"},
-		{"tests web1", "usage: tests SERVER PACKAGE"},
+		{"tests web1", "usage: tests SERVER PACKAGE [VARIABLE=VALUE...]"},
 		{"tests web1 iwx/lib/nothing", "iwx/lib/nothing"},
 		{"power-off web9", "there is no server web9"},
 		{"power-off web1", ""}, // it is off
