@@ -77,7 +77,10 @@ func TestUnit(t *testing.T) {
 		return err == nil && c.Close() == nil
 	})
 
-	held = mustDial(t, key)
+	await(t, "it lets clients in as before", func() bool {
+		held, _ = dial(key)
+		return held != nil
+	})
 	apply(t, e, lb.Table{})
 	if err := held.say("hello"); err != nil {
 		t.Errorf("a connection from before: %v", err)
