@@ -11,7 +11,7 @@ BIN        ?= bin
 DIST       ?= dist
 VERSION    ?= $(shell sed -n 's/^var Version = "\(.*\)"/\1/p' lib/cli/version.go)
 
-TOOLS   := iwx-cluster-setup iwx-lb iwx-node iwx-queue iwx-queued
+TOOLS   := iwx-cluster-setup iwx-lb iwx-node iwx-queue iwx-queued iwx-site
 GO      ?= go
 LDFLAGS := -s -w -X iwx/lib/cli.Version=$(VERSION)
 NFPM    := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0

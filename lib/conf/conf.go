@@ -28,6 +28,7 @@ type Config struct {
 	Queue   Queue   `toml:"queue" doc:"The command queue, iwx-queue(8)."`
 	Backup  Backup  `toml:"backup" doc:"The daily backup of the manager, iwx-cluster-setup(8). The manager's file counts, for the nodes too."`
 	LB      LB      `toml:"lb" doc:"Load balancing, iwx-lb(8). The manager's file counts, for the nodes too."`
+	Site    Site    `toml:"site" doc:"Site accounts, iwx-site(8). The manager's file counts, for the nodes too."`
 	Log     Log     `toml:"log" doc:"What iwx-queued(8) writes to the journal."`
 }
 

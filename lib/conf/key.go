@@ -138,6 +138,12 @@ func (k Key) rule() func(string) (what string) {
 		return checkExport
 	case "server":
 		return checkServer
+	case "uids":
+		return checkUIDs
+	case "web_server":
+		return checkWebServer
+	case "home":
+		return checkHome
 	case "prefixes":
 		return checkPrefixes
 	}

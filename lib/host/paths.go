@@ -7,23 +7,26 @@ import "path/filepath"
 type Paths struct {
 	Root string // "" in production, else the directory that stands for "/"
 
-	Config      string // settings, iwx.toml(5)
-	Lib         string // 0700, all that must survive a restart
-	State       string // SQLite state, 0600
-	PKI         string // 0700, keys and certificates
-	Attempts    string // 0700, one directory for each command being replayed
-	Work        string // 0700, where backups are put together and taken apart
-	Backups     string // 0700, where a backup without a path of its own goes
-	HAProxy     string // 0700, configuration of the balancer's HAProxy
-	HAProxyRun  string // its sockets; gone when it ends
-	Run         string // 0700, gone after a boot
-	Wake        string // datagram socket of the daemon
-	DaemonLock  string // held by the one daemon of this server
-	ProfileLock string // held by who applies the node profile
-	Health      string // 0755, what the health endpoint is to know, package endpoint
-	Addresses   string // notes which virtual addresses were put on this server
-	Balance     string // 0700, sockets of iwx-lb daemon
-	BalanceLock string // held by the one iwx-lb daemon of this server
+	Config       string // settings, iwx.toml(5)
+	Lib          string // 0700, all that must survive a restart
+	State        string // SQLite state, 0600
+	PKI          string // 0700, keys and certificates
+	Attempts     string // 0700, one directory for each command being replayed
+	Work         string // 0700, where backups are put together and taken apart
+	Backups      string // 0700, where a backup without a path of its own goes
+	HAProxy      string // 0700, configuration of the balancer's HAProxy
+	HAProxyRun   string // its sockets; gone when it ends
+	Run          string // 0700, gone after a boot
+	Wake         string // datagram socket of the daemon
+	DaemonLock   string // held by the one daemon of this server
+	ProfileLock  string // held by who applies the node profile
+	Health       string // 0755, what the health endpoint is to know, package endpoint
+	Addresses    string // notes which virtual addresses were put on this server
+	Templates    string // those of virtual hosts that the administrator has written
+	Certificates string // 0700, those of the sites, each with its key
+	SiteLock     string // held by who changes sites, or applies them
+	Balance      string // 0700, sockets of iwx-lb daemon
+	BalanceLock  string // held by the one iwx-lb daemon of this server
 
 	MachineID string // machine-id(5)
 	Hostname  string // hostname(5)
@@ -41,28 +44,31 @@ func At(root string) Paths {
 		return filepath.Join(append([]string{root, "/"}, elem...)...)
 	}
 	return Paths{
-		Root:        root,
-		Config:      at("etc/iwx/iwx.toml"),
-		Lib:         at("var/lib/iwx"),
-		State:       at("var/lib/iwx/state.db"),
-		PKI:         at("var/lib/iwx/pki"),
-		Attempts:    at("var/lib/iwx/attempts"),
-		Work:        at("var/lib/iwx/work"),
-		Backups:     at("var/lib/iwx/backups"),
-		HAProxy:     at("var/lib/iwx/haproxy"),
-		HAProxyRun:  at("run/iwx-haproxy"),
-		Run:         at("run/iwx"),
-		Wake:        at("run/iwx/wake"),
-		DaemonLock:  at("run/iwx/queued.lock"),
-		ProfileLock: at("run/iwx/profile.lock"),
-		Health:      at("run/iwx-health"),
-		Balance:     at("run/iwx/lb"),
-		Addresses:   at("run/iwx/addresses.json"),
-		BalanceLock: at("run/iwx/lb/lock"),
-		MachineID:   at("etc/machine-id"),
-		Hostname:    at("etc/hostname"),
-		OSRelease:   at("etc/os-release"),
-		Passwd:      at("etc/passwd"),
+		Root:         root,
+		Config:       at("etc/iwx/iwx.toml"),
+		Lib:          at("var/lib/iwx"),
+		State:        at("var/lib/iwx/state.db"),
+		PKI:          at("var/lib/iwx/pki"),
+		Attempts:     at("var/lib/iwx/attempts"),
+		Work:         at("var/lib/iwx/work"),
+		Backups:      at("var/lib/iwx/backups"),
+		HAProxy:      at("var/lib/iwx/haproxy"),
+		HAProxyRun:   at("run/iwx-haproxy"),
+		Run:          at("run/iwx"),
+		Wake:         at("run/iwx/wake"),
+		DaemonLock:   at("run/iwx/queued.lock"),
+		ProfileLock:  at("run/iwx/profile.lock"),
+		Health:       at("run/iwx-health"),
+		Templates:    at("etc/iwx/templates"),
+		Certificates: at("var/lib/iwx/certificates"),
+		SiteLock:     at("run/iwx/site.lock"),
+		Balance:      at("run/iwx/lb"),
+		Addresses:    at("run/iwx/addresses.json"),
+		BalanceLock:  at("run/iwx/lb/lock"),
+		MachineID:    at("etc/machine-id"),
+		Hostname:     at("etc/hostname"),
+		OSRelease:    at("etc/os-release"),
+		Passwd:       at("etc/passwd"),
 	}
 }
 

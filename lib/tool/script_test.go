@@ -48,6 +48,7 @@ import (
 	"iwx/lib/tool/queuedtool"
 	"iwx/lib/tool/queuetool"
 	"iwx/lib/tool/setuptool"
+	"iwx/lib/tool/sitetool"
 )
 
 var update = flag.Bool("update", false, "write golden outputs into the scripts")
@@ -61,6 +62,7 @@ func tools() map[string]cli.Tool {
 		"iwx-node":          nodetool.Tool(),
 		"iwx-queue":         queuetool.Tool(),
 		"iwx-queued":        queuedtool.Tool(),
+		"iwx-site":          sitetool.Tool(),
 	}
 }
 

@@ -277,3 +277,45 @@ CREATE TABLE verdict (
     target  TEXT PRIMARY KEY, -- lb.TargetID
     verdict TEXT NOT NULL     -- health.Verdict
 ) STRICT, WITHOUT ROWID;
+
+-- Manager: the sites, and what a server is to have of each (site.Spec). seq is
+-- the last entry of the queue about it; gone says that it is being deleted, and
+-- how.
+CREATE TABLE site (
+    domain TEXT    PRIMARY KEY,
+    user   TEXT    NOT NULL UNIQUE,
+    uid    INTEGER NOT NULL UNIQUE,
+    spec   TEXT    NOT NULL, -- site.Spec
+    seq    INTEGER NOT NULL,
+    purge  INTEGER NOT NULL DEFAULT 0 -- the home goes too
+) STRICT, WITHOUT ROWID;
+
+-- Manager: the names that sites answer to: no two the same.
+CREATE TABLE site_name (
+    name   TEXT PRIMARY KEY,
+    domain TEXT NOT NULL REFERENCES site ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- Manager: what a run of iwx-site has begun and not ended. One row.
+CREATE TABLE intent (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    intent TEXT    NOT NULL -- site.Intent
+) STRICT;
+
+-- What this server has of the sites, as it was applied last.
+CREATE TABLE site_here (
+    domain TEXT PRIMARY KEY,
+    spec   TEXT NOT NULL -- site.Spec
+) STRICT, WITHOUT ROWID;
+
+-- That the web server has still to be told of changes. One row.
+CREATE TABLE reload_owed (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    since INTEGER NOT NULL
+) STRICT;
+
+-- Manager: the sites' certificates with their keys.
+CREATE TABLE certificate (
+    digest TEXT PRIMARY KEY,
+    pem    BLOB NOT NULL
+) STRICT, WITHOUT ROWID;

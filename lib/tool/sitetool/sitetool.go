@@ -1,0 +1,49 @@
+// Package sitetool is iwx-site(8): site accounts, made on the manager and, by the
+// command queue, the same on every node.
+package sitetool
+
+import (
+	"iwx/lib/cli"
+	"iwx/lib/tool/local"
+)
+
+// Tool returns iwx-site.
+func Tool() cli.Tool {
+	return cli.Tool{
+		Name:     "iwx-site",
+		Summary:  "site accounts",
+		Grammar:  func() any { return &grammar{} },
+		Complete: complete,
+	}
+}
+
+type grammar struct {
+	List listVerb `cmd:"" help:"List the sites."`
+}
+
+// open opens this server, which has to be the manager. The caller must Close it.
+func open(c *cli.Context) (*local.Server, error) {
+	return local.OpenManager(c, "sites are made on its manager")
+}
+
+// complete offers the sites there are.
+func complete(c *cli.Context, kind string) []cli.Candidate {
+	server, err := open(c)
+	if err != nil {
+		return nil
+	}
+	defer server.Close()
+	switch kind {
+	case "site":
+		return completeSite(c, server)
+	}
+	return nil
+}
+
+func completeSite(c *cli.Context, server *local.Server) (list []cli.Candidate) {
+	sites, _ := server.Store.Sites(c)
+	for i := range sites {
+		list = append(list, cli.Candidate{Value: sites[i].Domain, Help: sites[i].User})
+	}
+	return list
+}
