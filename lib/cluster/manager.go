@@ -33,7 +33,7 @@ type Store interface {
 	Rosters(ctx context.Context) ([]Roster, error)
 	Standings(ctx context.Context) ([]Node, error)
 	Rolls(ctx context.Context) ([]Roll, error)
-	SaveRoll(ctx context.Context, seq uint64, turns []string, over bool) error
+	SaveRoll(ctx context.Context, seq uint64, turns []Turn, over bool) error
 	SaveContact(ctx context.Context, id string, seen time.Time) error
 	SaveReport(ctx context.Context, id string, seen time.Time, status Status, attempts []Attempt) error
 	SaveTail(ctx context.Context, id string, tail Tail, records []queue.Record) error
@@ -92,6 +92,10 @@ type Manager struct {
 	// Pulse takes what a member sees of its own services. It does not block for
 	// long, and who balances asks again when one was lost; nil: nobody balances.
 	Pulse func(ctx context.Context, id string, pulse health.Pulse)
+
+	// Balancer is load balancing, from which the nodes are drained one after the
+	// other by an entry that rolls; nil: nobody balances.
+	Balancer Balancer
 
 	view      atomic.Pointer[view]
 	refresh   sync.Mutex

@@ -73,7 +73,7 @@ type overseen struct {
 	drill *drill
 }
 
-func (o overseen) SaveRoll(ctx context.Context, seq uint64, turns []string, over bool) error {
+func (o overseen) SaveRoll(ctx context.Context, seq uint64, turns []cluster.Turn, over bool) error {
 	nodes, err := o.Standings(ctx)
 	if err != nil {
 		return err

@@ -44,6 +44,7 @@ type Queue struct {
 	HistoryMax    int           `toml:"history_max" default:"10000" min:"1" max:"10000000" doc:"Finished attempts that are kept for each node, the newest ones."`
 	Timeout       time.Duration `toml:"timeout" default:"1h" min:"0" max:"30d" doc:"How long a cascaded command may run when it was queued without a timeout of its own. 0 sets no limit."`
 	PollWait      time.Duration `toml:"poll_wait" default:"50s" min:"1s" max:"2m" doc:"How long the manager holds a node's poll open when there is nothing to tell. Firewalls that drop idle connections sooner need less."`
+	DrainLimit    time.Duration `toml:"drain_limit" default:"10m" min:"0" max:"24h" doc:"How long an entry with --rolling waits for the connections of a node that is drained for its turn."`
 	Lint          bool          `toml:"lint" default:"true" doc:"Ask before queueing a command that is known to do harm when every node runs it."`
 }
 

@@ -27,6 +27,7 @@ func TestDefaults(t *testing.T) {
 			HistoryMax:    10000,
 			Timeout:       time.Hour,
 			PollWait:      50 * time.Second,
+			DrainLimit:    10 * time.Minute,
 			Lint:          true,
 		},
 		Backup: Backup{Keep: 7},

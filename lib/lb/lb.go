@@ -108,6 +108,7 @@ type Drain struct {
 	Service string    `json:"service"` // Policy.Name
 	Since   time.Time `json:"since"`
 	Who     string    `json:"who"`
+	Entry   uint64    `json:"entry,omitempty"` // of the command queue, for whose turn the server is drained; 0: an administrator's
 }
 
 // Table is what an engine is to have, or has: every virtual service that is

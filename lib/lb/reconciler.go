@@ -303,7 +303,7 @@ func (r *Reconciler) Report(ctx context.Context) Report {
 		if view.Actual, failed = engine.Observe(ctx); failed == nil {
 			sessions, failed = engine.Sessions(ctx)
 		}
-		err = cmp.Or(err, failed)
+		err, report.Blind = cmp.Or(err, failed), failed != nil
 	}
 	if err != nil {
 		report.Error = err.Error()

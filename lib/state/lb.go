@@ -71,10 +71,12 @@ func (t *tx) policies() (list []lb.Policy, err error) {
 }
 
 func (t *tx) drains() (list []lb.Drain, err error) {
-	err = t.each(`SELECT server, service, since, who FROM drain ORDER BY server, service`, nil, func(r *sql.Rows) error {
+	err = t.each(`SELECT server, service, since, who, 0 AS entry FROM drain
+		UNION ALL SELECT node, '', since, 'entry ' || seq, seq FROM turn WHERE drained = 1
+		ORDER BY server, service, entry`, nil, func(r *sql.Rows) error {
 		var d lb.Drain
 		var since int64
-		err := r.Scan(&d.Server, &d.Service, &since, &d.Who)
+		err := r.Scan(&d.Server, &d.Service, &since, &d.Who, &d.Entry)
 		d.Since = instant(since)
 		list = append(list, d)
 		return err
@@ -119,8 +121,23 @@ func (t *tx) saveBalancing(setup lb.Setup) error {
 			err = t.addPolicy(&setup.Policies[i])
 		}
 	}
-	for _, d := range setup.Drains {
-		if err == nil {
+	if err == nil {
+		err = t.saveDrains(setup.Drains)
+	}
+	return err
+}
+
+// saveDrains writes the drains into the emptied table; those that an entry made
+// are its turns', which go on without.
+func (t *tx) saveDrains(list []lb.Drain) error {
+	_, err := t.exec(`UPDATE turn SET drained = 0 WHERE drained = 1`)
+	for _, d := range list {
+		switch {
+		case err != nil:
+			return err
+		case d.Entry != 0:
+			_, err = t.exec(`UPDATE turn SET drained = 1 WHERE seq = ? AND node = ?`, d.Entry, d.Server)
+		default:
 			_, err = t.exec(`INSERT INTO drain (server, service, since, who) VALUES (?, ?, ?, ?)`, d.Server, d.Service, millis(d.Since), d.Who)
 		}
 	}

@@ -153,6 +153,9 @@ func (s *Store) EndMembership(ctx context.Context, id string, how cluster.Member
 			_, err = t.exec(`DELETE FROM drain WHERE server = ?`, id)
 		}
 		if err == nil {
+			_, err = t.exec(`DELETE FROM turn WHERE node = ?`, id)
+		}
+		if err == nil {
 			erased, err = t.eraseSettled()
 		}
 		return err

@@ -183,8 +183,13 @@ CREATE TABLE roll (
     seq INTEGER PRIMARY KEY
 ) STRICT;
 CREATE TABLE turn (
-    seq  INTEGER NOT NULL REFERENCES roll ON DELETE CASCADE,
-    node TEXT    NOT NULL,
+    seq     INTEGER NOT NULL REFERENCES roll ON DELETE CASCADE,
+    node    TEXT    NOT NULL,
+    stage   TEXT    NOT NULL,
+    since   INTEGER NOT NULL,
+    drained INTEGER NOT NULL, -- load balancing gives the node nothing new
+    pools   TEXT    NOT NULL, -- in which it was before, JSON
+    left    TEXT    NOT NULL, -- the connections with which it began, JSON
     PRIMARY KEY (seq, node)
 ) STRICT, WITHOUT ROWID;
 

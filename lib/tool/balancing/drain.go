@@ -66,11 +66,18 @@ func (d Drain) all() []string {
 	return d.Services
 }
 
-// drained reports whether there is such a drain already, or a wider one.
+// drained reports whether there is such a drain already, or a wider one. One
+// that an entry made for the server's turn ends with that, and is none to rely
+// on.
 func drained(setup *lb.Setup, server, service string) bool {
 	return slices.ContainsFunc(setup.Drains, func(d lb.Drain) bool {
-		return d.Server == server && (d.Service == service || d.Service == "")
+		return d.Server == server && (d.Service == service || d.Service == "") && d.Entry == 0
 	})
+}
+
+// wholly reports whether the server is drained of all services, by whomever.
+func wholly(setup *lb.Setup, server string) bool {
+	return slices.ContainsFunc(setup.Drains, func(d lb.Drain) bool { return d.Server == server && d.Service == "" })
 }
 
 // End lets the server have new connections again: for all services, if none is
@@ -82,7 +89,7 @@ func (d Drain) End(c *cli.Context, m *Manager) error {
 	}
 	changed := false
 	err = m.Change(c, func(setup *lb.Setup) error {
-		if len(d.Services) > 0 && drained(setup, id, "") {
+		if len(d.Services) > 0 && wholly(setup, id) {
 			return fault.Hint(fault.New(fault.Failed, "%s is drained of all services", d.Node), "iwx-lb undrain %s", d.Node)
 		}
 		was := len(setup.Drains)
@@ -135,7 +142,7 @@ func (d Drain) Wait(c *cli.Context, m *Manager, limit time.Duration) error {
 // left are the services that still have connections, "http: 3". The daemon has
 // seen the drain when the engine gives the server nothing new.
 func (d Drain) left(r *lb.Report, id string) (left []string, seen bool) {
-	seen = true
+	seen = !r.Blind
 	for i := range r.Services {
 		s := &r.Services[i]
 		if len(d.Services) > 0 && !slices.Contains(d.Services, s.Policy.Name()) {

@@ -33,6 +33,7 @@ type manager struct {
 	*server
 	ca     *x509.Certificate
 	rules  *cluster.Manager
+	pools  *pools
 	worker *daemon.Worker
 	doors  *doors
 	told   string // the status line last told to systemd
@@ -62,6 +63,8 @@ func (d *server) manager(c *cli.Context) (*manager, error) {
 		Version: cli.Version, Now: c.Now, Log: d.log,
 		Profiles: m.profiles, OpenBackup: upkeep.Shelf(d.Server).Open, Pulse: m.handOn,
 	}
+	m.pools = &pools{manager: m}
+	m.rules.Balancer = m.pools
 	return m, nil
 }
 
@@ -86,6 +89,7 @@ func (m *manager) serve(ctx context.Context) error {
 	return m.run(
 		daemon.Member{Name: "api", Run: m.doors.run},
 		daemon.Member{Name: "watch", Run: m.watch},
+		daemon.Member{Name: "pools", Run: m.pools.run},
 		daemon.Member{Name: "standing", Run: func(ctx context.Context) error { return m.standing(ctx, nil, nil) }},
 	)
 }

@@ -2,6 +2,7 @@ package queuetool
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -24,7 +25,7 @@ type replayed struct {
 	Error    string          `json:"error"`
 	Ended    *time.Time      `json:"ended"`
 	RetryAt  *time.Time      `json:"next_retry"`
-	Said     string          `json:"said"` // who let it pass
+	Said     string          `json:"said"` // who let it pass, or what its turn waits for
 	Stdout   *string         `json:"stdout,omitempty"`
 	Stderr   *string         `json:"stderr,omitempty"`
 	mark     cli.Mark        // State, coloured
@@ -34,7 +35,7 @@ type replayed struct {
 
 // replayed returns the nodes that the entry is for, and those that are gone and
 // have tried it.
-func (f *fleet) replayed(r *queue.Record, t queue.Targets, voids []state.Void, attempts []state.Attempt, names map[string]string) []replayed {
+func (f *fleet) replayed(r *queue.Record, t queue.Targets, voids []state.Void, attempts []state.Attempt, turns []cluster.Turn, names map[string]string) []replayed {
 	last := map[string]*tried{}
 	for _, a := range attempts {
 		last[a.Node] = &tried{Attempt: a, node: names[a.Node]}
@@ -44,8 +45,8 @@ func (f *fleet) replayed(r *queue.Record, t queue.Targets, voids []state.Void, a
 		n := &f.nodes[i]
 		if t.Include(n.ID, n.Start, r.Seq) {
 			p := newReplayed(n, r.Seq, voidOf(voids, n.ID), last[n.ID])
-			if t.Rolling > 0 && n.Start <= r.Seq && p.mark.Text == waits {
-				p.mark.Text += " its turn"
+			if t.Rolling > 0 && n.Start <= r.Seq {
+				p.inTurn(turns, n.ID)
 			}
 			list = append(list, p)
 		}
@@ -60,6 +61,27 @@ func (f *fleet) replayed(r *queue.Record, t queue.Targets, voids []state.Void, a
 		list[i].fill()
 	}
 	return list
+}
+
+// inTurn adds how far the node is with its turn at an entry that rolls.
+func (p *replayed) inTurn(turns []cluster.Turn, id string) {
+	var turn cluster.Turn
+	for _, t := range turns {
+		if t.Node == id {
+			turn = t
+		}
+	}
+	switch {
+	case p.mark.Text == waits && turn.Stage == cluster.Draining:
+		p.mark.Text = "draining"
+	case p.mark.Text == waits:
+		p.mark.Text += " its turn"
+	case turn.Stage == cluster.Returning:
+		p.Said = cmp.Or(p.Said, "not yet given new connections again")
+	}
+	if turn.Stage == cluster.Begun && len(turn.Left) > 0 {
+		p.Said = cmp.Or(p.Said, "begun before its connections had ended: "+strings.Join(turn.Left, ", "))
+	}
 }
 
 // voidOf returns the one of an entry's voids that concerns the node.

@@ -159,10 +159,14 @@ func newShown(c *cli.Context, server *local.Server, f *fleet, r *queue.Record, t
 	if err != nil {
 		return nil, err
 	}
+	turns, err := server.Store.Turns(c, r.Seq)
+	if err != nil {
+		return nil, err
+	}
 	p := f.progress(targets, r.Seq, voids, attempts)
 	s := &shown{
 		record: r, name: fmt.Sprint(r.Seq), state: p.mark(people), total: p.total, done: p.done,
-		targets: targetNames(targets, names), nodes: f.replayed(r, targets, voids, attempts, names),
+		targets: targetNames(targets, names), nodes: f.replayed(r, targets, voids, attempts, turns, names),
 	}
 	s.command, s.line = whole(r.Body, r.Erased)
 	for i := range voids {
