@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ type drill struct {
 	mu    sync.Mutex
 	calm  bool // no more faults
 	nodes []*drilled
+	crowd *crowd                     // nil: nobody balances
 	under map[uint64]map[string]bool // the nodes that have begun an entry and are not past it
 	size  map[uint64]int             // how many may have
 	order map[uint64][]string        // in which order they began it
@@ -80,12 +82,17 @@ func (o overseen) SaveRoll(ctx context.Context, seq uint64, turns []cluster.Turn
 	}
 	o.drill.mu.Lock()
 	for _, n := range nodes {
-		if b := n.Status.Blocked; len(turns) > 0 && b != nil && b.Seq == seq && !o.drill.passed(n.ID, seq) {
+		if b := n.Status.Blocked; given(turns) && b != nil && b.Seq == seq && !o.drill.passed(n.ID, seq) {
 			o.drill.complain("%v were given entry %d, at which %s is halted", turns, seq, n.Name)
 		}
 	}
 	o.drill.mu.Unlock()
 	return o.Store.SaveRoll(ctx, seq, turns, over)
+}
+
+// given reports whether a node begins its turn.
+func given(turns []cluster.Turn) bool {
+	return slices.ContainsFunc(turns, func(t cluster.Turn) bool { return t.Stage == cluster.Draining || t.Stage == cluster.Begun })
 }
 
 // passed reports whether the node is to pass the entry by.
@@ -223,6 +230,9 @@ func (n *drilled) begin(b replay.Begin) {
 		if len(n.under[b.Seq]) > size {
 			n.complain("entry %d is under way on %d nodes, not %d: %v", b.Seq, len(n.under[b.Seq]), size, n.order[b.Seq])
 		}
+		if b.Attempt == 1 && n.crowd != nil {
+			n.crowd.oversee(n, b.Seq)
+		}
 	}
 	n.drill.mu.Unlock()
 	time.AfterFunc(n.seconds(30), func() { n.finish(b) })
@@ -285,6 +295,9 @@ func (d *drill) start() (end func()) {
 	var wg sync.WaitGroup
 	for _, n := range d.nodes {
 		wg.Go(func() { n.run(ctx) })
+	}
+	if d.crowd != nil {
+		wg.Go(func() { d.crowd.follow(ctx) })
 	}
 	synctest.Wait() // their polls are open
 	return func() { cancel(); wg.Wait() }
@@ -389,6 +402,7 @@ func TestRollingStops(t *testing.T) {
 func again(m *cluster.Manager) *cluster.Manager {
 	return &cluster.Manager{
 		Store: m.Store, Signer: m.Signer, Identity: m.Identity, Facts: m.Facts, Version: m.Version, Now: m.Now, Log: m.Log,
+		Balancer: m.Balancer,
 	}
 }
 
@@ -456,6 +470,9 @@ func TestRollingSimulation(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			onManager(t, func(t *testing.T, l *lab) {
 				d := newDrill(l, seed, 2+int(seed%4))
+				if seed%2 == 1 {
+					d.balance()
+				}
 				end := d.start()
 				for range 40 {
 					time.Sleep(d.seconds(120))
@@ -465,11 +482,19 @@ func TestRollingSimulation(t *testing.T) {
 				d.calm = true
 				d.mu.Unlock()
 				d.resume()
+				if c := d.crowd; c != nil {
+					c.set(func() { clear(c.sick) })
+				}
 				time.Sleep(12 * time.Hour)
 				end()
 				for _, n := range d.nodes {
 					if d.done(n) != l.head().Seq {
 						t.Errorf("%s is at %d of %d: %+v", n.name, d.done(n), l.head().Seq, d.node(n.server).Status)
+					}
+				}
+				for _, drain := range d.drains() {
+					if strings.Contains(drain, " for ") {
+						t.Errorf("still drained: %s", drain)
 					}
 				}
 				if len(d.wrong) > 0 {
@@ -483,7 +508,7 @@ func TestRollingSimulation(t *testing.T) {
 // operate is one thing that an operator does, or that befalls the manager.
 func (d *drill) operate() {
 	d.mu.Lock()
-	what, which, size := d.dice.IntN(12), d.dice.IntN(len(d.nodes)), uint16(1+d.dice.IntN(2))
+	what, which, size := d.dice.IntN(14), d.dice.IntN(len(d.nodes)), uint16(1+d.dice.IntN(2))
 	d.mu.Unlock()
 	n := d.nodes[which]
 	switch {
@@ -500,6 +525,10 @@ func (d *drill) operate() {
 		d.refresh()
 	case what < 11:
 		d.resume()
+	case what < 13 && d.crowd != nil:
+		d.crowd.set(func() { d.crowd.sick[n.name] = !d.crowd.sick[n.name] })
+	case what < 14 && d.crowd != nil:
+		d.administrator(n, true)
 	}
 }
 
