@@ -301,6 +301,12 @@ CREATE TABLE site_name (
     domain TEXT NOT NULL REFERENCES site ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 
+-- Manager: the id that a site was given last. One row, once there was one.
+CREATE TABLE site_uid (
+    id   INTEGER PRIMARY KEY CHECK (id = 1),
+    last INTEGER NOT NULL
+) STRICT;
+
 -- Manager: what a run of iwx-site has begun and not ended. One row.
 CREATE TABLE intent (
     id     INTEGER PRIMARY KEY CHECK (id = 1),

@@ -1,0 +1,19 @@
+package site
+
+import "time"
+
+// Intent is what a run of iwx-site is about to change on the manager, written
+// before it does. A run that is cut short is undone by it, or finished where the
+// state has it already: what the state says of a site is what the server gets,
+// and a site that the state does not know is taken away.
+type Intent struct {
+	At    time.Time `json:"at"`
+	By    string    `json:"by"`
+	Begun []Begun   `json:"begun"`
+}
+
+// Begun is one site of an intent.
+type Begun struct {
+	Spec    Spec `json:"spec"`     // as it was to become
+	NewHome bool `json:"new_home"` // there was no home: what is there is the run's
+}

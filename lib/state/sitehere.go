@@ -1,0 +1,101 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"iwx/lib/queue"
+	"iwx/lib/site"
+)
+
+// SitesHere returns what this server has of the sites, as it was applied last,
+// by domain.
+func (s *Store) SitesHere(ctx context.Context) (list []site.Spec, err error) {
+	err = s.view(ctx, func(t *tx) error {
+		return t.each(`SELECT spec FROM site_here ORDER BY domain`, nil, func(r *sql.Rows) error {
+			var text string
+			if err := r.Scan(&text); err != nil {
+				return err
+			}
+			var spec site.Spec
+			err := json.Unmarshal([]byte(text), &spec)
+			list = append(list, spec)
+			return err
+		})
+	})
+	return list, err
+}
+
+// putHere records what this server has got; of one that is Gone, that it has it
+// no more.
+func (t *tx) putHere(specs []site.Spec) error {
+	for i := range specs {
+		spec := &specs[i]
+		if spec.Gone {
+			if _, err := t.exec(`DELETE FROM site_here WHERE domain = ?`, spec.Domain); err != nil {
+				return err
+			}
+			continue
+		}
+		text, err := json.Marshal(spec)
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(`INSERT INTO site_here (domain, spec) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET spec = ?2`, spec.Domain, string(text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// OweReload notes that the web server has to be told of a change that is about
+// to be made, unless that is noted already. Repeating it is safe.
+func (s *Store) OweReload(ctx context.Context, now time.Time) error {
+	return s.set(ctx, `INSERT OR IGNORE INTO reload_owed (id, since) VALUES (1, ?)`, millis(now))
+}
+
+// ReloadOwed returns since when the web server has to be told of changes; the
+// zero time when it has been.
+func (s *Store) ReloadOwed(ctx context.Context) (since time.Time, err error) {
+	err = s.view(ctx, func(t *tx) error {
+		var at int64
+		err := t.row(`SELECT since FROM reload_owed`, nil, []any{&at})
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		since = instant(at)
+		return err
+	})
+	return since, err
+}
+
+// Reloaded notes that the web server has been told. Repeating it is safe.
+func (s *Store) Reloaded(ctx context.Context) error { return s.set(ctx, `DELETE FROM reload_owed`) }
+
+// SiteOp is an order that this server has carried out.
+type SiteOp struct {
+	Op       queue.OpID
+	Digest   queue.Hash  // of the order
+	Specs    []site.Spec // what it has now; those that are Gone, no more
+	Reloaded bool        // the web server has been told too
+	At       time.Time
+}
+
+// SitesApplied records an order that has been carried out. Repeating it is safe.
+func (s *Store) SitesApplied(ctx context.Context, o *SiteOp) error {
+	return s.update(ctx, func(t *tx) error {
+		if err := t.putHere(o.Specs); err != nil {
+			return err
+		}
+		if o.Reloaded {
+			if _, err := t.exec(`DELETE FROM reload_owed`); err != nil {
+				return err
+			}
+		}
+		_, err := t.exec(`INSERT OR IGNORE INTO op (op, digest, at) VALUES (?, ?, ?)`, o.Op.String(), o.Digest[:], millis(o.At))
+		return err
+	})
+}
