@@ -25,7 +25,8 @@ type View struct {
 // A server takes traffic while its verdict is good. A hard failure takes it
 // out; soft ones take out the half of a pool at most, those that fail for
 // longest, since a check that is wrong everywhere is more likely than a cluster
-// that is. One that is drained keeps weight 0. When nobody is left to take a
+// that is. One that is drained keeps weight 0, and its connections for as long
+// as it can answer them. When nobody is left to take a
 // new connection, the policy's fallback is in force. Stopped, the manager
 // alone has everything; with an external balancer the engine has nothing.
 func (v *View) Desired() (Table, []ServiceReport) {
@@ -153,7 +154,16 @@ func (p *pool) keepHalf() {
 func (m *member) barred() bool { return !m.in && m.unready != "" }
 
 // stays reports whether a member is to be in the engine.
-func (m *member) stays() bool { return m.standing == good || m.kept }
+func (m *member) stays() bool { return m.standing == good || m.kept || m.lingers() }
+
+// lingers reports whether a member that takes no new connection stays for those
+// it has, although it fails: a service that ends in good order refuses new ones
+// and finishes the old. One that is dead ends them itself; only a server of which
+// nothing comes back is taken out, so that they do not hang.
+func (m *member) lingers() bool {
+	word := m.verdict.Last.Word
+	return m.in && m.weight == 0 && m.standing > absent && word != health.Silent && word != health.Unreachable
+}
 
 // servers returns what the engine is to have for the pool, and the fallback in
 // force, "" for none.

@@ -204,6 +204,35 @@ func TestDesiredFamilies(t *testing.T) {
 	}
 }
 
+// TestDrainedThatFails: a service that was told to end refuses new connections
+// and finishes those it has; from a server that is lost nothing comes.
+func TestDrainedThatFails(t *testing.T) {
+	for _, tt := range []struct {
+		word health.Word
+		had  bool
+		want string
+	}{
+		{health.Refused, true, "manager=100 web1=100 web2=0"},
+		{health.Wrong, true, "manager=100 web1=100 web2=0"},
+		{health.Silent, true, "manager=100 web1=100"},
+		{health.Unreachable, true, "manager=100 web1=100"},
+		{health.Refused, false, "manager=100 web1=100"},
+	} {
+		v := scene(2).tell("UUD")
+		p := &v.Setup.Policies[0]
+		addr, _ := v.Servers[2].addr(p, Direct)
+		v.Verdicts[TargetID(p.Key(), v.Servers[2].ID, addr)] = health.Verdict{
+			State: health.Down, Since: epoch, Hard: tt.word.Hard(), Last: health.Result{Word: tt.word},
+		}
+		if !tt.had {
+			delete(v.Actual[p.Key()].Servers, addr)
+		}
+		if got := v.outcome(); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.word, got, tt.want)
+		}
+	}
+}
+
 func TestDrainOfOneService(t *testing.T) {
 	v := scene(1).tell("UU")
 	v.Setup.Drains = []Drain{{Server: "id1", Service: "imap"}}
@@ -242,7 +271,7 @@ func (v *View) breach() error {
 	for _, m := range reports[0].Members {
 		_, in := servers[m.Addr]
 		barred := v.barred(m)
-		if m.Verdict.Hard && in && reports[0].Standby == "" {
+		if m.Verdict.Hard && in && servers[m.Addr].Weight > 0 && reports[0].Standby == "" {
 			return fmt.Errorf("%s failed hard, and is in", m.Name)
 		}
 		if barred && in && reports[0].Standby != "manager" {

@@ -198,7 +198,7 @@ func (b Balance) forwarding(context.Context) Result {
 		}
 	}
 	if off != nil {
-		return fail("sysctl -w "+strings.Join(off, " ")+", and the same in /etc/sysctl.d", "addresses are translated (nat), and the kernel passes no packets on")
+		return fail("the manager's profile sets "+strings.Join(off, " ")+"; see why it did not: iwx-cluster-setup status", "addresses are translated (nat), and the kernel passes no packets on")
 	}
 	return ok("what has to be passed on is")
 }

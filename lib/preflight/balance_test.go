@@ -65,7 +65,7 @@ func TestBalance(t *testing.T) {
 		{"held", "ipvs", nil, nil, NameVIPs, Result{OK, "1 virtual IP", ""}},
 		{"not held", "ipvs", nil, func(b *Balance) { b.Facts.Addresses = nil }, NameVIPs, Result{Fail, "does not hold 192.0.2.80", "iwx-cluster-setup status"}},
 		{"no VIP", "ipvs", nil, func(b *Balance) { b.Setup.VIPs = nil }, NameVIPs, Result{Warn, "no virtual IP", "iwx-lb vip add"}},
-		{"nat", "ipvs", map[string]string{"proc/sys/net/ipv4/ip_forward": "0\n"}, nat, NameForwarding, Result{Fail, "passes no packets on", "sysctl -w net.ipv4.ip_forward=1"}},
+		{"nat", "ipvs", map[string]string{"proc/sys/net/ipv4/ip_forward": "0\n"}, nat, NameForwarding, Result{Fail, "passes no packets on", "sets net.ipv4.ip_forward=1"}},
 		{"nat passed on", "ipvs", map[string]string{"proc/sys/net/ipv4/ip_forward": "1\n"}, nat, NameForwarding, Result{OK, "", ""}},
 		{"dr", "ipvs", map[string]string{"proc/sys/net/ipv4/ip_forward": "0\n"}, nil, NameForwarding, Result{OK, "", ""}},
 		{"in a container", "ipvs", nil, func(b *Balance) { b.Facts.Container = "lxc" }, NameContainer, Result{Warn, "lxc", "machine or VM"}},

@@ -54,12 +54,29 @@ func (h *holding) silentSettings() (list []setting, err error) {
 // announcedSettings let the answers of silent servers in, whose source is an
 // address of this very server (accept_local), and which the routes do not expect
 // from that interface (rp_filter).
-func (h *holding) announcedSettings() ([]setting, error) {
+func (h *holding) announcedSettings() (list []setting, err error) {
+	if h.Pass {
+		list = h.passSettings()
+	}
 	if !h.Direct || !h.addr.Is4() {
-		return nil, nil
+		return list, nil
 	}
 	loose, err := h.looseFilter(h.link.Interface)
-	return append(loose, setting{"net/ipv4/conf/" + h.link.Interface + "/accept_local", "1", nil}), err
+	list = append(list, loose...)
+	return append(list, setting{"net/ipv4/conf/" + h.link.Interface + "/accept_local", "1", nil}), err
+}
+
+// passSettings have the kernel pass packets on. An IPv6 host that does no longer
+// heeds router advertisements, from which it may have its default route, unless
+// accept_ra says so (ip-sysctl.rst).
+func (h *holding) passSettings() []setting {
+	if h.addr.Is4() {
+		return []setting{{"net/ipv4/ip_forward", "1", nil}}
+	}
+	return []setting{
+		{"net/ipv6/conf/" + h.link.Interface + "/accept_ra", "2", []string{"0"}},
+		{"net/ipv6/conf/all/forwarding", "1", nil},
+	}
 }
 
 // looseFilter turns a strict reverse path filter of an interface into a loose

@@ -40,6 +40,7 @@ const (
 type Spec struct {
 	Role   Role `json:"role"`
 	Direct bool `json:"direct,omitempty"` // announced: silent servers answer for it, to this server too
+	Pass   bool `json:"pass,omitempty"`   // announced: addresses are translated, so this server passes packets on
 	Tunnel bool `json:"tunnel,omitempty"` // silent: the packets come in a tunnel, IP in IP
 }
 

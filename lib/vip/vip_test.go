@@ -476,6 +476,43 @@ func TestDirect(t *testing.T) {
 	manager.unnoted()
 }
 
+// TestPass: packets are passed on while the address is translated, and no longer.
+func TestPass(t *testing.T) {
+	manager, _ := link(t)
+	manager.fakeSettings()
+	read := func(name string) string {
+		data, err := os.ReadFile(filepath.Join(manager.Sys, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(data))
+	}
+	const four, six, ra = "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv6/conf/eth0/accept_ra"
+	for name, was := range map[string]string{four: "0", six: "0", ra: "1"} {
+		path := filepath.Join(manager.Sys, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(was+"\n"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := []profile.Item{
+		item(t, "192.0.2.80", vip.Spec{Role: vip.Announced, Pass: true}),
+		item(t, "2001:db8::80", vip.Spec{Role: vip.Announced, Pass: true}),
+	}
+	for _, it := range list {
+		manager.apply(it)
+	}
+	if got := read(four) + read(six) + read(ra); got != "112" {
+		t.Errorf("the settings are %s", got)
+	}
+	for _, it := range list {
+		manager.remove(it)
+	}
+	if got := read(four) + read(six) + read(ra); got != "001" {
+		t.Errorf("afterwards the settings are %s", got)
+	}
+	manager.unnoted()
+}
+
 // TestTunnel has a device of another kind stand for the module's, which not every
 // kernel has.
 func TestTunnel(t *testing.T) {

@@ -222,7 +222,7 @@ func TestVIPs(t *testing.T) {
 		{"a tunnel to one", lb.Setup{Engine: "ipvs", VIPs: vips, Policies: []lb.Policy{policy("http", 80, onTwo(lb.Direct)), policy("smtp", 25, onTwo(lb.Tunnel, "n1"))}},
 			[]string{"192.0.2.80 " + plain, "2001:db8::80 " + direct}, []string{"2001:db8::80 " + silent}, []string{`2001:db8::80 {"role":"silent","tunnel":true}`}},
 		{"by address translation", lb.Setup{Engine: "ipvs", VIPs: vips, Policies: []lb.Policy{policy("http", 80, onTwo(lb.NAT))}},
-			[]string{"192.0.2.80 " + plain, "2001:db8::80 " + plain}, nil, nil},
+			[]string{"192.0.2.80 " + plain, `2001:db8::80 {"role":"announced","pass":true}`}, nil, nil},
 		{"a proxy", lb.Setup{Engine: "haproxy", VIPs: vips, Policies: []lb.Policy{policy("http", 80, nil)}},
 			[]string{"192.0.2.80 " + plain, "2001:db8::80 " + plain}, nil, nil},
 		{"somebody else's", lb.Setup{Engine: "ipvs", External: true, VIPs: vips, Policies: []lb.Policy{policy("http", 80, nil)}},

@@ -18,9 +18,10 @@ func (c *Cluster) announced() (items []profile.Item, err error) {
 		return nil, nil
 	}
 	for _, v := range c.Balancing.VIPs {
-		item, err := vip.Item(v.Addr, vip.Spec{Role: vip.Announced, Direct: c.has(func(p *lb.Policy) bool {
-			return p.VIP == v.Addr && holdsVIP(&c.Balancing, p)
-		})})
+		spec := vip.Spec{Role: vip.Announced}
+		spec.Direct = c.has(func(p *lb.Policy) bool { return p.VIP == v.Addr && holdsVIP(&c.Balancing, p) })
+		spec.Pass = c.has(func(p *lb.Policy) bool { return p.VIP == v.Addr && p.Forwarding == lb.NAT })
+		item, err := vip.Item(v.Addr, spec)
 		if err != nil {
 			return nil, err
 		}
