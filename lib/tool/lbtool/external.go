@@ -1,6 +1,8 @@
 package lbtool
 
 import (
+	"errors"
+
 	"iwx/lib/cli"
 	"iwx/lib/lb"
 )
@@ -16,7 +18,7 @@ iwx-lb export --endpoint --format haproxy >haproxy.cfg
 iwx-lb external off`
 }
 
-// Run writes down who balances; the daemons make it so. To ask for what is so
+// Run writes down who balances, and waits until the daemons have made it so. To ask for what is so
 // is no error.
 func (v *externalVerb) Run(c *cli.Context) error {
 	m, err := open(c)
@@ -42,8 +44,10 @@ func (v *externalVerb) Run(c *cli.Context) error {
 		c.Notef("external balancing is off: iwx balances %s again, and the health endpoints are closed",
 			cli.Count(len(m.Policies), "service", "services"))
 	}
-	m.WarnIdle(c, "what balances stays as it is until it does")
-	return nil
+	if m.WarnIdle(c, "what balances stays as it is until it does") {
+		return m.Hold(c)
+	}
+	return errors.Join(m.Settle(c), m.Hold(c))
 }
 
 // tellExternal says what follows from external balancing.

@@ -28,7 +28,8 @@ func (*vipAddVerb) Examples() string {
 iwx-lb vip add 2001:db8::80`
 }
 
-// Run writes the address down; the manager's profile has it held. One that is
+// Run writes the address down, and waits until the manager's profile has it held.
+// One that is
 // there already is no error.
 func (v *vipAddVerb) Run(c *cli.Context) error {
 	m, err := open(c)
@@ -60,7 +61,7 @@ func (v *vipAddVerb) Run(c *cli.Context) error {
 	if !m.Server.WarnIdle(c, "nobody holds the address until it does") && len(m.Policies) == 0 {
 		c.Notef("hint: iwx-lb add web")
 	}
-	return nil
+	return m.Hold(c)
 }
 
 // parseVIP reads an address that clients can ask at.

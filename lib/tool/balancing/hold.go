@@ -1,0 +1,98 @@
+package balancing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/endpoint"
+	"iwx/lib/fault"
+	"iwx/lib/profile"
+	"iwx/lib/tool/upkeep"
+	"iwx/lib/vip"
+)
+
+// holdLimit is for the servers' profiles to be fetched and applied.
+const holdLimit = 20 * time.Second
+
+// Hold waits until the manager, and every node that can be reached, has the
+// virtual IPs and the health endpoint that it should. Without iwx-queued on the
+// manager there is nothing to wait for. The error, exit code 124, tells what is
+// left, which goes on.
+func (m *Manager) Hold(c *cli.Context) error {
+	if !m.DaemonRuns() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(c.Context, holdLimit)
+	defer cancel()
+	tick := time.NewTicker(askEvery)
+	defer tick.Stop()
+	var left []string
+	for {
+		now, err := m.unheld(ctx)
+		switch {
+		case err == nil && len(now) == 0:
+			return nil
+		case err == nil:
+			left = now
+		case ctx.Err() == nil:
+			return err
+		}
+		select {
+		case <-c.Done():
+			return c.Err()
+		case <-ctx.Done():
+			return fault.Hint(fault.New(fault.TimedOut, "after %s it is still to be done: %s; it goes on", cli.Duration(holdLimit), cli.Some(left, 3)),
+				"iwx-cluster-setup status\niwx-node status")
+		case <-tick.C:
+		}
+	}
+}
+
+// unheld tells what the servers do not have yet, "web1: vip 192.0.2.80: pending".
+func (m *Manager) unheld(ctx context.Context) (left []string, err error) {
+	known, err := upkeep.Look(ctx, m.Server)
+	if err != nil {
+		return nil, err
+	}
+	own, err1 := known.Manager()
+	documents, err2 := known.Documents()
+	saved, err3 := m.Store.Profile().Load(ctx)
+	nodes, err4 := m.Store.Members(ctx)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return nil, err
+	}
+	left = lacks(m.Identity.Name, own.Version(), &saved.Status)
+	for i := range nodes {
+		if n := &nodes[i]; n.Membership == cluster.Member && n.Word() != cluster.WordUnreachable {
+			left = append(left, lacks(n.Name, documents[n.ID].Version(), n.Status.Profile)...)
+		}
+	}
+	return left, nil
+}
+
+// lacks tells what a server does not have of a version of its profile, as far as
+// that has to do with balancing. A status of nil is of a server that never told.
+func lacks(server, version string, s *profile.Status) (left []string) {
+	if s == nil || s.Desired != version {
+		return []string{server + ": its newest profile"}
+	}
+	for i := range s.Items {
+		r := &s.Items[i]
+		if r.Word == profile.WordApplied || r.Kind != vip.Kind && r.Kind != endpoint.Kind {
+			continue
+		}
+		text := fmt.Sprintf("%s: %s", server, r)
+		if r.Removal {
+			text = fmt.Sprintf("%s: take back %s", server, r)
+		}
+		if r.Error != "" {
+			text += ": " + r.Error
+		}
+		left = append(left, text)
+	}
+	return left
+}
