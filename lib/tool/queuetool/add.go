@@ -13,6 +13,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/queue"
 	"iwx/lib/state"
+	"iwx/lib/tool/await"
 	"iwx/lib/tool/local"
 )
 
@@ -27,7 +28,7 @@ type addVerb struct {
 	terms
 	User  string `placeholder:"USER" complete:"user" help:"Run it as this user of the node, instead of root."`
 	Umask string `default:"022" placeholder:"MASK" help:"File mode creation mask, octal."`
-	waiting
+	await.Flags
 	cli.Yes
 	Command cli.Argv `arg:"" passthrough:"partial" complete:"command" help:"The command and its arguments, or - to read one command per line."`
 }
@@ -67,7 +68,7 @@ func (v *addVerb) Run(c *cli.Context) error {
 			return fault.New(0, "%s%w", where(i), err)
 		}
 	}
-	return batch.queue(v.waiting)
+	return batch.queue(v.Flags)
 }
 
 // commands returns what is to be queued, and what tells the place of each.
@@ -184,7 +185,7 @@ func (b *batch) add(command *queue.Command) error {
 
 // queue appends the entries to the log in one transaction, tells their numbers
 // and waits for the nodes if that is asked for.
-func (b *batch) queue(w waiting) error {
+func (b *batch) queue(w await.Flags) error {
 	first, err := b.server.Store.Append(b.c, b.drafts...)
 	if err != nil {
 		return err
@@ -201,7 +202,7 @@ func (b *batch) queue(w waiting) error {
 		}
 	}
 	b.announce("queued as " + numbers)
-	return w.wait(b.c, b.server, last, b.targets)
+	return w.Wait(b.c, b.server, last, b.targets)
 }
 
 // announce tells what has been queued, and for whom.

@@ -7,6 +7,7 @@ import (
 	"iwx/lib/queue"
 	"iwx/lib/replay"
 	"iwx/lib/state"
+	"iwx/lib/tool/await"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/nodestatus"
 )
@@ -98,7 +99,7 @@ func (f *fleet) progress(t queue.Targets, seq uint64, voids []state.Void, attemp
 			continue
 		}
 		p.total++
-		switch b, void := n.Status.Blocked, voidOf(voids, n.ID); {
+		switch b, void := n.Status.Blocked, await.VoidOf(voids, n.ID); {
 		case n.Settled(seq) && (did(n, void, lastOn(attempts, n.ID)) || void.Disposition == queue.Completed):
 			p.done++
 		case n.Settled(seq):

@@ -7,12 +7,13 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/queue"
 	"iwx/lib/state"
+	"iwx/lib/tool/await"
 	"iwx/lib/tool/local"
 )
 
 type releaseVerb struct {
 	Held string `arg:"" complete:"held" help:"The held command: h1."`
-	waiting
+	await.Flags
 }
 
 // Run gives a held command its number.
@@ -43,7 +44,7 @@ func (v *releaseVerb) Run(c *cli.Context) error {
 	}
 	server.Poke()
 	c.Notef("released %s as %d: %s", v.Held, op.Seq, command)
-	return v.wait(c, server, op.Seq, held.Targets)
+	return v.Wait(c, server, op.Seq, held.Targets)
 }
 
 // idleHeld returns a held command that is no longer running: while it is, its

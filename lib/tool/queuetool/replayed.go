@@ -14,6 +14,7 @@ import (
 	"iwx/lib/queue"
 	"iwx/lib/replay"
 	"iwx/lib/state"
+	"iwx/lib/tool/await"
 )
 
 // replayed is how an entry stands on one node.
@@ -44,7 +45,7 @@ func (f *fleet) replayed(r *queue.Record, t queue.Targets, voids []state.Void, a
 	for i := range f.nodes {
 		n := &f.nodes[i]
 		if t.Include(n.ID, n.Start, r.Seq) {
-			p := newReplayed(n, r.Seq, voidOf(voids, n.ID), last[n.ID])
+			p := newReplayed(n, r.Seq, await.VoidOf(voids, n.ID), last[n.ID])
 			if t.Rolling > 0 && n.Start <= r.Seq {
 				p.inTurn(turns, n.ID)
 			}
@@ -82,16 +83,6 @@ func (p *replayed) inTurn(turns []cluster.Turn, id string) {
 	if turn.Stage == cluster.Begun && len(turn.Left) > 0 {
 		p.Said = cmp.Or(p.Said, "begun before its connections had ended: "+strings.Join(turn.Left, ", "))
 	}
-}
-
-// voidOf returns the one of an entry's voids that concerns the node.
-func voidOf(voids []state.Void, node string) *state.Void {
-	for i := range voids {
-		if voids[i].Node == "" || voids[i].Node == node {
-			return &voids[i]
-		}
-	}
-	return nil
 }
 
 // waits is the word for an entry that a node has still to begin.

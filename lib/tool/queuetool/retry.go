@@ -9,13 +9,14 @@ import (
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
 	"iwx/lib/queue"
+	"iwx/lib/tool/await"
 	"iwx/lib/tool/local"
 )
 
 type retryVerb struct {
 	Node []string `arg:"" optional:"" complete:"node" help:"The nodes; without one, the only one that is halted."`
 	All  bool     `help:"Every node that is halted."`
-	waiting
+	await.Flags
 }
 
 // Examples implements cli.Exampled.
@@ -56,7 +57,7 @@ func (v *retryVerb) Run(c *cli.Context) error {
 		tellRetry(c, &halted[i])
 	}
 	for _, n := range halted {
-		if err := v.wait(c, server, n.Status.Blocked.Seq, queue.Nodes(n.ID)); err != nil {
+		if err := v.Wait(c, server, n.Status.Blocked.Seq, queue.Nodes(n.ID)); err != nil {
 			return err
 		}
 	}

@@ -17,13 +17,14 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/queue"
 	"iwx/lib/state"
+	"iwx/lib/tool/await"
 	"iwx/lib/tool/local"
 )
 
 type runVerb struct {
 	recipients
 	terms
-	waiting
+	await.Flags
 	cli.Yes
 	Command cli.Argv `arg:"" passthrough:"partial" complete:"command" help:"The command and its arguments."`
 }
@@ -59,7 +60,7 @@ func (v *runVerb) Run(c *cli.Context) error {
 	if err := h.release(); err != nil {
 		return err
 	}
-	return v.wait(c, server, h.last, h.targets)
+	return v.Wait(c, server, h.last, h.targets)
 }
 
 // holding is a command that is held while it runs here.

@@ -9,6 +9,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/queue"
 	"iwx/lib/state"
+	"iwx/lib/tool/await"
 	"iwx/lib/tool/local"
 )
 
@@ -55,7 +56,7 @@ func (v *passing) pass(c *cli.Context, how queue.Disposition, verb string) error
 	if err != nil {
 		return err
 	}
-	void, err := voidFor(c, server.Store, r.Seq, n.ID)
+	void, err := await.VoidFor(c, server.Store, r.Seq, n.ID)
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (v *passing) find(c *cli.Context, server *local.Server, n *cluster.Node) (*
 	case !targets.Include(n.ID, n.Start, r.Seq):
 		return nil, fault.New(fault.Failed, "entry %d is not for node %s", r.Seq, n.Name)
 	case n.Settled(r.Seq):
-		void, err := voidFor(c, server.Store, r.Seq, n.ID)
+		void, err := await.VoidFor(c, server.Store, r.Seq, n.ID)
 		if err == nil && void == nil {
 			err = fault.Hint(fault.New(fault.Failed, "node %s is done with entry %d already", n.Name, r.Seq), "iwx-queue show %d", r.Seq)
 		}

@@ -1,0 +1,214 @@
+// Package await waits until nodes are done with an entry of the queue: the flags
+// --wait and --wait-timeout of the tools that queue.
+package await
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/fault"
+	"iwx/lib/queue"
+	"iwx/lib/replay"
+	"iwx/lib/state"
+	"iwx/lib/tool/local"
+	"iwx/lib/tool/nodestatus"
+)
+
+// How often the state is looked at for a change. Most commands are over in
+// milliseconds, and those that are not can wait for a few more.
+const (
+	quickLook  = 2 * time.Millisecond
+	calmLook   = 20 * time.Millisecond
+	quickSpell = time.Second
+)
+
+// Flags are those of the verbs that can wait for what they queue.
+type Flags struct {
+	Asked   bool          `name:"wait" help:"Wait until the nodes have done it."`
+	Timeout time.Duration `name:"wait-timeout" placeholder:"TIME" help:"Wait no longer than this; the nodes go on. Implies --wait."`
+}
+
+// Wait blocks until the nodes that are meant are done with entry seq, if that was
+// asked for. It fails at once when one of them halts at the entry or before it
+// (code Unhealthy), and when the time is over (TimedOut); the nodes go on.
+func (w Flags) Wait(c *cli.Context, server *local.Server, seq uint64, targets queue.Targets) error {
+	if !w.Asked && w.Timeout == 0 {
+		return nil
+	}
+	ctx := c.Context
+	if w.Timeout > 0 {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(c.Context, w.Timeout)
+		defer cancel()
+	}
+	watch, err := server.Store.Watch(c)
+	if err != nil {
+		return err
+	}
+	defer watch.Close()
+	p := &vigil{c: c, store: server.Store, seq: seq, targets: targets, progress: c.Progress()}
+	defer p.progress.Clear()
+	err = p.keep(ctx, watch)
+	if errors.Is(err, context.DeadlineExceeded) && c.Err() == nil {
+		return p.late(w.Timeout)
+	}
+	if errors.Is(err, context.Canceled) && c.Err() != nil {
+		p.progress.Clear()
+		c.Notef("the nodes go on; to wait again: iwx-queue wait %d", seq)
+	}
+	return err
+}
+
+// vigil waits for nodes to be done with an entry.
+type vigil struct {
+	c        *cli.Context
+	store    *state.Store
+	seq      uint64
+	targets  queue.Targets
+	progress *cli.Progress
+	left     []cluster.Node // those that are not, at the last look
+}
+
+// keep looks whenever the state has changed, until nothing is left to wait for.
+func (p *vigil) keep(ctx context.Context, watch *state.DataVersion) error {
+	began := p.c.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for seen, first := int64(0), true; ; {
+		version, err := watch.Read(ctx) // before the look: what comes after it is seen next time
+		if err != nil {
+			return err
+		}
+		if first || version != seen {
+			seen, first = version, false
+			if done, err := p.look(ctx); done || err != nil {
+				return err
+			}
+		}
+		pause := quickLook
+		if p.c.Now().Sub(began) > quickSpell {
+			pause = calmLook
+		}
+		timer.Reset(pause)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
+// look reads how the nodes stand. The error is that one of them will not get
+// there by itself.
+func (p *vigil) look(ctx context.Context) (done bool, err error) {
+	nodes, err := p.store.Unsettled(ctx, p.seq)
+	if err != nil {
+		return false, err
+	}
+	p.left = slices.DeleteFunc(nodes, func(n cluster.Node) bool { return !p.targets.Include(n.ID, n.Start, p.seq) })
+	if len(p.left) == 0 {
+		return true, nil
+	}
+	for i := range p.left {
+		failed, err := p.failed(ctx, &p.left[i])
+		if err != nil {
+			return false, err
+		}
+		if failed {
+			return false, p.failure(&p.left[i])
+		}
+	}
+	p.show()
+	return false, nil
+}
+
+// failed reports whether the node is halted on the way to the entry. One that
+// is trying again, or has been told to, or is to pass the entry by, is not: its
+// status is about to change.
+func (p *vigil) failed(ctx context.Context, n *cluster.Node) (bool, error) {
+	if n.Word() == cluster.WordUnreachable {
+		return false, nil
+	}
+	b := n.Status.Blocked
+	if b == nil {
+		return nodestatus.Grave(n.Status.Word), nil
+	}
+	retries := n.Retry > n.Status.RetrySeen && n.RetrySeq == b.Seq && !n.Paused
+	if b.Seq > p.seq || n.Status.Running == b.Seq || retries {
+		return false, nil
+	}
+	void, err := VoidFor(ctx, p.store, b.Seq, n.ID)
+	return void == nil && err == nil, err
+}
+
+// VoidFor returns what a void record says about an entry on a node; nil if none
+// does.
+func VoidFor(ctx context.Context, store *state.Store, seq uint64, node string) (*state.Void, error) {
+	voids, err := store.Voids(ctx, seq, seq)
+	return VoidOf(voids, node), err
+}
+
+// VoidOf returns the one of an entry's voids that concerns the node.
+func VoidOf(voids []state.Void, node string) *state.Void {
+	for i := range voids {
+		if voids[i].Node == "" || voids[i].Node == node {
+			return &voids[i]
+		}
+	}
+	return nil
+}
+
+// failure tells why the wait is over before its time.
+func (p *vigil) failure(n *cluster.Node) error {
+	b := n.Status.Blocked
+	if b == nil {
+		return fault.Hint(fault.New(fault.Unhealthy, "node %s is %s and does not get to entry %d", n.Name, n.Status.Word, p.seq), "iwx-queue status")
+	}
+	if b.Attempts == 0 {
+		return fault.Hint(fault.New(fault.Unhealthy, "node %s cannot go on: %s", n.Name, b.Error), "on %s: journalctl -u iwx-queued", n.Name)
+	}
+	err := fault.New(fault.Unhealthy, "entry %d failed on %s: %s", b.Seq, n.Name, b.Error)
+	if n.Status.Word == replay.WordUnknown {
+		err = fault.New(fault.Unhealthy, "entry %d was cut short on %s, and its outcome is unknown", b.Seq, n.Name)
+	}
+	if p.targets.Rolling > 0 && b.Seq == p.seq {
+		err = fault.New(fault.Unhealthy, "%w; it goes no further until that is mended", err)
+	}
+	if b.Seq != p.seq {
+		err = fault.New(fault.Unhealthy, "node %s does not get to entry %d: %w", n.Name, p.seq, err)
+	}
+	return fault.Hint(err, "iwx-queue show %d", b.Seq)
+}
+
+// late tells who was not done in time.
+func (p *vigil) late(after time.Duration) error {
+	var who []string
+	for i := range p.left {
+		who = append(who, fmt.Sprintf("%s (%s)", p.left[i].Name, p.left[i].Word()))
+	}
+	return fault.Hint(
+		fault.New(fault.TimedOut, "after %s entry %d is not done on %s; the work goes on", cli.Duration(after), p.seq, cli.Some(who, 5)),
+		"iwx-queue wait %d", p.seq)
+}
+
+// show puts the nodes that are waited for on the terminal.
+func (p *vigil) show() {
+	if !p.progress.Shown() {
+		return
+	}
+	lines := []string{fmt.Sprintf("entry %d: waiting for %s", p.seq, cli.Count(len(p.left), "node", "nodes"))}
+	width := 0
+	for i := range p.left {
+		width = max(width, len(p.left[i].Name))
+	}
+	for i := range p.left {
+		n := &p.left[i]
+		lines = append(lines, fmt.Sprintf("  %-*s  %d/%d  %s", width, n.Name, n.Status.Done, p.seq, n.Word()))
+	}
+	p.progress.Show(lines...)
+}
