@@ -1,15 +1,19 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"iwx/lib/atomicfile"
 	"iwx/lib/fault"
 )
 
@@ -49,4 +53,46 @@ func taken(f *os.File, unit string) error {
 	}
 	return fault.Hint(fault.New(fault.Busy, "%s is held by %s: the daemon is running already", f.Name(), holder),
 		"systemctl status %s", unit)
+}
+
+// lockEvery is how often a lock that another process has is tried.
+const lockEvery = 20 * time.Millisecond
+
+// WaitLock keeps the processes of this server apart that do the same kind of
+// work: it waits for flock(2) on path, which the kernel gives back however the
+// process ends. After limit it gives up with code Busy, and doing says in the
+// error what the other process has been doing.
+func WaitLock(ctx context.Context, path string, limit time.Duration, doing string) (unlock func(), err error) {
+	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	if err := await(ctx, f, limit, doing); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+// await tries until it has the lock. A blocking flock could not be ended.
+func await(ctx context.Context, f *os.File, limit time.Duration, doing string) error {
+	tick, end := time.NewTicker(lockEvery), time.NewTimer(limit)
+	defer tick.Stop()
+	defer end.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end.C:
+			return fault.New(fault.Busy, "another process has been %s for %s", doing, limit)
+		case <-tick.C:
+		}
+	}
 }

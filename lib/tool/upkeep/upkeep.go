@@ -8,20 +8,13 @@ package upkeep
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"iwx/lib/atomicfile"
 	"iwx/lib/backup"
+	"iwx/lib/daemon"
 	"iwx/lib/endpoint"
-	"iwx/lib/fault"
 	"iwx/lib/profile"
 	"iwx/lib/tool/local"
 	"iwx/lib/vip"
@@ -31,7 +24,7 @@ import (
 func Converger(s *local.Server, now func() time.Time, log *slog.Logger) *profile.Converger {
 	return &profile.Converger{
 		Appliers: appliers(s, now), Journal: s.Store.Profile(),
-		Lock:   func(ctx context.Context) (func(), error) { return lock(ctx, s.ProfileLock) },
+		Lock:   func(ctx context.Context) (func(), error) { return daemon.WaitLock(ctx, s.ProfileLock, lockWait, "applying this server's profile") },
 		Limits: map[string]time.Duration{backup.CopyKind: copyLimit},
 		Now:    now, Log: log,
 	}
@@ -56,46 +49,6 @@ func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier 
 	return list
 }
 
-// How long, and how often, the lock is tried: the daemon and a tool may
-// converge at the same time, and each has items that take a while.
-const (
-	lockWait  = 2 * time.Minute
-	lockEvery = 50 * time.Millisecond
-)
-
-// lock keeps the convergers of this server apart: it waits for flock(2) on
-// path, which the kernel gives back however the process ends.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock: %w", err)
-	}
-	if err := wait(ctx, f); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() { f.Close() }, nil
-}
-
-// wait tries until it has the lock. A blocking flock could not be ended.
-func wait(ctx context.Context, f *os.File) error {
-	tick, end := time.NewTicker(lockEvery), time.NewTimer(lockWait)
-	defer tick.Stop()
-	defer end.Stop()
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-end.C:
-			return fault.New(fault.Busy, "another process has been applying this server's profile for %s", lockWait)
-		case <-tick.C:
-		}
-	}
-}
+// lockWait is how long the lock is tried: the daemon and a tool may converge at
+// the same time, and each has items that take a while.
+const lockWait = 2 * time.Minute
