@@ -32,6 +32,7 @@ type Paths struct {
 	Hostname  string // hostname(5)
 	OSRelease string // os-release(5)
 	Passwd    string // passwd(5)
+	Group     string // group(5)
 }
 
 // At returns the paths below root. "" and "/" both mean the server itself.
@@ -69,6 +70,7 @@ func At(root string) Paths {
 		Hostname:     at("etc/hostname"),
 		OSRelease:    at("etc/os-release"),
 		Passwd:       at("etc/passwd"),
+		Group:        at("etc/group"),
 	}
 }
 
