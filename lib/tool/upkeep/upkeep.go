@@ -24,7 +24,9 @@ import (
 func Converger(s *local.Server, now func() time.Time, log *slog.Logger) *profile.Converger {
 	return &profile.Converger{
 		Appliers: appliers(s, now), Journal: s.Store.Profile(),
-		Lock:   func(ctx context.Context) (func(), error) { return daemon.WaitLock(ctx, s.ProfileLock, lockWait, "applying this server's profile") },
+		Lock: func(ctx context.Context) (func(), error) {
+			return daemon.WaitLock(ctx, s.ProfileLock, lockWait, "applying this server's profile")
+		},
 		Limits: map[string]time.Duration{backup.CopyKind: copyLimit},
 		Now:    now, Log: log,
 	}
