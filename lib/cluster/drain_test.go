@@ -57,7 +57,7 @@ func (c *crowd) share(n *drilled, drained bool) lb.Share {
 	case !drained && c.sick[n.name]:
 		s.Out = []string{pool}
 	case !drained:
-		s.In = []string{pool}
+		s.In, s.Checked = []string{pool}, time.Now()
 	}
 	if !drained {
 		delete(c.until, n.id)

@@ -194,12 +194,19 @@ func (r *round) past(t Turn, away bool) {
 	}
 }
 
-// back reports whether the node is where it was before its turn. A pool that is
-// no more, or from which an administrator drains the node, is not waited for.
+// back reports whether the node is where it was before its turn, by checks that
+// came after it. A pool that is no more, or from which an administrator drains
+// the node, is not waited for.
 func (r *round) back(t *Turn) bool {
 	share, member := r.shares[t.Node]
 	missing := func(pool string) bool { return slices.Contains(share.Out, pool) }
-	return r.known && (!member || share.Current && !slices.ContainsFunc(t.Pools, missing))
+	switch {
+	case !r.known || !member:
+		return r.known
+	case !share.Current || slices.ContainsFunc(t.Pools, missing):
+		return false
+	}
+	return len(share.In) == 0 || share.Checked.After(t.Since)
 }
 
 // drain lets a node begin when its connections have ended, or have had their

@@ -2,17 +2,19 @@ package lb
 
 import (
 	"fmt"
+	"time"
 
 	"iwx/lib/health"
 )
 
 // Share is how one server takes part in balancing at one moment.
 type Share struct {
-	Current bool     // the rest is known, and by what is asked for now
-	In      []string // the virtual services that give it new connections, "192.0.2.10:80"
-	Out     []string // those that are to and do not: it fails its check, say
-	Left    []string // the connections that it still has where it is drained, "http on 192.0.2.10: 3"
-	Blind   bool     // its connections cannot be seen: somebody else's balancer has them
+	Current bool      // the rest is known, and by what is asked for now
+	In      []string  // the virtual services that give it new connections, "192.0.2.10:80"
+	Checked time.Time // since when every one of those was checked
+	Out     []string  // those that are to and do not: it fails its check, say
+	Left    []string  // the connections that it still has where it is drained, "http on 192.0.2.10: 3"
+	Blind   bool      // its connections cannot be seen: somebody else's balancer has them
 }
 
 // Drained reports whether the server gets nothing new, and has nothing left as
@@ -54,6 +56,9 @@ func (h *Share) add(s *Setup, p *Policy, m *MemberReport) {
 		h.Left = append(h.Left, fmt.Sprintf("%s: %d", p, m.Active))
 	case drained:
 	case takes:
+		if at := m.Verdict.Last.At; len(h.In) == 0 || at.Before(h.Checked) {
+			h.Checked = at
+		}
 		h.In = append(h.In, p.Key().String())
 	case !s.Stopped && p.weight(m.Server) > 0:
 		h.Out = append(h.Out, p.Key().String())

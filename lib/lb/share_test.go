@@ -12,7 +12,7 @@ import (
 func TestShares(t *testing.T) {
 	vip := netip.MustParseAddr("192.0.2.10")
 	policy := NewPolicy(Service{Name: "http", Port: 80}, vip)
-	in := MemberReport{Server: "a", In: true, Weight: 100, Active: 3}
+	in := MemberReport{Server: "a", In: true, Weight: 100, Active: 3, Verdict: health.Verdict{Last: health.Result{At: epoch}}}
 	pool, left := []string{"192.0.2.10:80"}, []string{"http on 192.0.2.10: 3"}
 	for name, c := range map[string]struct {
 		setup  func(*Setup)
@@ -64,6 +64,9 @@ func TestShares(t *testing.T) {
 			}
 			if c.report != nil {
 				c.report(&report)
+			}
+			if len(c.want.In) > 0 {
+				c.want.Checked = epoch
 			}
 			if got := setup.Shares(&report); !reflect.DeepEqual(got, map[string]Share{"a": c.want}) {
 				t.Errorf("got %+v, want %+v", got["a"], c.want)
