@@ -1,0 +1,205 @@
+package bind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"iwx/lib/fault"
+)
+
+// askLimit is how long an answer may take: the servers are in one network.
+const askLimit = 2 * time.Second
+
+// fudge is how far clocks may be apart, in seconds, RFC 8945 §5.2.3.
+const fudge = 300
+
+// client asks one name server, signing with the key.
+type client struct {
+	conn net.Conn
+	keys map[string]string
+	at   netip.AddrPort
+	now  func() time.Time
+}
+
+// dial connects to a name server over TCP, which loses nothing.
+func (s *Server) dial(ctx context.Context, addr netip.Addr, key string) (*client, error) {
+	o, err := s.readOptions()
+	if err != nil {
+		return nil, err
+	}
+	at := netip.AddrPortFrom(addr, o.port)
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", at.String())
+	if err != nil {
+		return nil, err
+	}
+	return &client{conn: conn, keys: map[string]string{dns.Fqdn(KeyName): key}, at: at, now: s.Now}, nil
+}
+
+func (c *client) close() { c.conn.Close() }
+
+func (c *client) sign(m *dns.Msg) {
+	m.SetTsig(dns.Fqdn(KeyName), dns.HmacSHA256, fudge, c.now().Unix())
+}
+
+// unserved is an answer that says that the server does not have the zone.
+type unserved struct {
+	zone string
+	code int
+}
+
+func (e *unserved) Error() string {
+	return fmt.Sprintf("the zone %s is answered with %s", e.zone, dns.RcodeToString[e.code])
+}
+
+// serial asks for the serial of a zone that the server is an authority for.
+func (c *client) serial(ctx context.Context, zone string) (uint32, error) {
+	ask := new(dns.Msg)
+	ask.SetQuestion(dns.Fqdn(zone), dns.TypeSOA)
+	ask.RecursionDesired = false
+	c.sign(ask)
+	over := &dns.Conn{Conn: c.conn, TsigSecret: c.keys} // one would sign the next question with the last answer
+	answer, _, err := (&dns.Client{Timeout: askLimit, TsigSecret: c.keys}).ExchangeWithConnContext(ctx, ask, over)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", c.at, err)
+	}
+	for _, rr := range answer.Answer {
+		if soa, is := rr.(*dns.SOA); is && answer.Authoritative {
+			return soa.Serial, nil
+		}
+	}
+	return 0, &unserved{zone, answer.Rcode}
+}
+
+// transfer fetches a zone, RFC 5936, over a connection of its own.
+func (c *client) transfer(zone string) (list []dns.RR, err error) {
+	ask := new(dns.Msg)
+	ask.SetAxfr(dns.Fqdn(zone))
+	c.sign(ask)
+	tr := &dns.Transfer{TsigSecret: c.keys, DialTimeout: askLimit, ReadTimeout: askLimit}
+	parts, err := tr.In(ask, c.at.String())
+	if err != nil {
+		return nil, err
+	}
+	for part := range parts {
+		if part.Error != nil {
+			err = errors.Join(err, fmt.Errorf("%s: transfer of %s: %w", c.at, zone, part.Error))
+		}
+		list = append(list, part.RR...)
+	}
+	return list, err
+}
+
+// catalogued returns the zones that the catalog names.
+func catalogued(records []dns.RR) (zones []string) {
+	for _, rr := range records {
+		ptr, is := rr.(*dns.PTR)
+		if is && strings.HasSuffix(ptr.Hdr.Name, ".zones."+dns.Fqdn(Catalog)) {
+			zones = append(zones, strings.TrimSuffix(ptr.Ptr, "."))
+		}
+	}
+	slices.Sort(zones)
+	return zones
+}
+
+// Answers fails if named does not serve the catalog at this server's own address,
+// where the others ask it.
+func (s *Server) Answers(ctx context.Context, key string) error {
+	if !s.Address.IsValid() {
+		return nil
+	}
+	c, err := s.dial(ctx, s.Address, key)
+	if err == nil {
+		defer c.close()
+		_, err = c.serial(ctx, Catalog)
+	}
+	if err != nil {
+		return fault.Hint(fmt.Errorf("named does not answer at %s: %w", s.Address, err), "look at listen-on in %s, and at journalctl -u %s", s.config, Unit)
+	}
+	return nil
+}
+
+// Behind returns the zones of which this server has an older state than the
+// manager, or none. They are none while the manager does not answer: what is here
+// is served then.
+func (s *Server) Behind(ctx context.Context, want *Secondary) (zones []string, err error) {
+	up, err := s.upstream(ctx, want)
+	if err != nil || up == nil {
+		return nil, err
+	}
+	defer up.close()
+	here, err := s.dial(ctx, s.Address, want.Key)
+	if err != nil {
+		return nil, err
+	}
+	defer here.close()
+	return behind(ctx, up, here)
+}
+
+// upstream connects to the first of the manager's addresses that answers; nil if
+// none does.
+func (s *Server) upstream(ctx context.Context, want *Secondary) (*client, error) {
+	for _, addr := range want.Primaries {
+		c, err := s.dial(ctx, addr, want.Key)
+		if err != nil {
+			continue
+		}
+		if _, err = c.serial(ctx, Catalog); err == nil {
+			return c, nil
+		}
+		c.close()
+		var lost net.Error
+		if !errors.As(err, &lost) && !errors.Is(err, io.EOF) {
+			return nil, fault.Hint(fmt.Errorf("the manager's named does not give its zones: %w", err), "on the manager: iwx-cluster-setup status")
+		}
+	}
+	return nil, nil
+}
+
+func behind(ctx context.Context, up, here *client) (zones []string, err error) {
+	records, err := up.transfer(Catalog)
+	if err != nil {
+		return nil, err
+	}
+	for _, zone := range append([]string{Catalog}, catalogued(records)...) {
+		newest, err := up.serial(ctx, zone)
+		var no *unserved
+		if errors.As(err, &no) {
+			continue // it is the manager's to mend
+		}
+		if err != nil {
+			return nil, err
+		}
+		have, err := here.serial(ctx, zone)
+		if errors.As(err, &no) || err == nil && older(have, newest) {
+			zones = append(zones, zone)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return zones, nil
+}
+
+// older compares serials, RFC 1982 §3.2.
+func older(a, b uint32) bool { return a != b && int32(b-a) > 0 }
+
+// Refresh has named ask the manager for zones now. Those that it does not know
+// come with the catalog, which is first.
+func (s *Server) Refresh(ctx context.Context, zones []string) error {
+	for _, zone := range zones {
+		if _, err := s.ask(ctx, "refresh", zone); err != nil && zone == Catalog {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package bind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"iwx/lib/fault"
+)
+
+// Times of telling named.
+const (
+	startLimit = 10 * time.Second // to start, which is a second or two
+	loadLimit  = 10 * time.Second // to load new zones
+	askEvery   = 20 * time.Millisecond
+)
+
+// batch is how many zones are reloaded one by one; of more, all are looked at.
+const batch = 20
+
+// rndc tells named something, rndc(8).
+func (s *Server) ask(ctx context.Context, words ...string) (string, error) {
+	if exists(s.rndc) {
+		words = append([]string{"-c", s.rndc}, words...)
+	}
+	return s.run(ctx, "rndc", words...)
+}
+
+// running reports whether named answers rndc, and starts it where that is ours to
+// do.
+func (s *Server) running(ctx context.Context) (started bool, err error) {
+	if _, err = s.ask(ctx, "status"); err == nil {
+		return false, nil
+	}
+	if s.Systemd == nil {
+		return false, fault.Hint(fmt.Errorf("named does not run: %w", err), "named -c %s", s.config)
+	}
+	err = s.Systemd(ctx, func(units Systemd) error {
+		state, err := units.ActiveState(ctx, Unit)
+		if err == nil && state != "active" {
+			started, err = true, units.EnableNow(ctx, Unit)
+		}
+		return err
+	})
+	if err != nil {
+		return started, fault.Hint(fmt.Errorf("named cannot be started: %w", err), "journalctl -u %s", Unit)
+	}
+	return started, s.until(ctx, startLimit, func() error {
+		_, err := s.ask(ctx, "status")
+		return err
+	})
+}
+
+// until waits for something to succeed; its last error is told.
+func (s *Server) until(ctx context.Context, limit time.Duration, try func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(askEvery)
+	defer tick.Stop()
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fault.Hint(err, "journalctl -u %s", Unit)
+		case <-tick.C:
+		}
+	}
+}
+
+// tell has named take over what was written. The catalog comes last: a node asks
+// at once for what is new in it, and waits for minutes if it is not there.
+func (s *Server) tell(ctx context.Context, p *plan) error {
+	started, err := s.running(ctx)
+	if err != nil {
+		return err
+	}
+	if !started {
+		if err := s.reload(ctx, p); err != nil {
+			return err
+		}
+	}
+	for _, name := range p.fresh {
+		if err := s.loaded(ctx, name); err != nil {
+			return err
+		}
+	}
+	if p.catalog && !started {
+		return s.reloadZone(ctx, Catalog)
+	}
+	return nil
+}
+
+// reload has named read its configuration, and the zones that changed.
+func (s *Server) reload(ctx context.Context, p *plan) error {
+	if p.pending || len(p.changed) > batch {
+		_, err := s.ask(ctx, "reload")
+		return err
+	}
+	if p.conf || len(p.fresh)+len(p.gone) > 0 {
+		if _, err := s.ask(ctx, "reconfig"); err != nil {
+			return err
+		}
+	}
+	for _, name := range p.changed {
+		if err := s.reloadZone(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Server) reloadZone(ctx context.Context, name string) error {
+	return s.until(ctx, loadLimit, func() error {
+		_, err := s.ask(ctx, "reload", name)
+		return err
+	})
+}
+
+// loaded waits until named serves a zone.
+func (s *Server) loaded(ctx context.Context, name string) error {
+	return s.until(ctx, loadLimit, func() error {
+		out, err := s.ask(ctx, "zonestatus", name)
+		if err == nil && !strings.Contains(out, "serial:") {
+			err = errors.New("not loaded")
+		}
+		if err != nil {
+			return fmt.Errorf("named does not serve the zone %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// faultsOf takes from what named-checkzone said the lines that name a fault, and
+// the name of the file.
+func faultsOf(text, file string) string {
+	var lines []string
+	for line := range strings.Lines(strings.ReplaceAll(text, file, "line")) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.Contains(line, "not loaded due to errors") && !strings.Contains(line, "loading from master file") {
+			lines = append(lines, line)
+		}
+	}
+	if lines == nil {
+		return strings.TrimSpace(text)
+	}
+	return strings.Join(lines, "; ")
+}
