@@ -7,7 +7,13 @@ _iwx_site_spec() {
     case $1 in
     '')
         verbs=(
+            'add	Make a site, or many'
             'list	List the sites'
+            'show	Show a site, and how far each node is with it'
+            'edit	Change a site'
+            'suspend	Show a page that says so instead of a site, and lock its user out'
+            'resume	Take suspend back'
+            'delete	Delete sites'
         )
         flags=(
             '--root	Directory that holds this server'\''s files, instead of /'
@@ -17,6 +23,36 @@ _iwx_site_spec() {
         )
         takes=(
             '--root dir'
+        )
+        ;;
+    'add')
+        flags=(
+            '--user	The name of its user and group; without it, one is made of the domain'
+            '--alias	A further name that it answers to. May be repeated'
+            '--template	The template of its virtual host'
+            '--tls-cert	Its certificate, in PEM, with those that it was signed with'
+            '--tls-key	The key of the certificate, in PEM'
+            '--shell	Let the user log in'
+            '--from	Add a site for each line of a file, or - for standard input: DOMAIN [user=NAME] [alias=DOMAIN]... [template=NAME] [tls-cert=FILE tls-key=FILE] [shell]'
+            '--wait	Wait until the nodes have done it'
+            '--wait-timeout	Wait no longer than this; the nodes go on. Implies --wait'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--user '
+            '--alias '
+            '--template template'
+            '--tls-cert file'
+            '--tls-key file'
+            '--from file'
+            '--wait-timeout '
+            '--root dir'
+        )
+        args=(
+            ''
         )
         ;;
     'list')
@@ -37,6 +73,112 @@ _iwx_site_spec() {
             '--columns '
             '-o '
             '--root dir'
+        )
+        ;;
+    'show')
+        flags=(
+            '--no-header	For scripts: no header, columns separated by one tab'
+            '-H	For scripts: no header, columns separated by one tab'
+            '--columns	Print only these columns, in this order'
+            '-o	Print only these columns, in this order'
+            '--exact	Print exact numbers and RFC 3339 times'
+            '-p	Print exact numbers and RFC 3339 times'
+            '--json	Print JSON'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--columns '
+            '-o '
+            '--root dir'
+        )
+        args=(
+            'site'
+        )
+        ;;
+    'edit')
+        flags=(
+            '--alias	Answer to this name too. May be repeated'
+            '--no-alias	Answer to this name no longer. May be repeated'
+            '--template	The template of its virtual host'
+            '--tls-cert	Its certificate, in PEM, with those that it was signed with'
+            '--tls-key	The key of the certificate, in PEM'
+            '--no-tls	Have no certificate any more'
+            '--shell	Let the user log in'
+            '--no-shell	Let the user log in no longer'
+            '--wait	Wait until the nodes have done it'
+            '--wait-timeout	Wait no longer than this; the nodes go on. Implies --wait'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--alias '
+            '--no-alias '
+            '--template template'
+            '--tls-cert file'
+            '--tls-key file'
+            '--wait-timeout '
+            '--root dir'
+        )
+        args=(
+            'site'
+        )
+        ;;
+    'suspend')
+        flags=(
+            '--wait	Wait until the nodes have done it'
+            '--wait-timeout	Wait no longer than this; the nodes go on. Implies --wait'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--wait-timeout '
+            '--root dir'
+        )
+        args=(
+            'site'
+        )
+        ;;
+    'resume')
+        flags=(
+            '--wait	Wait until the nodes have done it'
+            '--wait-timeout	Wait no longer than this; the nodes go on. Implies --wait'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--wait-timeout '
+            '--root dir'
+        )
+        args=(
+            'site'
+        )
+        ;;
+    'delete')
+        flags=(
+            '--yes	Do not ask'
+            '-y	Do not ask'
+            '--purge	Delete the homes too, with all that is in them'
+            '--timeout	Wait no longer than this for the nodes'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--timeout '
+            '--root dir'
+        )
+        args=(
+            'site...'
         )
         ;;
     *) return 1 ;;

@@ -1,11 +1,11 @@
 # fish completion for iwx-site, generated from its grammar
 
 function __iwx_site_paths
-    printf '%s\n' 'list'
+    printf '%s\n' 'add' 'list' 'show' 'edit' 'suspend' 'resume' 'delete'
 end
 
 function __iwx_site_takes
-    printf '%s\n' ' --root' 'list --columns' 'list -o' 'list --root'
+    printf '%s\n' ' --root' 'add --user' 'add --alias' 'add --template' 'add --tls-cert' 'add --tls-key' 'add --from' 'add --wait-timeout' 'add --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'edit --alias' 'edit --no-alias' 'edit --template' 'edit --tls-cert' 'edit --tls-key' 'edit --wait-timeout' 'edit --root' 'suspend --wait-timeout' 'suspend --root' 'resume --wait-timeout' 'resume --root' 'delete --timeout' 'delete --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -72,10 +72,29 @@ end
 complete -c iwx-site -e
 complete -c iwx-site -f
 
+complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'add' -d 'Make a site, or many'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'list' -d 'List the sites'
+complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'show' -d 'Show a site, and how far each node is with it'
+complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'edit' -d 'Change a site'
+complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'suspend' -d 'Show a page that says so instead of a site, and lock its user out'
+complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'resume' -d 'Take suspend back'
+complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'delete' -d 'Delete sites'
 complete -c iwx-site -n '__iwx_site_at \'\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-site -n '__iwx_site_at \'\'' -l version -d 'Print the version'
 complete -c iwx-site -n '__iwx_site_at \'\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-site -n '__iwx_site_at \'add\'' -l user -x -d 'The name of its user and group; without it, one is made of the domain'
+complete -c iwx-site -n '__iwx_site_at \'add\'' -l alias -x -d 'A further name that it answers to. May be repeated'
+complete -c iwx-site -n '__iwx_site_at \'add\'' -l template -x -a '(__iwx_site_values template)' -d 'The template of its virtual host'
+complete -c iwx-site -n '__iwx_site_at \'add\'' -l tls-cert -r -F -d 'Its certificate, in PEM, with those that it was signed with'
+complete -c iwx-site -n '__iwx_site_at \'add\'' -l tls-key -r -F -d 'The key of the certificate, in PEM'
+complete -c iwx-site -n '__iwx_site_at \'add\'' -l shell -d 'Let the user log in'
+complete -c iwx-site -n '__iwx_site_at \'add\'' -l from -r -F -d 'Add a site for each line of a file, or - for standard input: DOMAIN [user=NAME] [alias=DOMAIN]... [template=NAME] [tls-cert=FILE tls-key=FILE] [shell]'
+complete -c iwx-site -n '__iwx_site_at \'add\'' -l wait -d 'Wait until the nodes have done it'
+complete -c iwx-site -n '__iwx_site_at \'add\'' -l wait-timeout -x -d 'Wait no longer than this; the nodes go on. Implies --wait'
+complete -c iwx-site -n '__iwx_site_at \'add\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'add\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'add\'' -l help -s h -d 'Print this help'
 
 complete -c iwx-site -n '__iwx_site_at \'list\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'
 complete -c iwx-site -n '__iwx_site_at \'list\'' -l columns -s o -x -d 'Print only these columns, in this order'
@@ -84,3 +103,49 @@ complete -c iwx-site -n '__iwx_site_at \'list\'' -l json -d 'Print JSON'
 complete -c iwx-site -n '__iwx_site_at \'list\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-site -n '__iwx_site_at \'list\'' -l version -d 'Print the version'
 complete -c iwx-site -n '__iwx_site_at \'list\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-site -n '__iwx_site_at \'show\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'
+complete -c iwx-site -n '__iwx_site_at \'show\'' -l columns -s o -x -d 'Print only these columns, in this order'
+complete -c iwx-site -n '__iwx_site_at \'show\'' -l exact -s p -d 'Print exact numbers and RFC 3339 times'
+complete -c iwx-site -n '__iwx_site_at \'show\'' -l json -d 'Print JSON'
+complete -c iwx-site -n '__iwx_site_at \'show\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'show\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'show\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'show\' 0' -a '(__iwx_site_values site)'
+
+complete -c iwx-site -n '__iwx_site_at \'edit\'' -l alias -x -d 'Answer to this name too. May be repeated'
+complete -c iwx-site -n '__iwx_site_at \'edit\'' -l no-alias -x -d 'Answer to this name no longer. May be repeated'
+complete -c iwx-site -n '__iwx_site_at \'edit\'' -l template -x -a '(__iwx_site_values template)' -d 'The template of its virtual host'
+complete -c iwx-site -n '__iwx_site_at \'edit\'' -l tls-cert -r -F -d 'Its certificate, in PEM, with those that it was signed with'
+complete -c iwx-site -n '__iwx_site_at \'edit\'' -l tls-key -r -F -d 'The key of the certificate, in PEM'
+complete -c iwx-site -n '__iwx_site_at \'edit\'' -l no-tls -d 'Have no certificate any more'
+complete -c iwx-site -n '__iwx_site_at \'edit\'' -l shell -d 'Let the user log in'
+complete -c iwx-site -n '__iwx_site_at \'edit\'' -l no-shell -d 'Let the user log in no longer'
+complete -c iwx-site -n '__iwx_site_at \'edit\'' -l wait -d 'Wait until the nodes have done it'
+complete -c iwx-site -n '__iwx_site_at \'edit\'' -l wait-timeout -x -d 'Wait no longer than this; the nodes go on. Implies --wait'
+complete -c iwx-site -n '__iwx_site_at \'edit\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'edit\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'edit\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'edit\' 0' -a '(__iwx_site_values site)'
+
+complete -c iwx-site -n '__iwx_site_at \'suspend\'' -l wait -d 'Wait until the nodes have done it'
+complete -c iwx-site -n '__iwx_site_at \'suspend\'' -l wait-timeout -x -d 'Wait no longer than this; the nodes go on. Implies --wait'
+complete -c iwx-site -n '__iwx_site_at \'suspend\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'suspend\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'suspend\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'suspend\' 0' -a '(__iwx_site_values site)'
+
+complete -c iwx-site -n '__iwx_site_at \'resume\'' -l wait -d 'Wait until the nodes have done it'
+complete -c iwx-site -n '__iwx_site_at \'resume\'' -l wait-timeout -x -d 'Wait no longer than this; the nodes go on. Implies --wait'
+complete -c iwx-site -n '__iwx_site_at \'resume\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'resume\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'resume\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'resume\' 0' -a '(__iwx_site_values site)'
+
+complete -c iwx-site -n '__iwx_site_at \'delete\'' -l yes -s y -d 'Do not ask'
+complete -c iwx-site -n '__iwx_site_at \'delete\'' -l purge -d 'Delete the homes too, with all that is in them'
+complete -c iwx-site -n '__iwx_site_at \'delete\'' -l timeout -x -d 'Wait no longer than this for the nodes'
+complete -c iwx-site -n '__iwx_site_at \'delete\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'delete\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'delete\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'delete\' 0+' -a '(__iwx_site_values site)'

@@ -23,6 +23,8 @@
 //	exec visit ADDR [N]  ask there N times, and print who answered how often
 //	visits ADDR RATE     ask there so many times a second, until
 //	visited              which wants that none of the requests was lost
+//	apache ROOT ADDR     an apache2 whose files are below ROOT, on ports 80 and 443
+//	exec ask ADDR URL [WANT]  ask that one for a page, and print status and text
 //	norm [RE=TEXT...]    make the last output the same on every run: ids, keys,
 //	                     times, addresses, process ids, and what matches RE
 //
@@ -72,6 +74,7 @@ func TestMain(m *testing.M) {
 		commands[name] = func() { os.Exit(cli.Main(tool, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 	}
 	commands["visit"] = visit
+	commands["ask"] = ask
 	testscript.Main(m, commands)
 }
 
@@ -95,6 +98,7 @@ func TestScripts(t *testing.T) {
 			"visits":   visits,
 			"visited":  visited,
 			"norm":     normalise,
+			"apache":   apache,
 		},
 	})
 }

@@ -18,7 +18,14 @@ func Tool() cli.Tool {
 }
 
 type grammar struct {
-	List listVerb `cmd:"" help:"List the sites."`
+	Add     addVerb     `cmd:"" help:"Make a site, or many."`
+	List    listVerb    `cmd:"" help:"List the sites."`
+	Show    showVerb    `cmd:"" help:"Show a site, and how far each node is with it."`
+	Edit    editVerb    `cmd:"" help:"Change a site."`
+	Suspend suspendVerb `cmd:"" help:"Show a page that says so instead of a site, and lock its user out."`
+	Resume  resumeVerb  `cmd:"" help:"Take suspend back."`
+	Delete  deleteVerb  `cmd:"" help:"Delete sites."`
+	Apply   applyVerb   `cmd:"" hidden:"" help:"What the nodes run."`
 }
 
 // open opens this server, which has to be the manager. The caller must Close it.

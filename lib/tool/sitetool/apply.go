@@ -1,0 +1,191 @@
+package sitetool
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"slices"
+
+	"iwx/lib/cli"
+	"iwx/lib/daemon"
+	"iwx/lib/fault"
+	"iwx/lib/queue"
+	"iwx/lib/replay"
+	"iwx/lib/site"
+	"iwx/lib/state"
+	"iwx/lib/tool/local"
+)
+
+// applyVerb is what a node replays of all other verbs: the order is on its
+// standard input.
+type applyVerb struct{}
+
+// Run brings this node's users and virtual hosts to what the order says.
+// Repeating it is safe, also after a crash at any point: the op id is recorded
+// last.
+func (*applyVerb) Run(c *cli.Context) error {
+	if c.Getenv("IWX_OP_ID") == "" {
+		return fault.Hint(fault.New(fault.Usage, "apply is what the nodes run for the other verbs: there is no IWX_OP_ID"), "on the manager: iwx-site add DOMAIN")
+	}
+	op, err := queue.ParseOpID(c.Getenv("IWX_OP_ID"))
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(c.Stdin, queue.MaxBody+1))
+	if err != nil {
+		return err
+	}
+	order, err := site.DecodeOrder(text)
+	if err != nil {
+		return err
+	}
+	server, err := local.Open(c)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	unlock, err := daemon.WaitLock(c, server.SiteLock, lockWait, "changing sites")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	digest := queue.Hash(sha256.Sum256(text))
+	if done, err := server.Store.OpDone(c, op, digest); done || err != nil {
+		return err
+	}
+	a := &application{Server: server, op: op, digest: digest}
+	return a.run(c, order)
+}
+
+// application is one order being applied on this node.
+type application struct {
+	*local.Server
+	*hands
+	op     queue.OpID
+	digest queue.Hash
+	ahead  []*site.Order // those that this node has still to apply, in order
+}
+
+func (a *application) run(c *cli.Context, order *site.Order) (err error) {
+	if a.hands, err = newHands(a.Server, order.WebServer); err != nil {
+		return err
+	}
+	if a.ahead, err = a.lookAhead(c); err != nil {
+		return err
+	}
+	specs, err := a.specs(c, order)
+	if err != nil {
+		return err
+	}
+	if err := a.Store.OweReload(c, c.Now()); err != nil {
+		return err
+	}
+	if err := a.apply(c, specs); err != nil {
+		// What an order before this one left to it is not to wait for its
+		// cause to be mended.
+		return errors.Join(err, a.payReload(c))
+	}
+	done := &state.SiteOp{Op: a.op, Digest: a.digest, Specs: specs, At: c.Now()}
+	if len(a.ahead) == 0 {
+		if err := a.reload(c); err != nil {
+			return fault.New(0, "the sites are in place, and the reload failed: %w", err)
+		}
+		done.Reloaded = true
+	}
+	if err := a.Store.SitesApplied(c, done); err != nil {
+		return err
+	}
+	return a.prune(c)
+}
+
+// payReload does the reload that is owed.
+func (a *application) payReload(ctx context.Context) error {
+	if err := a.reload(ctx); err != nil {
+		return err
+	}
+	return a.Store.Reloaded(ctx)
+}
+
+// specs are what the order comes to here: without what a later one says
+// otherwise, and with the sites that are to go with all the others.
+func (a *application) specs(ctx context.Context, order *site.Order) ([]site.Spec, error) {
+	specs := slices.Clone(order.Specs)
+	if order.All {
+		here, err := a.Store.SitesHere(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, spec := range here {
+			if !slices.ContainsFunc(specs, func(s site.Spec) bool { return s.Domain == spec.Domain }) {
+				spec.Gone = true
+				specs = append(specs, spec)
+			}
+		}
+	}
+	return slices.DeleteFunc(specs, func(s site.Spec) bool { return a.superseded(s.Domain) }), nil
+}
+
+// superseded reports whether an order still to come says what the site is to be:
+// what this one says was true once, and its certificate may be gone.
+func (a *application) superseded(domain string) bool {
+	for _, order := range a.ahead {
+		if order.All || slices.ContainsFunc(order.Specs, func(s site.Spec) bool { return s.Domain == domain }) {
+			return true
+		}
+	}
+	return false
+}
+
+// aheadLimit is how many records after this one are looked at.
+const aheadLimit = 100
+
+// lookAhead returns the orders that this node applies next, without anything
+// else in between: they can do what this one leaves.
+func (a *application) lookAhead(ctx context.Context) (orders []*site.Order, err error) {
+	if a.IsManager() {
+		return nil, nil
+	}
+	journal := a.Store.Journal(a.Identity)
+	pending, err := journal.Ahead(ctx, aheadLimit)
+	if err != nil {
+		return nil, err
+	}
+	for i := range pending {
+		p := &pending[i]
+		if p.Seq <= a.op.Seq || !p.Addressed || p.Void != "" || p.Erased {
+			continue
+		}
+		order := nextOrder(ctx, journal, p)
+		if order == nil {
+			break
+		}
+		orders = append(orders, order)
+	}
+	return orders, nil
+}
+
+// nextOrder returns the order of an entry; nil if it is something else.
+func nextOrder(ctx context.Context, journal *state.Journal, p *replay.Pending) *site.Order {
+	if p.Unreadable {
+		return nil
+	}
+	command, err := journal.Command(ctx, p.Seq)
+	if err != nil || len(command.Argv) != 2 || command.Argv[0] != "iwx-site" || command.Argv[1] != "apply" {
+		return nil
+	}
+	order, err := site.DecodeOrder(command.Stdin)
+	if err != nil {
+		return nil
+	}
+	return order
+}
+
+// prune removes the certificates that no site here has any more.
+func (a *application) prune(ctx context.Context) error {
+	here, err := a.Store.SitesHere(ctx)
+	if err != nil {
+		return err
+	}
+	return a.dropCertificates(here)
+}

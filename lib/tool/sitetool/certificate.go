@@ -1,0 +1,43 @@
+package sitetool
+
+import (
+	"io"
+	"os"
+
+	"iwx/lib/cli"
+	"iwx/lib/fault"
+	"iwx/lib/site"
+)
+
+// mostPEM bounds a file of certificates or keys: more is something else.
+const mostPEM = 1 << 20
+
+// readCertificate reads a certificate and its key from files.
+func readCertificate(c *cli.Context, names []string, cert, key string) (*site.Pair, error) {
+	certText, err := readPEM(cert)
+	if err != nil {
+		return nil, err
+	}
+	keyText, err := readPEM(key)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := site.ParsePair(certText, keyText, names, c.Now())
+	if err != nil {
+		return nil, fault.New(0, "%s, %s: %w", cert, key, err)
+	}
+	return pair, nil
+}
+
+func readPEM(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fault.WithCode(err, fault.Usage)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, mostPEM+1))
+	if err == nil && len(text) > mostPEM {
+		err = fault.New(fault.Usage, "%s is too large for a certificate or key", name)
+	}
+	return text, err
+}

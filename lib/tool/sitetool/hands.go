@@ -1,0 +1,119 @@
+package sitetool
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"iwx/lib/account"
+	"iwx/lib/atomicfile"
+	"iwx/lib/fault"
+	"iwx/lib/site"
+	"iwx/lib/vhost"
+)
+
+// hands change this server to what specs say. The manager's and a node's are the
+// same but for the homes, which only the manager makes: they are shared.
+type hands struct {
+	accounts     account.Accounts
+	web          *vhost.Server                                            // nil where nothing serves sites
+	certificates string                                                   // their directory
+	fetch        func(ctx context.Context, digest string) ([]byte, error) // of a certificate that is not here
+	homes        func(ctx context.Context, specs []site.Spec) error       // made after the accounts; nil on a node
+}
+
+// apply brings users, homes, certificates and virtual hosts to what the specs
+// say; the web server has then still to be reloaded. Users go last, when
+// nothing names them any more. It is idempotent; on an error it may have done a
+// part, but no virtual host.
+func (h *hands) apply(ctx context.Context, specs []site.Spec) error {
+	for i := range specs {
+		if specs[i].Gone {
+			continue
+		}
+		if err := h.accounts.Ensure(ctx, specs[i]); err != nil {
+			return err
+		}
+	}
+	if h.homes != nil {
+		if err := h.homes(ctx, specs); err != nil {
+			return err
+		}
+	}
+	if err := h.keepCertificates(ctx, specs); err != nil {
+		return err
+	}
+	if h.web != nil {
+		if err := h.web.Put(ctx, changes(specs)); err != nil {
+			return err
+		}
+	}
+	for i := range specs {
+		if !specs[i].Gone {
+			continue
+		}
+		if err := h.accounts.Remove(ctx, specs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reload has the web server take what was applied.
+func (h *hands) reload(ctx context.Context) error {
+	if h.web == nil {
+		return nil
+	}
+	return h.web.Reload(ctx)
+}
+
+// keepCertificates writes those of the specs that are not here yet.
+func (h *hands) keepCertificates(ctx context.Context, specs []site.Spec) error {
+	for i := range specs {
+		digest := specs[i].Certificate
+		if digest == "" || specs[i].Gone {
+			continue
+		}
+		path := certificatePath(h.certificates, digest)
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		pem, err := h.fetch(ctx, digest)
+		if err != nil {
+			return fault.New(0, "certificate of %s: %w", specs[i].Domain, err)
+		}
+		if err := atomicfile.MkdirAll(h.certificates, 0o700); err != nil {
+			return err
+		}
+		if err := atomicfile.Write(path, pem, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// certificatePath is where a certificate lies with its key.
+func certificatePath(dir, digest string) string { return filepath.Join(dir, digest+".pem") }
+
+// dropCertificates removes those that none of the specs has. Repeating it is
+// safe.
+func (h *hands) dropCertificates(specs []site.Spec) error {
+	used := map[string]bool{}
+	for i := range specs {
+		used[specs[i].Certificate] = !specs[i].Gone
+	}
+	entries, err := os.ReadDir(h.certificates)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		digest, isOurs := strings.CutSuffix(e.Name(), ".pem")
+		if isOurs && !used[digest] {
+			err = errors.Join(err, os.Remove(filepath.Join(h.certificates, e.Name())))
+		}
+	}
+	return err
+}

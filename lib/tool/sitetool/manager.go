@@ -1,0 +1,151 @@
+package sitetool
+
+import (
+	"context"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/daemon"
+	"iwx/lib/fault"
+	"iwx/lib/queue"
+	"iwx/lib/site"
+	"iwx/lib/state"
+	"iwx/lib/tool/await"
+	"iwx/lib/tool/local"
+)
+
+// lockWait is how long another run of iwx-site is waited for: one that adds
+// hundreds of sites takes a while.
+const lockWait = 5 * time.Minute
+
+// undoLimit bounds the undoing of what a run has begun, which goes on when the
+// run itself is interrupted.
+const undoLimit = 5 * time.Minute
+
+// manager is the cluster manager, held by this run of iwx-site: no other changes
+// sites while it is open.
+type manager struct {
+	*local.Server
+	*hands
+	webName string // of the web server, "" for none
+	unlock  func()
+}
+
+// openManager opens this server, which has to be the manager, to change its
+// sites, and settles what a run before this one has left half done. The caller
+// must Close it.
+func openManager(c *cli.Context) (*manager, error) {
+	server, err := open(c)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := daemon.WaitLock(c, server.SiteLock, lockWait, "changing sites")
+	if err != nil {
+		server.Close()
+		return nil, err
+	}
+	m := &manager{Server: server, unlock: unlock}
+	if m.hands, err = m.newHands(); err == nil {
+		err = m.settle(c)
+	}
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// Close lets others change sites.
+func (m *manager) Close() {
+	m.unlock()
+	m.Server.Close()
+}
+
+// change is what a run makes of the sites.
+type change struct {
+	state.SiteChange
+	newHomes map[string]bool // domains whose homes the run makes
+}
+
+// carryOut makes the change on this server and then, in one transaction, in the
+// state and for the nodes. On an error all of it is undone.
+func (m *manager) carryOut(c *cli.Context, ch *change) (op queue.OpID, err error) {
+	if ch.Draft, err = m.draft(c, &site.Order{Specs: ch.Specs}); err != nil {
+		return op, err
+	}
+	intent := &site.Intent{At: c.Now(), By: local.Operator(c)}
+	for _, spec := range ch.Specs {
+		intent.Begun = append(intent.Begun, site.Begun{Spec: spec, NewHome: ch.newHomes[spec.Domain]})
+	}
+	if err := m.Store.BeginSites(c, intent); err != nil {
+		return op, err
+	}
+	if err = m.make(c, ch); err == nil {
+		op, err = m.Store.ChangeSites(c, &ch.SiteChange)
+	}
+	if err != nil {
+		return op, m.giveUp(c, err)
+	}
+	m.Poke()
+	return op, m.prune(c)
+}
+
+// make does on this server what the nodes will do.
+func (m *manager) make(ctx context.Context, ch *change) error {
+	own := *m.hands
+	own.fetch = func(ctx context.Context, digest string) ([]byte, error) {
+		if pem := ch.Certificates[digest]; pem != nil {
+			return pem, nil
+		}
+		return m.fetch(ctx, digest)
+	}
+	if err := own.apply(ctx, ch.Specs); err != nil {
+		return err
+	}
+	return own.reload(ctx)
+}
+
+// giveUp undoes what was begun, and returns what went wrong.
+func (m *manager) giveUp(ctx context.Context, why error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
+	defer cancel()
+	if err := m.settle(ctx); err != nil {
+		return fault.Hint(fault.New(fault.CodeOf(why), "%w; and it is not all undone: %w", why, err),
+			"mend that; the next run of iwx-site that changes sites undoes the rest")
+	}
+	return why
+}
+
+// draft is the entry by which the nodes do it too, those that join later as
+// well. Doing it again is nothing, so it may be done again.
+func (m *manager) draft(c *cli.Context, order *site.Order) (*state.Draft, error) {
+	order.WebServer = m.webName
+	text, err := order.Encode()
+	if err != nil {
+		return nil, err
+	}
+	command := &queue.Command{
+		Argv: []string{"iwx-site", "apply"}, Dir: "/", Umask: 0o022, Stdin: text, Rerun: true,
+		Timeout: m.Config.Queue.Timeout, QueuedAt: c.Now(), QueuedBy: local.Operator(c),
+	}
+	body, err := command.Encode()
+	return &state.Draft{Kind: queue.KindCommand, Targets: baseline(), Body: body}, err
+}
+
+// baseline is every node, now and later.
+func baseline() queue.Targets { return queue.Targets{Scope: queue.ScopeBaseline} }
+
+// announce tells what was done, and waits for the nodes if that is asked for.
+func (m *manager) announce(c *cli.Context, what string, op queue.OpID, w await.Flags) error {
+	nodes, err := m.Store.Unsettled(c, op.Seq)
+	if err != nil {
+		return err
+	}
+	if len(nodes) == 0 {
+		c.Notef("%s", what)
+		return nil
+	}
+	c.Notef("%s; queued as %d for %s", what, op.Seq, cli.Count(len(nodes), "node", "nodes"))
+	m.WarnIdle(c, "no node does it until it does")
+	return w.Wait(c, m.Server, op.Seq, baseline())
+}

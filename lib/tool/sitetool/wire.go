@@ -1,0 +1,98 @@
+package sitetool
+
+import (
+	"context"
+	"encoding/json"
+
+	"iwx/lib/account"
+	"iwx/lib/fault"
+	"iwx/lib/site"
+	"iwx/lib/tool/local"
+	"iwx/lib/vhost"
+)
+
+// none is the setting of site.web_server for no web server at all.
+const none = "none"
+
+// newHands returns what changes this server. web names its web server, "" where
+// nothing serves sites.
+func newHands(server *local.Server, web string) (*hands, error) {
+	h := &hands{accounts: account.Accounts{Root: server.Root}, certificates: server.Certificates}
+	if web == "" {
+		return h, nil
+	}
+	s, err := vhost.Named(server.Root, web)
+	h.web = s
+	return h, err
+}
+
+// newHands returns what changes the manager: its web server is the one of
+// iwx.toml(5), or else the one that is there.
+func (m *manager) newHands() (h *hands, err error) {
+	m.webName = m.Config.Site.WebServer
+	if m.webName == "" {
+		found := vhost.Find(m.Root)
+		if len(found) == 0 {
+			return nil, fault.Hint(fault.New(fault.Failed, "no web server is installed here, neither apache2, httpd nor nginx"),
+				"install one on every server: iwx-queue run --baseline -- apt-get -y install apache2\nor have none: site.web_server = \"none\" in iwx.toml(5)")
+		}
+		m.webName = found[0].Name
+	}
+	if m.webName == none {
+		m.webName = ""
+	}
+	if h, err = newHands(m.Server, m.webName); err != nil {
+		return nil, err
+	}
+	h.fetch, h.homes = m.Store.SiteCertificate, m.makeHomes
+	return h, nil
+}
+
+// makeHomes makes the homes of the sites, for the web server's group to read.
+func (m *manager) makeHomes(ctx context.Context, specs []site.Spec) error {
+	homes := account.Homes{Root: m.Root}
+	if m.web != nil {
+		_, gid, err := m.web.Group()
+		if err != nil {
+			return err
+		}
+		homes.GID = gid
+	}
+	for i := range specs {
+		if specs[i].Gone {
+			continue
+		}
+		if err := homes.Make(ctx, &specs[i].Site); err != nil {
+			return fault.New(0, "site %s: %w", specs[i].Domain, err)
+		}
+	}
+	return nil
+}
+
+// removeHome removes a home with all that is in it.
+func (m *manager) removeHome(ctx context.Context, s *site.Site) error {
+	return account.Homes{Root: m.Root}.Remove(ctx, s)
+}
+
+// render makes the virtual host of a site; "" where nothing serves sites.
+func (m *manager) render(s *site.Site) (string, error) {
+	if err := site.CheckTemplate(s.Template); err != nil || m.web == nil {
+		return "", err
+	}
+	return m.web.Render(s.Template, m.web.FieldsOf(s))
+}
+
+// changes are what becomes of the virtual hosts of sites.
+func changes(specs []site.Spec) []vhost.Change {
+	list := make([]vhost.Change, len(specs))
+	for i := range specs {
+		list[i] = vhost.Change{Domain: specs[i].Domain, Text: specs[i].VHost}
+		if specs[i].Gone {
+			list[i].Text = ""
+		}
+	}
+	return list
+}
+
+// marshalList encodes a list, never null.
+func marshalList[T any](list []T) ([]byte, error) { return json.Marshal(append([]T{}, list...)) }

@@ -1,0 +1,123 @@
+package tool_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// apacheConfig is that of an apache2 below a root directory, as Debian lays it
+// out.
+const apacheConfig = `
+ServerName localhost
+ServerRoot ROOT/etc/apache2
+PidFile ROOT/run/apache2/apache2.pid
+DefaultRuntimeDir ROOT/run/apache2
+ErrorLog ROOT/var/log/apache2/error.log
+LogLevel notice
+User www-data
+Group www-data
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+LoadModule alias_module /usr/lib/apache2/modules/mod_alias.so
+LoadModule dir_module /usr/lib/apache2/modules/mod_dir.so
+LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so
+Listen ADDR:80
+Listen ADDR:443
+Mutex posixsem
+<Directory />
+	Require all denied
+</Directory>
+IncludeOptional sites-enabled/*.conf
+`
+
+// apache runs an apache2 below a root directory, and waits until it answers. It
+// ends with the script.
+func apache(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: apache ROOT ADDR")
+	}
+	root, addr := ts.MkAbs(args[0]), args[1]
+	for _, dir := range []string{"etc/apache2/sites-enabled", "run/apache2", "var/log/apache2"} {
+		ts.Check(os.MkdirAll(filepath.Join(root, dir), 0o755))
+	}
+	config := filepath.Join(root, "etc/apache2/apache2.conf")
+	ts.Check(os.WriteFile(config, []byte(strings.NewReplacer("ROOT", root, "ADDR", addr).Replace(apacheConfig)), 0o644))
+	for dir := root; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) { // its workers are not root
+		ts.Check(os.Chmod(dir, 0o755))
+	}
+	cmd := exec.Command("apache2", "-f", config, "-DFOREGROUND")
+	cmd.Dir = root
+	ts.Check(cmd.Start())
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	ts.Defer(func() {
+		cmd.Process.Signal(syscall.SIGTERM) // its workers end with it
+		<-ended
+	})
+	until(ts, 20*time.Second, "apache2 answers at "+addr, func() bool {
+		select {
+		case <-ended:
+			ts.Fatalf("apache2 ended")
+		default:
+		}
+		conn, err := net.Dial("tcp", addr+":80")
+		if err != nil {
+			return false
+		}
+		conn.Close()
+		return true
+	})
+}
+
+// ask is a program: ask ADDR URL [WANT] prints the status with which the web
+// server at ADDR answers, where it redirects to, and the body. With WANT it
+// fails unless that is in the line.
+func ask() { os.Exit(asked(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func asked(args []string, stdout, stderr io.Writer) int {
+	if len(args) < 2 || len(args) > 3 {
+		fmt.Fprintln(stderr, "usage: ask ADDR URL [WANT]")
+		return 2
+	}
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	client := http.Client{
+		Timeout:       10 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the test's own certificate
+			DialContext: func(ctx context.Context, network, where string) (net.Conn, error) {
+				_, port, _ := net.SplitHostPort(where)
+				return dialer.DialContext(ctx, network, net.JoinHostPort(args[0], port))
+			},
+		},
+	}
+	answer, err := client.Get(args[1])
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	line := fmt.Sprintf("%d %s%s", answer.StatusCode, answer.Header.Get("Location"), strings.TrimSpace(string(body)))
+	fmt.Fprintln(stdout, line)
+	if len(args) == 3 && !strings.Contains(line, args[2]) {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,177 @@
+package vhost
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"iwx/lib/atomicfile"
+	"iwx/lib/fault"
+)
+
+// Change is what becomes of the virtual host of one domain.
+type Change struct {
+	Domain string
+	Text   string // "" removes it
+}
+
+// Put writes virtual hosts, tests the server's whole configuration once, and
+// brings all old files back if that fails; the error carries the server's own
+// message. Nothing is reloaded. What is as it should be already is not tested
+// again. A Put that was killed is undone by the next.
+func (s *Server) Put(ctx context.Context, changes []Change) error {
+	if err := s.restore(); err != nil {
+		return err
+	}
+	changes, err := s.different(changes)
+	if err != nil || len(changes) == 0 {
+		return err
+	}
+	if err := s.save(changes); err != nil {
+		return err
+	}
+	err = s.write(changes)
+	if err == nil {
+		err = s.test(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, s.restore())
+	}
+	return s.forget()
+}
+
+// Differs tells what is not as it should be about the virtual host of a domain,
+// "" for nothing.
+func (s *Server) Differs(domain, text string) string {
+	is, err := os.ReadFile(s.File(domain))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && text != "":
+		return "its virtual host is missing: " + s.File(domain)
+	case errors.Is(err, fs.ErrNotExist):
+		return ""
+	case err != nil:
+		return err.Error()
+	case text == "":
+		return "its virtual host should be gone: " + s.File(domain)
+	case string(is) != s.place(text):
+		return "its virtual host was changed: " + s.File(domain)
+	}
+	return ""
+}
+
+// different returns the changes that change something.
+func (s *Server) different(changes []Change) (list []Change, err error) {
+	for _, c := range changes {
+		if strings.ContainsAny(c.Domain, "/\x00") {
+			return nil, fault.New(fault.Usage, "%q is no domain", c.Domain)
+		}
+		if s.Differs(c.Domain, c.Text) != "" {
+			list = append(list, c)
+		}
+	}
+	return list, nil
+}
+
+// The names in the directory of old files: each old file under its own, an
+// empty one with this ending where there was none, and the last one says that
+// all are there.
+const (
+	wasNone  = ".none"
+	complete = "complete"
+)
+
+// save copies the old files aside, where they survive a crash.
+func (s *Server) save(changes []Change) error {
+	if err := atomicfile.MkdirAll(s.undo, 0o700); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		name := filepath.Join(s.undo, filepath.Base(s.File(c.Domain)))
+		old, err := os.ReadFile(s.File(c.Domain))
+		if errors.Is(err, fs.ErrNotExist) {
+			name, old, err = name+wasNone, nil, nil
+		}
+		if err == nil {
+			err = os.WriteFile(name, old, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return atomicfile.Write(filepath.Join(s.undo, complete), []byte(s.Name), 0o600)
+}
+
+// write brings the new files into place.
+func (s *Server) write(changes []Change) error {
+	for _, c := range changes {
+		var err error
+		if c.Text == "" {
+			err = remove(s.File(c.Domain))
+		} else {
+			err = atomicfile.Write(s.File(c.Domain), []byte(s.place(c.Text)), 0o644)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restore brings old files back, if a Put left any: it failed, or was killed
+// before its test had passed.
+func (s *Server) restore() error {
+	name, err := os.ReadFile(filepath.Join(s.undo, complete))
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.forget() // nothing was written yet
+	}
+	if err != nil || string(name) != s.Name {
+		return err
+	}
+	entries, err := os.ReadDir(s.undo)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == complete {
+			continue
+		}
+		if err := s.bringBack(e.Name()); err != nil {
+			return err
+		}
+	}
+	return s.forget()
+}
+
+func (s *Server) bringBack(name string) error {
+	if file, none := strings.CutSuffix(name, wasNone); none {
+		return remove(filepath.Join(s.at(s.sites), file))
+	}
+	old, err := os.ReadFile(filepath.Join(s.undo, name))
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(s.at(s.sites), name)
+	if is, err := os.ReadFile(path); err == nil && bytes.Equal(is, old) {
+		return nil
+	}
+	return atomicfile.Write(path, old, 0o644)
+}
+
+// forget removes the old files: the mark first, which makes them count.
+func (s *Server) forget() error {
+	if err := remove(filepath.Join(s.undo, complete)); err != nil {
+		return err
+	}
+	return os.RemoveAll(s.undo)
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

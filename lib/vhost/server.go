@@ -1,0 +1,176 @@
+// Package vhost is the virtual hosts of sites in a web server: apache2 as Debian
+// lays it out, httpd as RHEL does, and nginx. It renders their configuration
+// from templates, writes it so that the server's own test has passed or the old
+// one is back, and has the server take it without dropping a connection.
+//
+// Each site has one file, iwx-DOMAIN.conf; no other file of the server is
+// touched.
+package vhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"iwx/lib/fault"
+	"iwx/lib/host"
+)
+
+// Server is one web server of this machine.
+type Server struct {
+	Name   string // as in site.Order: apache2, httpd, nginx
+	Root   string // "" for the server itself; else everything lies below it
+	syntax string // of its templates: apache, nginx
+	config string // its own configuration, below Root
+	sites  string // the directory of virtual hosts, below Root
+	pid    string // its process id, below a root of its own
+	group  string // that its workers are of
+	undo   string // old files, while new ones are tested
+}
+
+// kinds are the servers that are known, the ones tried first in front.
+func kinds() []Server {
+	return []Server{
+		{Name: "apache2", syntax: "apache", config: "/etc/apache2/apache2.conf", sites: "/etc/apache2/sites-enabled", pid: "/run/apache2/apache2.pid", group: "www-data"},
+		{Name: "httpd", syntax: "apache", config: "/etc/httpd/conf/httpd.conf", sites: "/etc/httpd/conf.d", pid: "/run/httpd/httpd.pid", group: "apache"},
+		{Name: "nginx", syntax: "nginx", config: "/etc/nginx/nginx.conf", sites: "/etc/nginx/conf.d", pid: "/run/nginx.pid", group: "www-data"},
+	}
+}
+
+// Find returns the web servers that are installed, by their configuration below
+// root.
+func Find(root string) (list []*Server) {
+	for _, s := range kinds() {
+		s.Root = host.At(root).Root
+		s.undo = filepath.Join(host.At(root).Lib, "vhosts.old")
+		if _, err := os.Stat(s.at(s.config)); err == nil {
+			list = append(list, &s)
+		}
+	}
+	return list
+}
+
+// Named returns the web server of that name; the error of one that is not
+// installed says how to install it.
+func Named(root, name string) (*Server, error) {
+	for _, s := range Find(root) {
+		if s.Name == name {
+			return s, nil
+		}
+	}
+	return nil, fault.Hint(fault.New(fault.Failed, "web server %s is not installed here", name), "apt-get install %[1]s, or dnf install %[1]s", name)
+}
+
+// at is a path below the server's root.
+func (s *Server) at(path string) string { return filepath.Join(s.Root, "/", path) }
+
+// program is its binary.
+func (s *Server) program() string { return s.Name }
+
+// File is where the virtual host of a domain lies.
+func (s *Server) File(domain string) string {
+	return filepath.Join(s.at(s.sites), "iwx-"+domain+".conf")
+}
+
+// Group returns the id of the group that its workers read files with.
+func (s *Server) Group() (name string, gid int, err error) {
+	for _, candidate := range []string{s.group, s.Name} {
+		for _, passwd := range []string{s.at("/etc/group"), "/etc/group"} {
+			if gid, found := groupID(passwd, candidate); found {
+				return candidate, gid, nil
+			}
+		}
+	}
+	return "", 0, fault.New(fault.Failed, "group %s of %s does not exist", s.group, s.Name)
+}
+
+// groupID looks a group up in a file, group(5).
+func groupID(path, name string) (gid int, found bool) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(data)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) >= 3 && f[0] == name {
+			gid, err := strconv.Atoi(f[2])
+			return gid, err == nil
+		}
+	}
+	return 0, false
+}
+
+// test has the server read its whole configuration; the error carries what it
+// said.
+func (s *Server) test(ctx context.Context) error {
+	const limit = time.Minute
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	args := []string{"-t"}
+	switch {
+	case s.syntax == "nginx":
+		args = []string{"-t", "-q", "-c", s.at(s.config)}
+	case s.Name == "apache2" && s.Root == "":
+		return s.run(ctx, "apache2ctl", "configtest") // with the variables of its environment
+	case s.Root != "":
+		args = []string{"-t", "-f", s.at(s.config)}
+	}
+	return s.run(ctx, s.program(), args...)
+}
+
+func (s *Server) run(ctx context.Context, program string, args ...string) error {
+	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	text := strings.TrimSpace(string(out))
+	return fault.New(fault.Failed, "%s %s: %w\n%s", program, strings.Join(args, " "), err, text)
+}
+
+// Reload has the server take its configuration as it is now: connections that
+// are open end as they would have. One that does not run takes it when it
+// starts.
+func (s *Server) Reload(ctx context.Context) error {
+	if s.Root != "" {
+		return s.signal()
+	}
+	const limit = time.Minute
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if !host.Booted() || exec.CommandContext(ctx, "systemctl", "--quiet", "is-active", s.Name).Run() != nil {
+		return nil
+	}
+	return s.run(ctx, "systemctl", "reload", s.Name)
+}
+
+// signal reloads a server below a root of its own: SIGUSR1 is apache's graceful
+// restart, SIGHUP nginx's.
+func (s *Server) signal() error {
+	text, err := os.ReadFile(s.at(s.pid))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || pid <= 1 {
+		return fault.New(fault.Failed, "%s holds %.20q instead of a process id", s.at(s.pid), text)
+	}
+	sig := syscall.SIGUSR1
+	if s.syntax == "nginx" {
+		sig = syscall.SIGHUP
+	}
+	if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("reload %s, process %d: %w", s.Name, pid, err)
+	}
+	return nil
+}
