@@ -27,15 +27,13 @@ func (s *Server) Serve(ctx context.Context, want *Primary) error {
 	if err := s.mkdir(s.zones, false); err != nil {
 		return err
 	}
-	texts := map[string]string{}
-	for _, z := range want.Zones {
-		texts[z.Name] = z.Text
-	}
-	for _, list := range [][]string{p.fresh, p.changed} {
-		for _, name := range list {
-			if err := s.CheckZone(ctx, Zone{name, texts[name]}); err != nil {
-				return err
-			}
+	for _, name := range append(p.fresh, p.changed...) {
+		text, err := p.planned(s.zoneFile(name))
+		if err == nil {
+			err = s.CheckZone(ctx, name, text)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return s.apply(ctx, p)
@@ -88,9 +86,9 @@ func (s *Server) Leave(ctx context.Context) error {
 	return errors.Join(os.RemoveAll(s.zones), os.RemoveAll(s.copies))
 }
 
-// CheckZone has named-checkzone judge a zone by itself: it asks no other server.
-func (s *Server) CheckZone(ctx context.Context, z Zone) error {
-	if err := validName(z.Name); err != nil {
+// CheckZone has named-checkzone judge a zone file by itself: it asks no other server.
+func (s *Server) CheckZone(ctx context.Context, name, text string) error {
+	if err := validName(name); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(s.ours()), ".iwx-check-*")
@@ -98,14 +96,14 @@ func (s *Server) CheckZone(ctx context.Context, z Zone) error {
 		return err
 	}
 	defer os.Remove(f.Name())
-	_, err = f.WriteString(z.Text)
+	_, err = f.WriteString(text)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	_, err = s.Command(ctx, "named-checkzone", "-i", "local", "-k", "fail", "-m", "fail", "-n", "fail", "-M", "fail", "-S", "fail", z.Name, f.Name())
+	_, err = s.Command(ctx, "named-checkzone", "-i", "local", "-k", "fail", "-m", "fail", "-n", "fail", "-M", "fail", "-S", "fail", name, f.Name())
 	var it *said
 	if errors.As(err, &it) {
-		return fault.New(fault.Failed, "the zone %s is not valid: named-checkzone: %s", z.Name, faultsOf(it.text, f.Name()))
+		return fault.New(fault.Failed, "the zone %s is not valid: named-checkzone: %s", name, faultsOf(it.text, f.Name()))
 	}
 	return err
 }

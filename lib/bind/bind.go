@@ -40,7 +40,9 @@ const Unit = "named.service"
 // Zone is a zone of which the manager is the primary.
 type Zone struct {
 	Name string // without a final dot
-	Text string // the zone file, RFC 1035 §5, with its serial
+	// Text renders the zone file, RFC 1035 §5, with a serial. It says the same each
+	// time but for that, which grows as often as something else has changed.
+	Text func(serial uint32) string
 }
 
 // Primary is what the manager's BIND is to serve.

@@ -26,7 +26,7 @@ func TestCluster(t *testing.T) {
 	}
 	c := newCluster(t)
 	c.follow(t, c.web1, c.web2)
-	c.serve(t, zoneOf("a.example", "192.0.2.80", 1))
+	c.serve(t, zoneOf("a.example", "192.0.2.80"))
 	both := func(name, want string) {
 		t.Helper()
 		for _, n := range []*named{c.web1, c.web2} {
@@ -37,14 +37,14 @@ func TestCluster(t *testing.T) {
 	c.web1.comes("www.a.example", "192.0.2.80", catchUp) // they may have asked before there was a primary
 	c.web2.comes("www.a.example", "192.0.2.80", catchUp)
 
-	c.serve(t, zoneOf("a.example", "192.0.2.81", 2), zoneOf("b.example", "192.0.2.80", 1))
+	c.serve(t, zoneOf("a.example", "192.0.2.81"), zoneOf("b.example", "192.0.2.80"))
 	both("www.b.example", "192.0.2.80")
 	both("www.a.example", "192.0.2.81")
-	c.serve(t, zoneOf("b.example", "192.0.2.80", 1))
+	c.serve(t, zoneOf("b.example", "192.0.2.80"))
 	both("www.a.example", "")
 
 	c.web1.stop()
-	c.serve(t, zoneOf("b.example", "192.0.2.82", 2), zoneOf("c.example", "192.0.2.80", 1))
+	c.serve(t, zoneOf("b.example", "192.0.2.82"), zoneOf("c.example", "192.0.2.80"))
 	c.web2.comes("www.b.example", "192.0.2.82", atOnce)
 	c.web1.start()
 	lagging, err := c.web1.Behind(t.Context(), &c.secondary)
@@ -70,7 +70,7 @@ func TestCluster(t *testing.T) {
 	c.serve(t, c.primary.Zones...)
 	c.follow(t, web3)
 	t.Logf("a new node has all zones after %s", web3.comes("www.c.example", "192.0.2.80", 5*time.Second).Round(time.Millisecond))
-	c.serve(t, append(c.primary.Zones, zoneOf("d.example", "192.0.2.80", 1))...)
+	c.serve(t, append(c.primary.Zones, zoneOf("d.example", "192.0.2.80"))...)
 	web3.comes("www.d.example", "192.0.2.80", atOnce)
 }
 
@@ -85,7 +85,7 @@ func TestBatch(t *testing.T) {
 	c.web1.comes("x", "", catchUp)
 	var zones []Zone
 	for i := range 200 {
-		zones = append(zones, zoneOf(fmt.Sprintf("z%d.example", i), "192.0.2.80", 1))
+		zones = append(zones, zoneOf(fmt.Sprintf("z%d.example", i), "192.0.2.80"))
 	}
 	began := time.Now()
 	c.serve(t, zones...)
@@ -98,7 +98,7 @@ func TestBatch(t *testing.T) {
 	t.Logf("200 zones are on both nodes after %s", time.Since(began).Round(time.Millisecond))
 	began = time.Now()
 	for i := range zones {
-		zones[i] = zoneOf(zones[i].Name, "192.0.2.81", 2)
+		zones[i] = zoneOf(zones[i].Name, "192.0.2.81")
 	}
 	c.serve(t, zones...)
 	for i := range zones {
@@ -116,7 +116,7 @@ func TestKey(t *testing.T) {
 		return
 	}
 	c := newCluster(t)
-	c.serve(t, zoneOf("a.example", "192.0.2.80", 1))
+	c.serve(t, zoneOf("a.example", "192.0.2.80"))
 	c.follow(t, c.web1)
 	c.web1.comes("www.a.example", "192.0.2.80", catchUp)
 	mustFail := func(zone string) {
@@ -150,7 +150,7 @@ func TestFaults(t *testing.T) {
 		return
 	}
 	c := newCluster(t)
-	c.serve(t, zoneOf("a.example", "192.0.2.80", 1))
+	c.serve(t, zoneOf("a.example", "192.0.2.80"))
 	good := c.manager.texts()
 	same := func(what string) {
 		t.Helper()
@@ -158,7 +158,9 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s changed the configuration: %v", what, now)
 		}
 	}
-	bad := Zone{"b.example", "$TTL 300\n@ SOA ns1 hostmaster 1 1 1 1 1\n@ NS ns1\nns1 A 192.0.2.1\nwww CNAME @\nwww A 192.0.2.1\n"}
+	bad := Zone{"b.example", func(uint32) string {
+		return "$TTL 300\n@ SOA ns1 hostmaster 1 1 1 1 1\n@ NS ns1\nns1 A 192.0.2.1\nwww CNAME @\nwww A 192.0.2.1\n"
+	}}
 	c.primary.Zones = append(c.primary.Zones, bad)
 	err := c.manager.Serve(t.Context(), &c.primary)
 	if err == nil || !strings.Contains(err.Error(), "line:6: www.b.example: CNAME and other data") {
@@ -169,7 +171,7 @@ func TestFaults(t *testing.T) {
 		t.Error("a bad zone was written")
 	}
 
-	c.primary.Zones[1] = zoneOf("b.example", "192.0.2.80", 1)
+	c.primary.Zones[1] = zoneOf("b.example", "192.0.2.80")
 	c.manager.Command = failing("named-checkconf")
 	if err := c.manager.Serve(t.Context(), &c.primary); err == nil || !strings.Contains(err.Error(), "it does not want to") {
 		t.Errorf("a bad configuration: %v", err)
@@ -231,12 +233,12 @@ func TestByHand(t *testing.T) {
 	c := newCluster(t)
 	c.serve(t)
 	c.follow(t, c.web1)
-	zone := zoneOf("hand.example", "192.0.2.90", 1)
+	zone := zoneOf("hand.example", "192.0.2.90")
 	if err := c.manager.Adoptable(t.Context(), zone.Name, c.primary.Key); err == nil || !strings.Contains(err.Error(), "named does not serve the zone hand.example") {
 		t.Errorf("a zone that is not there: %v", err)
 	}
 	file := c.manager.Root + "/hand.zone"
-	writeFile(t, file, zone.Text)
+	writeFile(t, file, zone.Text(1))
 	local, err := read(c.manager.include)
 	if err != nil {
 		t.Fatal(err)
@@ -263,10 +265,10 @@ func TestByHand(t *testing.T) {
 	c.primary.Others = []string{zone.Name}
 	c.serve(t)
 	c.web1.comes("www.hand.example", "192.0.2.90", catchUp)
-	writeFile(t, file, zoneOf(zone.Name, "192.0.2.91", 2).Text)
+	writeFile(t, file, zoneOf(zone.Name, "192.0.2.91").Text(2))
 	mustAsk(t, c.manager, "reload", zone.Name)
 	c.web1.comes("www.hand.example", "192.0.2.91", 10*time.Second) // the statement before had another notify-delay
-	writeFile(t, file, zoneOf(zone.Name, "192.0.2.92", 3).Text)
+	writeFile(t, file, zoneOf(zone.Name, "192.0.2.92").Text(3))
 	mustAsk(t, c.manager, "reload", zone.Name)
 	c.web1.comes("www.hand.example", "192.0.2.92", atOnce)
 	c.primary.Others = nil

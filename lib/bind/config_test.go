@@ -56,15 +56,16 @@ func FuzzParse(f *testing.F) {
 // TestCatalog: the serial moves with the members alone, and always on.
 func TestCatalog(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	first := nextCatalog("", []string{"a.example"}, now)
-	if got := serialOf(first); got != 1_800_000_000 {
+	one := (&Primary{Others: []string{"a.example"}}).catalog()
+	first := one.next("", now)
+	if got := serialOf(Catalog, first); got != 1_800_000_000 {
 		t.Errorf("the first serial is %d", got)
 	}
-	if again := nextCatalog(first, []string{"a.example"}, now.Add(time.Hour)); again != first {
+	if again := one.next(first, now.Add(time.Hour)); again != first {
 		t.Errorf("the same members: %s", again)
 	}
-	second := nextCatalog(first, []string{"a.example", "b.example"}, now.Add(-time.Hour))
-	if got := serialOf(second); got != 1_800_000_001 {
+	second := (&Primary{Others: []string{"a.example", "b.example"}}).catalog().next(first, now.Add(-time.Hour))
+	if got := serialOf(Catalog, second); got != 1_800_000_001 {
 		t.Errorf("with a clock that was set back the serial is %d", got)
 	}
 	p := Primary{Zones: []Zone{{Name: "b.example"}, {Name: "a.example"}}, Others: []string{"c.example", "a.example"}}

@@ -162,33 +162,33 @@ func (s *Server) serve(want *Primary, now time.Time) (*plan, error) {
 		return nil, err
 	}
 	for _, z := range want.Zones {
-		if err := s.planZone(p, z); err != nil {
+		if err := validName(z.Name); err != nil {
+			return nil, err
+		}
+		if err := s.planZone(p, z, now); err != nil {
 			return nil, err
 		}
 	}
-	path := s.zoneFile(Catalog)
-	old, err := read(path)
-	if err == nil {
-		p.catalog, err = p.file(path, nextCatalog(old, want.members(), now), zoneMode)
-	}
-	if err == nil {
-		err = s.strays(p, want)
+	if err := s.planZone(p, want.catalog(), now); err != nil {
+		return nil, err
 	}
 	p.pending = exists(s.pending())
-	return p, err
+	return p, s.strays(p, want)
 }
 
-func (s *Server) planZone(p *plan, z Zone) error {
-	if err := validName(z.Name); err != nil {
+func (s *Server) planZone(p *plan, z Zone, now time.Time) error {
+	path := s.zoneFile(z.Name)
+	old, err := read(path)
+	if err != nil {
 		return err
 	}
-	path := s.zoneFile(z.Name)
-	there := exists(path)
-	other, err := p.file(path, z.Text, zoneMode)
+	other, err := p.file(path, z.next(old, now), zoneMode)
 	switch {
 	case err != nil || !other:
 		return err
-	case there:
+	case z.Name == Catalog:
+		p.catalog = true
+	case old != "":
 		p.changed = append(p.changed, z.Name)
 	default:
 		p.fresh = append(p.fresh, z.Name)

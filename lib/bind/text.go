@@ -124,20 +124,30 @@ func (p *Primary) members() []string {
 	return slices.Compact(list)
 }
 
-// nextCatalog returns the catalog to serve: the old one if it says the same, else
-// with a serial after the old one's. That of one that was lost is the time, which
-// is after all there were.
-func nextCatalog(old string, members []string, now time.Time) string {
-	serial := serialOf(old)
-	if catalogText(members, serial) == old {
+// next returns the zone to serve: the old text if it says the same, else one with a
+// serial after the old one's (RFC 1982). That of one that was lost is the time,
+// which is after all there were.
+func (z Zone) next(old string, now time.Time) string {
+	serial := serialOf(z.Name, old)
+	if old != "" && z.Text(serial) == old {
 		return old
 	}
-	return catalogText(members, max(serial+1, uint32(now.Unix())))
+	after := uint32(now.Unix())
+	if old != "" && !older(serial, after) {
+		after = serial + 1
+	}
+	return z.Text(after)
+}
+
+// catalog is the catalog zone.
+func (p *Primary) catalog() Zone {
+	members := p.members()
+	return Zone{Catalog, func(serial uint32) string { return catalogText(members, serial) }}
 }
 
 // serialOf reads the serial of a zone's text; 0 without one.
-func serialOf(text string) uint32 {
-	parser := dns.NewZoneParser(strings.NewReader(text), dns.Fqdn(Catalog), "")
+func serialOf(zone, text string) uint32 {
+	parser := dns.NewZoneParser(strings.NewReader(text), dns.Fqdn(zone), "")
 	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
 		if soa, is := rr.(*dns.SOA); is {
 			return soa.Serial

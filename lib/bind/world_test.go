@@ -179,8 +179,10 @@ func (b *named) comes(name, want string, limit time.Duration) time.Duration {
 }
 
 // zoneOf is a zone with www at an address.
-func zoneOf(name, address string, serial int) Zone {
-	return Zone{name, fmt.Sprintf("$TTL 300\n@ SOA ns1 hostmaster %d 3600 600 86400 300\n@ NS ns1\nns1 A 192.0.2.1\nwww A %s\n", serial, address)}
+func zoneOf(name, address string) Zone {
+	return Zone{name, func(serial uint32) string {
+		return fmt.Sprintf("$TTL 300\n@ SOA ns1 hostmaster %d 3600 600 86400 300\n@ NS ns1\nns1 A 192.0.2.1\nwww A %s\n", serial, address)
+	}}
 }
 
 // cluster is a primary and two secondaries, of both distributions.
