@@ -20,7 +20,7 @@ const (
 // batch is how many zones are reloaded one by one; of more, all are looked at.
 const batch = 20
 
-// rndc tells named something, rndc(8).
+// ask has named do or tell something, rndc(8).
 func (s *Server) ask(ctx context.Context, words ...string) (string, error) {
 	if exists(s.rndc) {
 		words = append([]string{"-c", s.rndc}, words...)
@@ -51,6 +51,12 @@ func (s *Server) running(ctx context.Context) (started bool, err error) {
 		_, err := s.ask(ctx, "status")
 		return err
 	})
+}
+
+// Start starts named unless it runs.
+func (s *Server) Start(ctx context.Context) error {
+	_, err := s.running(ctx)
+	return err
 }
 
 // until waits for something to succeed; its last error is told.

@@ -29,6 +29,7 @@ type Config struct {
 	Backup  Backup  `toml:"backup" doc:"The daily backup of the manager, iwx-cluster-setup(8). The manager's file counts, for the nodes too."`
 	LB      LB      `toml:"lb" doc:"Load balancing, iwx-lb(8). The manager's file counts, for the nodes too."`
 	Site    Site    `toml:"site" doc:"Site accounts, iwx-site(8). The manager's file counts, for the nodes too."`
+	DNS     DNS     `toml:"dns" doc:"Zones, iwx-site(8). The manager's file counts, for the nodes too."`
 	Log     Log     `toml:"log" doc:"What iwx-queued(8) writes to the journal."`
 }
 

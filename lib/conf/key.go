@@ -142,6 +142,12 @@ func (k Key) rule() func(string) (what string) {
 		return checkUIDs
 	case "web_server":
 		return checkWebServer
+	case "provider":
+		return checkProvider
+	case "nameservers":
+		return checkNameservers
+	case "hostmaster":
+		return checkHostmaster
 	case "home":
 		return checkHome
 	case "prefixes":

@@ -330,3 +330,14 @@ CREATE TABLE certificate (
     digest TEXT PRIMARY KEY,
     pem    BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Manager: what signs the transfers of zones. One row.
+CREATE TABLE transfer_key (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    secret TEXT    NOT NULL -- base64
+) STRICT;
+
+-- Manager: zones that the administrator keeps in BIND by hand, for the nodes too.
+CREATE TABLE adopted_zone (
+    zone TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;

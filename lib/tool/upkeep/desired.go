@@ -34,7 +34,11 @@ func Of(ctx context.Context, s *local.Server, members []cluster.Roster) (*Cluste
 		return nil, err
 	}
 	balancing, err := s.Store.Balancing(ctx)
-	return &Cluster{Identity: s.Identity, Config: s.Config, Members: members, Backup: last, Balancing: balancing, Own: s.Own()}, err
+	if err != nil {
+		return nil, err
+	}
+	dns, err := lookDNS(ctx, s)
+	return &Cluster{Identity: s.Identity, Config: s.Config, Members: members, Backup: last, Balancing: balancing, DNS: dns, Own: s.Own()}, err
 }
 
 // Desired returns the document that this server is to converge to: a manager

@@ -59,14 +59,15 @@ func endpointer(s *local.Server) *endpoint.Applier {
 }
 
 // Unready tells why a server may not be given traffic, "" if it may: its profile
-// is not applied. Copies of backups are of no account to clients.
+// is not applied. Copies of backups are of no account to clients, and those who ask
+// for names have other servers.
 func Unready(status profile.Status) string {
 	if status.Error != "" {
 		return "its profile is not applied: " + status.Error
 	}
 	for i := range status.Items {
 		r := &status.Items[i]
-		if r.Word != profile.WordApplied && r.Kind != backup.CopyKind && !r.Removal {
+		if r.Word != profile.WordApplied && r.Kind != backup.CopyKind && r.Kind != KindDNS && !r.Removal {
 			return "its profile is not applied: " + r.String() + " is " + r.Word
 		}
 	}

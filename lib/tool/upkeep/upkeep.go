@@ -43,7 +43,9 @@ func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier 
 		list[vip.Kind] = holder(s)
 	}
 	list[endpoint.Kind] = endpointer(s)
+	list[KindDNS] = &primary{server: s, now: now}
 	if !s.IsManager() {
+		list[KindDNS] = &secondary{server: s, now: now}
 		list[KindManager] = &finder{server: s, now: now}
 		list[KindWatch] = watcher{}
 		list[backup.CopyKind] = copier(s, now)

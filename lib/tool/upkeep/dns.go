@@ -1,0 +1,247 @@
+package upkeep
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"iwx/lib/bind"
+	"iwx/lib/profile"
+	"iwx/lib/systemd"
+	"iwx/lib/tool/local"
+)
+
+// KindDNS is the kind of the item that has a server serve the cluster's zones.
+const KindDNS = "dns"
+
+// DNS is what the cluster's name servers are to serve; nil leaves them alone.
+type DNS struct {
+	Zones  []bind.Zone
+	Others []string // zones that are kept by hand
+	Key    string
+}
+
+// lookDNS reads what is to be served; nil where BIND is not used. Unless it is asked
+// for, it is not touched before there is a zone.
+func lookDNS(ctx context.Context, s *local.Server) (*DNS, error) {
+	provider := s.Config.DNS.Provider
+	if provider == "none" || provider == "" && bind.Find(s.Root, nil) == nil {
+		return nil, nil
+	}
+	others, err := s.Store.AdoptedZones(ctx)
+	if err != nil || provider == "" && len(others) == 0 {
+		return nil, err
+	}
+	key, err := s.Store.TransferKey(ctx, newTransferKey)
+	return &DNS{Others: others, Key: key}, err
+}
+
+// newTransferKey is of the size of the hash, RFC 2104 §3.
+func newTransferKey() string {
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // it never fails
+	return base64.StdEncoding.EncodeToString(key)
+}
+
+// Primary is what the manager's BIND is to serve; nil for nothing.
+func (c *Cluster) Primary() *bind.Primary {
+	if c.DNS == nil {
+		return nil
+	}
+	p := &bind.Primary{Zones: c.DNS.Zones, Others: c.DNS.Others, Key: c.DNS.Key}
+	for i := range c.Members {
+		if n := &c.Members[i]; n.Address.IsValid() {
+			p.Secondaries = append(p.Secondaries, n.Address)
+		}
+	}
+	return p
+}
+
+// servesZones is the item of the manager. It holds a digest alone: what counts is
+// in the state, and another digest has it looked at.
+func (c *Cluster) servesZones() ([]profile.Item, error) {
+	p := c.Primary()
+	if p == nil {
+		return nil, nil
+	}
+	sum := sha256.New()
+	for _, z := range p.Zones {
+		fmt.Fprintln(sum, z.Name, z.Text(0))
+	}
+	fmt.Fprintln(sum, p.Others, p.Secondaries)
+	item, err := profile.Make(KindDNS, "zones", hex.EncodeToString(sum.Sum(nil))[:12])
+	return []profile.Item{item}, err
+}
+
+// followsZones is the item of a node.
+func (c *Cluster) followsZones() ([]profile.Item, error) {
+	if c.DNS == nil {
+		return nil, nil
+	}
+	spec := bind.Secondary{Key: c.DNS.Key}
+	if addr := c.Identity.Address; addr.IsValid() {
+		spec.Primaries = append(spec.Primaries, addr)
+	}
+	for _, door := range c.Identity.Doors() {
+		spec.Primaries = append(spec.Primaries, door.Addr())
+	}
+	item, err := profile.Make(KindDNS, "zones", spec)
+	return []profile.Item{item}, err
+}
+
+// Names returns the BIND of this server.
+func Names(s *local.Server, now func() time.Time) (*bind.Server, error) {
+	b := bind.Find(s.Root, now)
+	if b == nil {
+		return nil, bind.Missing()
+	}
+	b.Address = s.Identity.Address
+	if !s.Own() {
+		b.Systemd = func(ctx context.Context, use func(bind.Systemd) error) error {
+			conn, err := systemd.Connect(ctx)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			return use(conn)
+		}
+	}
+	return b, nil
+}
+
+// Zones has the manager's BIND serve what the state says, now. The caller holds the
+// lock of the profile, or is its applier.
+func Zones(ctx context.Context, s *local.Server, now func() time.Time) error {
+	b, want, err := zones(ctx, s, now)
+	if err != nil || want == nil {
+		return err
+	}
+	return b.Serve(ctx, want)
+}
+
+func zones(ctx context.Context, s *local.Server, now func() time.Time) (*bind.Server, *bind.Primary, error) {
+	c, err := Look(ctx, s)
+	if err != nil || c.DNS == nil {
+		return nil, nil, err
+	}
+	b, err := Names(s, now)
+	return b, c.Primary(), err
+}
+
+// primary is the applier of KindDNS on the manager.
+type primary struct {
+	server *local.Server
+	now    func() time.Time
+}
+
+// Check implements profile.Applier.
+func (a *primary) Check(ctx context.Context, _ profile.Item) (change string, err error) {
+	b, want, err := zones(ctx, a.server, a.now)
+	if err != nil || want == nil {
+		return "", err
+	}
+	if change, err := b.Unserved(want); change != "" || err != nil {
+		return change, err
+	}
+	if b.Answers(ctx, want.Key) != nil {
+		return "have BIND answer", nil
+	}
+	return "", nil
+}
+
+// Apply implements profile.Applier.
+func (a *primary) Apply(ctx context.Context, _ profile.Item) error {
+	b, want, err := zones(ctx, a.server, a.now)
+	if err != nil || want == nil {
+		return err
+	}
+	if err := b.Serve(ctx, want); err != nil {
+		return err
+	}
+	return answering(ctx, b, want.Key)
+}
+
+// Remove implements profile.Applier.
+func (a *primary) Remove(ctx context.Context, _ profile.Item) error {
+	return leaveZones(ctx, a.server, a.now)
+}
+
+// answering starts named where it does not run, and has it answer at this server's
+// address.
+func answering(ctx context.Context, b *bind.Server, key string) error {
+	if err := b.Start(ctx); err != nil {
+		return err
+	}
+	return b.Answers(ctx, key)
+}
+
+// leaveZones takes everything back; a BIND that is gone took it along.
+func leaveZones(ctx context.Context, s *local.Server, now func() time.Time) error {
+	b, err := Names(s, now)
+	if err != nil {
+		return nil
+	}
+	return b.Leave(ctx)
+}
+
+// secondary is the applier of KindDNS on a node.
+type secondary struct {
+	server *local.Server
+	now    func() time.Time
+}
+
+func (a *secondary) begin(item profile.Item) (*bind.Server, *bind.Secondary, error) {
+	var want bind.Secondary
+	if err := item.Decode(&want); err != nil {
+		return nil, nil, err
+	}
+	b, err := Names(a.server, a.now)
+	return b, &want, err
+}
+
+// Check implements profile.Applier.
+func (a *secondary) Check(ctx context.Context, item profile.Item) (change string, err error) {
+	b, want, err := a.begin(item)
+	if err != nil {
+		return "", err
+	}
+	if change, err := b.Unfollowed(want); change != "" || err != nil {
+		return change, err
+	}
+	if b.Answers(ctx, want.Key) != nil {
+		return "have BIND answer", nil
+	}
+	behind, err := b.Behind(ctx, want)
+	if n := len(behind); n > 0 {
+		return fmt.Sprintf("fetch %d changed zones", n), nil
+	}
+	return "", err
+}
+
+// Apply implements profile.Applier.
+func (a *secondary) Apply(ctx context.Context, item profile.Item) error {
+	b, want, err := a.begin(item)
+	if err != nil {
+		return err
+	}
+	if err := b.Follow(ctx, want); err != nil {
+		return err
+	}
+	if err := answering(ctx, b, want.Key); err != nil {
+		return err
+	}
+	behind, err := b.Behind(ctx, want)
+	if err != nil {
+		return err
+	}
+	return b.Refresh(ctx, behind)
+}
+
+// Remove implements profile.Applier.
+func (a *secondary) Remove(ctx context.Context, _ profile.Item) error {
+	return leaveZones(ctx, a.server, a.now)
+}
