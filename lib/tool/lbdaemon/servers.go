@@ -63,8 +63,8 @@ func member(ctx context.Context, s *local.Server, n *cluster.Node, doc profile.D
 }
 
 // unready tells why a node may not be added: it is not yet what the manager
-// wants it to be. Copies of backups are no part of that, and neither is a queue
-// that halts.
+// wants it to be. Copies of backups and name servers are no part of that, and neither is
+// a queue that halts.
 func unready(n *cluster.Node, version string) string {
 	s := n.Status.Profile
 	switch {
@@ -77,7 +77,7 @@ func unready(n *cluster.Node, version string) string {
 	}
 	for i := range s.Items {
 		r := &s.Items[i]
-		if r.Word == profile.WordApplied || r.Kind == backup.CopyKind || r.Removal {
+		if r.Word == profile.WordApplied || r.Kind == backup.CopyKind || r.Kind == upkeep.KindDNS || r.Removal {
 			continue
 		}
 		if r.Error != "" {
