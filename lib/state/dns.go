@@ -8,7 +8,9 @@ import (
 // TransferKey returns the key that signs the transfers of zones, in base64: the one
 // that was there before, or from now on the fresh one.
 func (s *Store) TransferKey(ctx context.Context, fresh func() string) (key string, err error) {
-	read := func(t *tx) error { return t.row(`SELECT coalesce(max(secret), '') FROM transfer_key`, nil, []any{&key}) }
+	read := func(t *tx) error {
+		return t.row(`SELECT coalesce(max(secret), '') FROM transfer_key`, nil, []any{&key})
+	}
 	if err := s.view(ctx, read); err != nil || key != "" {
 		return key, err
 	}
