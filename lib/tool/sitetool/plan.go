@@ -153,15 +153,16 @@ func (p *plan) name(s *site.Site, r *request) (err error) {
 	if s.Aliases, err = site.ParseAliases(s.Domain, r.Alias); err != nil {
 		return fault.New(0, "alias of %s: %w", s.Domain, err)
 	}
+	if p.names[s.Domain] == s.Domain {
+		return fault.Hint(fault.New(fault.Failed, "site %s is there already", s.Domain), "iwx-site show %[1]s; to change it: iwx-site edit %[1]s", s.Domain)
+	}
 	return p.free(s)
 }
 
+// free wants the site's names to be no other's.
 func (p *plan) free(s *site.Site) error {
 	for _, name := range s.Names() {
-		switch other := p.names[name]; {
-		case other == s.Domain && name == s.Domain:
-			return fault.Hint(fault.New(fault.Failed, "site %s is there already", name), "iwx-site show %[1]s; to change it: iwx-site edit %[1]s", name)
-		case other != "" && other != s.Domain:
+		if other := p.names[name]; other != "" && other != s.Domain {
 			return fault.Hint(fault.New(fault.Failed, "%s is a name of site %s already", name, other), "iwx-site show %s", other)
 		}
 	}
