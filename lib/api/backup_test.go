@@ -125,3 +125,24 @@ func TestBackupTurns(t *testing.T) {
 		t.Errorf("%d bytes, %v", got.Len(), err)
 	}
 }
+
+func TestCertificate(t *testing.T) {
+	l := serve(t)
+	l.SiteCertificate = func(_ context.Context, digest string) ([]byte, error) {
+		if digest == "cafe" {
+			return []byte("pem"), nil
+		}
+		return nil, nil
+	}
+	web1 := l.join("web1")
+	if pem, err := web1.Certificate(t.Context(), "cafe"); err != nil || string(pem) != "pem" {
+		t.Errorf("%q, %v", pem, err)
+	}
+	if pem, err := web1.Certificate(t.Context(), "../x"); err != nil || pem != nil {
+		t.Errorf("one that no site has: %q, %v", pem, err)
+	}
+	status, _ := send(t, raw(t, nil), http.MethodGet, l.url(cluster.PathSite+"cafe"), nil)
+	if status != http.StatusForbidden {
+		t.Errorf("without a certificate of its own: %d", status)
+	}
+}

@@ -100,6 +100,14 @@ func (c *Client) Hello(ctx context.Context) (*cluster.Hello, error) {
 	return hello, c.brief(ctx, http.MethodGet, cluster.PathHello, nil, hello)
 }
 
+// Certificate returns a certificate of a site with its key, as PEM; nil if no
+// site has that one any more.
+func (c *Client) Certificate(ctx context.Context, digest string) ([]byte, error) {
+	answer := &cluster.SiteCertificate{}
+	err := c.brief(ctx, http.MethodGet, cluster.PathSite+url.PathEscape(digest), nil, answer)
+	return answer.PEM, err
+}
+
 // Join presents a token.
 func (c *Client) Join(ctx context.Context, req *cluster.JoinRequest) (*cluster.JoinAnswer, error) {
 	answer := &cluster.JoinAnswer{}

@@ -51,6 +51,7 @@ type Rules interface {
 	Leave(ctx context.Context, id string) error
 	Fence(ctx context.Context, id string, req *cluster.TailRequest) error
 	Backup(ctx context.Context, id, name string) (f *os.File, size int64, err error)
+	Certificate(ctx context.Context, node, digest string) (*cluster.SiteCertificate, error)
 }
 
 // Server is the manager's API.
@@ -99,6 +100,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("POST "+cluster.PathTail, s.member(s.tail))
 	mux.Handle("POST "+cluster.PathLeave, s.member(s.leave))
 	mux.Handle("GET "+cluster.PathBackup+"{name}", s.backups())
+	mux.Handle("GET "+cluster.PathSite+"{digest}", s.member(s.certificate))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		refuse(w, http.StatusNotFound, cluster.Refuse(cluster.RefusedMalformed, "", "there is nothing at %.80q", r.URL.Path))
@@ -221,6 +223,10 @@ func (s *Server) join(c *call) (any, error) {
 }
 
 func (s *Server) hello(c *call) (any, error) { return s.Rules.Hello(c.Context(), c.node) }
+
+func (s *Server) certificate(c *call) (any, error) {
+	return s.Rules.Certificate(c.Context(), c.node, c.PathValue("digest"))
+}
 
 func (s *Server) poll(c *call) (any, error) {
 	var req cluster.PollRequest

@@ -63,7 +63,8 @@ const (
 	PathLeave  = "/v1/leave"
 	PathFence  = "/v1/fence"
 	PathPulse  = "/v1/pulse"
-	PathBackup = "/v1/backup/" // and the name of the file
+	PathBackup = "/v1/backup/"      // and the name of the file
+	PathSite   = "/v1/certificate/" // and the digest of a site's certificate
 )
 
 // CheckName tells whether a node or cluster may bear the name: a host name in

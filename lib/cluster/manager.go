@@ -85,6 +85,10 @@ type Manager struct {
 	// fs.ErrNotExist where there is none of that name. nil: there are none.
 	OpenBackup func(name string) (*os.File, int64, error)
 
+	// SiteCertificate returns a certificate of a site with its key, as PEM; nil
+	// if no site has that one. nil: there are none.
+	SiteCertificate func(ctx context.Context, digest string) ([]byte, error)
+
 	// Profiles returns the profile of each member, by node id; nil for none.
 	// It is asked at every Refresh.
 	Profiles func(is *Identity, members []Roster) (map[string]profile.Document, error)
@@ -352,6 +356,19 @@ func (m *Manager) Backup(_ context.Context, id, name string) (f *os.File, size i
 		err = Refuse(RefusedMalformed, "make another on the manager: iwx-cluster-setup backup", "the manager has no backup %.120q", name)
 	}
 	return f, size, err
+}
+
+// Certificate returns a certificate of a site to a member, which serves it as
+// this server does.
+func (m *Manager) Certificate(ctx context.Context, id, digest string) (answer *SiteCertificate, err error) {
+	if _, err := m.view.Load().member(id); err != nil {
+		return nil, err
+	}
+	answer = &SiteCertificate{}
+	if m.SiteCertificate != nil {
+		answer.PEM, err = m.SiteCertificate(ctx, digest)
+	}
+	return answer, err
 }
 
 // Where returns what the manager is now, with the addresses of its API.

@@ -340,3 +340,9 @@ const (
 	RefusedFailed    = "failed"    // the manager could not do it
 	Distrusted       = "distrust"  // it is the node that refuses: what the manager sent is not of this log
 )
+
+// SiteCertificate is a certificate of a site with its key; without PEM, no site
+// has it any more.
+type SiteCertificate struct {
+	PEM []byte `json:"pem,omitempty"`
+}

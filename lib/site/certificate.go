@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"fmt"
 	"strings"
 	"time"
@@ -39,14 +40,34 @@ func ParsePair(cert, key []byte, names []string, now time.Time) (*Pair, error) {
 	if now.Before(own.NotBefore) {
 		return nil, fault.New(fault.Usage, "the certificate is not valid before %s", own.NotBefore.UTC().Format(time.DateTime))
 	}
+	if err := covers(own, names); err != nil {
+		return nil, err
+	}
+	text := append(append(bytes.TrimSpace(cert), '\n'), append(bytes.TrimSpace(key), '\n')...)
+	sum := sha256.Sum256(text)
+	return &Pair{PEM: text, Digest: hex.EncodeToString(sum[:16]), Expires: own.NotAfter}, nil
+}
+
+// Covers wants the certificate of a pair to be for all of the names.
+func Covers(pair []byte, names []string) error {
+	block, _ := pem.Decode(pair)
+	if block == nil {
+		return fault.New(fault.Failed, "the certificate cannot be read")
+	}
+	own, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return fault.New(fault.Failed, "the certificate cannot be read: %w", err)
+	}
+	return covers(own, names)
+}
+
+func covers(own *x509.Certificate, names []string) error {
 	for _, name := range names {
 		if own.VerifyHostname(name) != nil {
-			return nil, fault.Hint(fault.New(fault.Usage, "the certificate is not for %s", name), "it is for %s", said(own))
+			return fault.Hint(fault.New(fault.Usage, "the certificate is not for %s", name), "it is for %s", said(own))
 		}
 	}
-	pem := append(append(bytes.TrimSpace(cert), '\n'), append(bytes.TrimSpace(key), '\n')...)
-	sum := sha256.Sum256(pem)
-	return &Pair{PEM: pem, Digest: hex.EncodeToString(sum[:16]), Expires: own.NotAfter}, nil
+	return nil
 }
 
 // said are the names that a certificate is for.

@@ -42,6 +42,15 @@ func TestParsePair(t *testing.T) {
 	if again, err := ParsePair(append(cert, '\n'), key, nil, now); err != nil || again.Digest != p.Digest {
 		t.Errorf("blank lines count: %v", err)
 	}
+	if err := Covers(p.PEM, []string{"example.org"}); err != nil {
+		t.Error(err)
+	}
+	if err := Covers(p.PEM, []string{"example.net"}); err == nil {
+		t.Error("a certificate is for any name")
+	}
+	if err := Covers(nil, nil); err == nil {
+		t.Error("no certificate was read")
+	}
 	_, stranger := issue(t, from, until, "example.org")
 	for _, tt := range []struct {
 		cert, key []byte

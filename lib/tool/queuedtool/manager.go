@@ -62,6 +62,7 @@ func (d *server) manager(c *cli.Context) (*manager, error) {
 		Store: d.Store, Signer: signer, Identity: d.Identity, Facts: facts,
 		Version: cli.Version, Now: c.Now, Log: d.log,
 		Profiles: m.profiles, OpenBackup: upkeep.Shelf(d.Server).Open, Pulse: m.handOn,
+		SiteCertificate: d.Store.SiteCertificate,
 	}
 	m.pools = &pools{manager: m}
 	m.rules.Balancer = m.pools

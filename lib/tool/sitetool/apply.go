@@ -15,6 +15,7 @@ import (
 	"iwx/lib/site"
 	"iwx/lib/state"
 	"iwx/lib/tool/local"
+	"iwx/lib/tool/upkeep"
 )
 
 // applyVerb is what a node replays of all other verbs: the order is on its
@@ -74,8 +75,14 @@ func (a *application) run(c *cli.Context, order *site.Order) (err error) {
 	if a.ahead, err = a.lookAhead(c); err != nil {
 		return err
 	}
+	a.fetch = func(ctx context.Context, digest string) ([]byte, error) {
+		return upkeep.FetchCertificate(ctx, a.Server, c.Now, digest)
+	}
 	specs, err := a.specs(c, order)
 	if err != nil {
+		return err
+	}
+	if specs, err = a.current(c, specs); err != nil {
 		return err
 	}
 	if err := a.Store.OweReload(c, c.Now()); err != nil {
@@ -124,6 +131,23 @@ func (a *application) specs(ctx context.Context, order *site.Order) ([]site.Spec
 		}
 	}
 	return slices.DeleteFunc(specs, func(s site.Spec) bool { return a.superseded(s.Domain) }), nil
+}
+
+// current fetches the certificates that are not here, and leaves out the sites
+// whose certificate is nobody's any more: an order that is not here yet gives
+// them another.
+func (a *application) current(ctx context.Context, specs []site.Spec) ([]site.Spec, error) {
+	var list []site.Spec
+	for i := range specs {
+		has, err := a.keepCertificate(ctx, &specs[i])
+		if err != nil {
+			return nil, err
+		}
+		if has {
+			list = append(list, specs[i])
+		}
+	}
+	return list, nil
 }
 
 // superseded reports whether an order still to come says what the site is to be:

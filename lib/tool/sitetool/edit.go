@@ -55,6 +55,9 @@ func (v *editVerb) edit(p *plan, s *site.Site) error {
 		}
 		s.Certificate = ""
 	}
+	if len(v.Alias) > 0 && v.TLSCert == "" && s.Certificate != "" {
+		return p.covered(s)
+	}
 	return p.certificate(s, v.TLSCert, v.TLSKey)
 }
 

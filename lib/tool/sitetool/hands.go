@@ -73,26 +73,39 @@ func (h *hands) reload(ctx context.Context) error {
 // keepCertificates writes those of the specs that are not here yet.
 func (h *hands) keepCertificates(ctx context.Context, specs []site.Spec) error {
 	for i := range specs {
-		digest := specs[i].Certificate
-		if digest == "" || specs[i].Gone {
-			continue
+		has, err := h.keepCertificate(ctx, &specs[i])
+		if err == nil && !has {
+			err = fault.Hint(fault.New(fault.Failed, "certificate %s of %s is lost", specs[i].Certificate, specs[i].Domain),
+				"iwx-site edit %s --tls-cert FILE --tls-key FILE", specs[i].Domain)
 		}
-		path := certificatePath(h.certificates, digest)
-		if _, err := os.Stat(path); err == nil {
-			continue
-		}
-		pem, err := h.fetch(ctx, digest)
 		if err != nil {
-			return fault.New(0, "certificate of %s: %w", specs[i].Domain, err)
-		}
-		if err := atomicfile.MkdirAll(h.certificates, 0o700); err != nil {
-			return err
-		}
-		if err := atomicfile.Write(path, pem, 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// keepCertificate writes the certificate of a site, if it has one that is not
+// here yet. It reports false if the one it is to have is nobody's any more.
+func (h *hands) keepCertificate(ctx context.Context, spec *site.Spec) (has bool, err error) {
+	if spec.Certificate == "" || spec.Gone {
+		return true, nil
+	}
+	path := certificatePath(h.certificates, spec.Certificate)
+	if _, err := os.Stat(path); err == nil {
+		return true, nil
+	}
+	pem, err := h.fetch(ctx, spec.Certificate)
+	if err != nil {
+		return false, fault.New(0, "certificate of %s: %w", spec.Domain, err)
+	}
+	if pem == nil {
+		return false, nil
+	}
+	if err := atomicfile.MkdirAll(h.certificates, 0o700); err != nil {
+		return false, err
+	}
+	return true, atomicfile.Write(path, pem, 0o600)
 }
 
 // certificatePath is where a certificate lies with its key.

@@ -228,6 +228,15 @@ func (m *manager) ownerOf(name string) (uid uint32, found bool, err error) {
 	return info.Sys().(*syscall.Stat_t).Uid, true, nil
 }
 
+// covered wants the certificate that a site has to be for all of its names.
+func (p *plan) covered(s *site.Site) error {
+	pem, err := p.m.Store.SiteCertificate(p.c, s.Certificate)
+	if err != nil {
+		return err
+	}
+	return site.Covers(pem, s.Names())
+}
+
 // certificate reads the certificate that is asked for; two empty names are none.
 func (p *plan) certificate(s *site.Site, cert, key string) error {
 	if cert == "" && key == "" {

@@ -65,6 +65,17 @@ func copier(s *local.Server, now func() time.Time) backup.Copier {
 	}}
 }
 
+// FetchCertificate asks the manager for a certificate of a site with its key;
+// nil if no site has that one any more.
+func FetchCertificate(ctx context.Context, s *local.Server, now func() time.Time, digest string) ([]byte, error) {
+	client, err := managerClient(s, now, s.Identity.Doors())
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	return client.Certificate(ctx, digest)
+}
+
 // managerClient asks the manager at one of the addresses, as the node that this
 // server is, with the certificate of this moment.
 func managerClient(s *local.Server, now func() time.Time, doors []netip.AddrPort) (*api.Client, error) {
