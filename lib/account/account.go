@@ -25,7 +25,8 @@ import (
 // Accounts are the users and groups of a server. Below a root directory of its
 // own they are those in its files, by --prefix of the shadow tools.
 type Accounts struct {
-	Root string // "" for the server itself
+	Root string   // "" for the server itself
+	Lock *os.File // given to the tools, which keep it locked if iwx is killed; nil: none
 }
 
 // expired is the date of usermod(8) with which an account cannot be logged in
@@ -224,7 +225,11 @@ func (a Accounts) run(ctx context.Context, tool string, args ...string) error {
 	if a.Root != "" {
 		args = append([]string{"--prefix", a.Root}, args...)
 	}
-	out, err := exec.CommandContext(context.WithoutCancel(ctx), tool, args...).CombinedOutput()
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), tool, args...)
+	if a.Lock != nil {
+		cmd.ExtraFiles = []*os.File{a.Lock}
+	}
+	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return nil
 	}

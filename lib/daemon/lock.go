@@ -60,9 +60,10 @@ const lockEvery = 20 * time.Millisecond
 
 // WaitLock keeps the processes of this server apart that do the same kind of
 // work: it waits for flock(2) on path, which the kernel gives back however the
-// process ends. After limit it gives up with code Busy, and doing says in the
-// error what the other process has been doing.
-func WaitLock(ctx context.Context, path string, limit time.Duration, doing string) (unlock func(), err error) {
+// process ends, until the file is closed in it and in the children that were given
+// it. After limit it gives up with code Busy, and doing says in the error what the
+// other process has been doing.
+func WaitLock(ctx context.Context, path string, limit time.Duration, doing string) (*os.File, error) {
 	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func WaitLock(ctx context.Context, path string, limit time.Duration, doing strin
 		f.Close()
 		return nil, err
 	}
-	return func() { f.Close() }, nil
+	return f, nil
 }
 
 // await tries until it has the lock. A blocking flock could not be ended.

@@ -124,6 +124,9 @@ func (s *Server) write(changes []Change) error {
 // restore brings old files back, if a Put left any: it failed, or was killed
 // before its test had passed.
 func (s *Server) restore() error {
+	if err := s.sweep(); err != nil {
+		return err
+	}
 	name, err := os.ReadFile(filepath.Join(s.undo, complete))
 	if errors.Is(err, fs.ErrNotExist) {
 		return s.forget() // nothing was written yet
@@ -144,6 +147,15 @@ func (s *Server) restore() error {
 		}
 	}
 	return s.forget()
+}
+
+// sweep removes the temporary files of a Put that was killed while it wrote.
+func (s *Server) sweep() error {
+	names, err := filepath.Glob(filepath.Join(s.at(s.sites), ".iwx-*.tmp"))
+	for _, name := range names {
+		err = errors.Join(err, remove(name))
+	}
+	return err
 }
 
 func (s *Server) bringBack(name string) error {

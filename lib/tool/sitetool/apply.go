@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"os"
 	"slices"
 
 	"iwx/lib/cli"
@@ -46,16 +47,16 @@ func (*applyVerb) Run(c *cli.Context) error {
 		return err
 	}
 	defer server.Close()
-	unlock, err := daemon.WaitLock(c, server.SiteLock, lockWait, "changing sites")
+	lock, err := daemon.WaitLock(c, server.SiteLock, lockWait, "changing sites")
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer lock.Close()
 	digest := queue.Hash(sha256.Sum256(text))
 	if done, err := server.Store.OpDone(c, op, digest); done || err != nil {
 		return err
 	}
-	a := &application{Server: server, op: op, digest: digest}
+	a := &application{Server: server, op: op, digest: digest, lock: lock}
 	return a.run(c, order)
 }
 
@@ -65,11 +66,12 @@ type application struct {
 	*hands
 	op     queue.OpID
 	digest queue.Hash
+	lock   *os.File
 	ahead  []*site.Order // those that this node has still to apply, in order
 }
 
 func (a *application) run(c *cli.Context, order *site.Order) (err error) {
-	if a.hands, err = newHands(a.Server, order.WebServer); err != nil {
+	if a.hands, err = newHands(a.Server, order.WebServer, a.lock); err != nil {
 		return err
 	}
 	if a.ahead, err = a.lookAhead(c); err != nil {

@@ -123,8 +123,8 @@ func (h *hands) dropCertificates(specs []site.Spec) error {
 		return nil
 	}
 	for _, e := range entries {
-		digest, isOurs := strings.CutSuffix(e.Name(), ".pem")
-		if isOurs && !used[digest] {
+		// What else is there was being written when somebody was killed.
+		if digest, whole := strings.CutSuffix(e.Name(), ".pem"); !whole || !used[digest] {
 			err = errors.Join(err, os.Remove(filepath.Join(h.certificates, e.Name())))
 		}
 	}

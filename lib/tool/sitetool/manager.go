@@ -2,6 +2,7 @@ package sitetool
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"iwx/lib/cli"
@@ -28,7 +29,7 @@ type manager struct {
 	*local.Server
 	*hands
 	webName string // of the web server, "" for none
-	unlock  func()
+	lock    *os.File
 }
 
 // openManager opens this server, which has to be the manager, to change its
@@ -39,12 +40,12 @@ func openManager(c *cli.Context) (*manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := daemon.WaitLock(c, server.SiteLock, lockWait, "changing sites")
+	lock, err := daemon.WaitLock(c, server.SiteLock, lockWait, "changing sites")
 	if err != nil {
 		server.Close()
 		return nil, err
 	}
-	m := &manager{Server: server, unlock: unlock}
+	m := &manager{Server: server, lock: lock}
 	if m.hands, err = m.newHands(); err == nil {
 		err = m.settle(c)
 	}
@@ -57,7 +58,7 @@ func openManager(c *cli.Context) (*manager, error) {
 
 // Close lets others change sites.
 func (m *manager) Close() {
-	m.unlock()
+	m.lock.Close()
 	m.Server.Close()
 }
 

@@ -3,6 +3,7 @@ package sitetool
 import (
 	"context"
 	"encoding/json"
+	"os"
 
 	"iwx/lib/account"
 	"iwx/lib/fault"
@@ -15,9 +16,10 @@ import (
 const none = "none"
 
 // newHands returns what changes this server. web names its web server, "" where
-// nothing serves sites.
-func newHands(server *local.Server, web string) (*hands, error) {
-	h := &hands{accounts: account.Accounts{Root: server.Root}, certificates: server.Certificates}
+// nothing serves sites. The lock is held until the programs that it runs have
+// ended, should this one be killed: nobody undoes what is still being done.
+func newHands(server *local.Server, web string, lock *os.File) (*hands, error) {
+	h := &hands{accounts: account.Accounts{Root: server.Root, Lock: lock}, certificates: server.Certificates}
 	if web == "" {
 		return h, nil
 	}
@@ -41,7 +43,7 @@ func (m *manager) newHands() (h *hands, err error) {
 	if m.webName == none {
 		m.webName = ""
 	}
-	if h, err = newHands(m.Server, m.webName); err != nil {
+	if h, err = newHands(m.Server, m.webName, m.lock); err != nil {
 		return nil, err
 	}
 	h.fetch, h.homes = m.Store.SiteCertificate, m.makeHomes

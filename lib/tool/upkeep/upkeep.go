@@ -25,7 +25,7 @@ func Converger(s *local.Server, now func() time.Time, log *slog.Logger) *profile
 	return &profile.Converger{
 		Appliers: appliers(s, now), Journal: s.Store.Profile(),
 		Lock: func(ctx context.Context) (func(), error) {
-			return daemon.WaitLock(ctx, s.ProfileLock, lockWait, "applying this server's profile")
+			return lock(ctx, s.ProfileLock)
 		},
 		Limits: map[string]time.Duration{backup.CopyKind: copyLimit},
 		Now:    now, Log: log,
@@ -56,3 +56,12 @@ func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier 
 // lockWait is how long the lock is tried: the daemon and a tool may converge at
 // the same time, and each has items that take a while.
 const lockWait = 2 * time.Minute
+
+// lock keeps the convergers of this server apart.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	f, err := daemon.WaitLock(ctx, path, lockWait, "applying this server's profile")
+	if err != nil {
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
