@@ -14,6 +14,7 @@ _iwx_site_spec() {
             'suspend	Show a page that says so instead of a site, and lock its user out'
             'resume	Take suspend back'
             'delete	Delete sites'
+            'dns	The zones of the sites, and others'
         )
         flags=(
             '--root	Directory that holds this server'\''s files, instead of /'
@@ -179,6 +180,49 @@ _iwx_site_spec() {
         )
         args=(
             'site...'
+        )
+        ;;
+    'dns')
+        verbs=(
+            'adopt	Have the nodes serve a zone that is kept in BIND by hand, too'
+            'release	Take adopt back'
+        )
+        flags=(
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        ;;
+    'dns adopt')
+        flags=(
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        args=(
+            ''
+        )
+        ;;
+    'dns release')
+        flags=(
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        args=(
+            ''
         )
         ;;
     *) return 1 ;;

@@ -1,11 +1,11 @@
 # fish completion for iwx-site, generated from its grammar
 
 function __iwx_site_paths
-    printf '%s\n' 'add' 'list' 'show' 'edit' 'suspend' 'resume' 'delete'
+    printf '%s\n' 'add' 'list' 'show' 'edit' 'suspend' 'resume' 'delete' 'dns' 'dns adopt' 'dns release'
 end
 
 function __iwx_site_takes
-    printf '%s\n' ' --root' 'add --user' 'add --alias' 'add --template' 'add --tls-cert' 'add --tls-key' 'add --from' 'add --wait-timeout' 'add --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'edit --alias' 'edit --no-alias' 'edit --template' 'edit --tls-cert' 'edit --tls-key' 'edit --wait-timeout' 'edit --root' 'suspend --wait-timeout' 'suspend --root' 'resume --wait-timeout' 'resume --root' 'delete --timeout' 'delete --root'
+    printf '%s\n' ' --root' 'add --user' 'add --alias' 'add --template' 'add --tls-cert' 'add --tls-key' 'add --from' 'add --wait-timeout' 'add --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'edit --alias' 'edit --no-alias' 'edit --template' 'edit --tls-cert' 'edit --tls-key' 'edit --wait-timeout' 'edit --root' 'suspend --wait-timeout' 'suspend --root' 'resume --wait-timeout' 'resume --root' 'delete --timeout' 'delete --root' 'dns --root' 'dns adopt --root' 'dns release --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -79,6 +79,7 @@ complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'edit' -d 'Change a site'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'suspend' -d 'Show a page that says so instead of a site, and lock its user out'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'resume' -d 'Take suspend back'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'delete' -d 'Delete sites'
+complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'dns' -d 'The zones of the sites, and others'
 complete -c iwx-site -n '__iwx_site_at \'\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-site -n '__iwx_site_at \'\'' -l version -d 'Print the version'
 complete -c iwx-site -n '__iwx_site_at \'\'' -l help -s h -d 'Print this help'
@@ -149,3 +150,17 @@ complete -c iwx-site -n '__iwx_site_at \'delete\'' -l root -x -a '(__fish_comple
 complete -c iwx-site -n '__iwx_site_at \'delete\'' -l version -d 'Print the version'
 complete -c iwx-site -n '__iwx_site_at \'delete\'' -l help -s h -d 'Print this help'
 complete -c iwx-site -n '__iwx_site_at \'delete\' 0+' -a '(__iwx_site_values site)'
+
+complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'adopt' -d 'Have the nodes serve a zone that is kept in BIND by hand, too'
+complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'release' -d 'Take adopt back'
+complete -c iwx-site -n '__iwx_site_at \'dns\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'dns\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'dns\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-site -n '__iwx_site_at \'dns adopt\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'dns adopt\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'dns adopt\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-site -n '__iwx_site_at \'dns release\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'dns release\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'dns release\'' -l help -s h -d 'Print this help'

@@ -25,6 +25,7 @@ type grammar struct {
 	Suspend suspendVerb `cmd:"" help:"Show a page that says so instead of a site, and lock its user out."`
 	Resume  resumeVerb  `cmd:"" help:"Take suspend back."`
 	Delete  deleteVerb  `cmd:"" help:"Delete sites."`
+	DNS     dnsVerbs    `cmd:"" name:"dns" help:"The zones of the sites, and others."`
 	Apply   applyVerb   `cmd:"" hidden:"" help:"What the nodes run."`
 }
 
