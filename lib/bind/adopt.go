@@ -3,6 +3,7 @@ package bind
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	"iwx/lib/fault"
@@ -70,4 +71,26 @@ func (s *Server) statement(zone, file string, depth int) (*statement, error) {
 		}
 	}
 	return nil, nil
+}
+
+// byHand returns the zones that have a statement of the administrator's own.
+func (s *Server) byHand(file string, depth int) (map[string]bool, error) {
+	zones := map[string]bool{}
+	text, err := read(file)
+	if err != nil || depth > maxDepth || file == s.ours() {
+		return zones, err
+	}
+	for _, st := range parse(text) {
+		if st.is("include") && len(st.words) == 2 {
+			more, err := s.byHand(s.included(st.words[1]), depth+1)
+			if err != nil {
+				return nil, err
+			}
+			maps.Copy(zones, more)
+		}
+		if st.is("zone") && len(st.words) > 1 {
+			zones[strings.ToLower(strings.TrimSuffix(st.words[1], "."))] = true
+		}
+	}
+	return zones, nil
 }

@@ -271,6 +271,8 @@ func TestByHand(t *testing.T) {
 	writeFile(t, file, zoneOf(zone.Name, "192.0.2.92").Text(3))
 	mustAsk(t, c.manager, "reload", zone.Name)
 	c.web1.comes("www.hand.example", "192.0.2.92", atOnce)
+	c.serve(t, zoneOf(zone.Name, "192.0.2.99")) // the administrator's stays
+	c.manager.comes("www.hand.example", "192.0.2.92", atOnce)
 	c.primary.Others = nil
 	c.serve(t)
 	c.web1.comes("www.hand.example", "", atOnce)

@@ -155,8 +155,19 @@ func (p *plan) replace(w write) {
 	p.write = append(p.write, w)
 }
 
-// serve plans what a primary needs.
-func (s *Server) serve(want *Primary, now time.Time) (*plan, error) {
+// serve plans what a primary needs. A zone that the administrator has as well stays
+// his: BIND takes no second statement.
+func (s *Server) serve(all *Primary, now time.Time) (*plan, error) {
+	byHand, err := s.byHand(s.config, 0)
+	if err != nil {
+		return nil, err
+	}
+	want := *all
+	want.Zones = slices.DeleteFunc(slices.Clone(all.Zones), func(z Zone) bool { return byHand[z.Name] })
+	return s.serveOurs(&want, now)
+}
+
+func (s *Server) serveOurs(want *Primary, now time.Time) (*plan, error) {
 	p := &plan{}
 	if err := s.configure(p, s.primaryConf(want), primaryOptions); err != nil {
 		return nil, err

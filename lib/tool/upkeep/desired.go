@@ -37,8 +37,8 @@ func Of(ctx context.Context, s *local.Server, members []cluster.Roster) (*Cluste
 	if err != nil {
 		return nil, err
 	}
-	dns, err := lookDNS(ctx, s)
-	return &Cluster{Identity: s.Identity, Config: s.Config, Members: members, Backup: last, Balancing: balancing, DNS: dns, Own: s.Own()}, err
+	c := &Cluster{Identity: s.Identity, Config: s.Config, Members: members, Backup: last, Balancing: balancing, Own: s.Own()}
+	return c, c.lookDNS(ctx, s)
 }
 
 // Desired returns the document that this server is to converge to: a manager

@@ -7,10 +7,15 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	"iwx/lib/bind"
+	"iwx/lib/cluster"
+	"iwx/lib/dns"
 	"iwx/lib/profile"
+	"iwx/lib/state"
 	"iwx/lib/systemd"
 	"iwx/lib/tool/local"
 )
@@ -27,17 +32,79 @@ type DNS struct {
 
 // lookDNS reads what is to be served; nil where BIND is not used. Unless it is asked
 // for, it is not touched before there is a zone.
-func lookDNS(ctx context.Context, s *local.Server) (*DNS, error) {
+func (c *Cluster) lookDNS(ctx context.Context, s *local.Server) error {
 	provider := s.Config.DNS.Provider
 	if provider == "none" || provider == "" && bind.Find(s.Root, nil) == nil {
-		return nil, nil
+		return nil
 	}
 	others, err := s.Store.AdoptedZones(ctx)
-	if err != nil || provider == "" && len(others) == 0 {
-		return nil, err
+	if err != nil {
+		return err
+	}
+	sites, err := s.Store.Sites(ctx)
+	if err != nil || provider == "" && len(sites)+len(others) == 0 {
+		return err
 	}
 	key, err := s.Store.TransferKey(ctx, newTransferKey)
-	return &DNS{Others: others, Key: key}, err
+	c.DNS = &DNS{Zones: c.siteZones(sites), Others: others, Key: key}
+	return err
+}
+
+// siteZones are the zones of the sites that are not being deleted.
+func (c *Cluster) siteZones(sites []state.SiteRow) (list []bind.Zone) {
+	in := c.surroundings()
+	for i := range sites {
+		if sites[i].Gone {
+			continue
+		}
+		for _, z := range dns.Zones(sites[i].Names()) {
+			list = append(list, bind.Zone{Name: z.Name, Text: func(serial uint32) string { return z.Render(in, serial) }})
+		}
+	}
+	return list
+}
+
+// surroundings are what the zones say of this cluster.
+func (c *Cluster) surroundings() dns.Surroundings {
+	in := dns.Surroundings{
+		Nameservers: c.Config.DNS.Names(), Hostmaster: c.Config.DNS.Hostmaster,
+		Servers: []dns.Host{{Name: c.Identity.Name, Addrs: []netip.Addr{c.own()}}},
+		Web:     c.reachedAt("http", "https"), Mail: c.reachedAt("smtp"),
+	}
+	for i := range c.Members {
+		if n := &c.Members[i]; n.Membership == cluster.Member && n.Address.IsValid() {
+			in.Servers = append(in.Servers, dns.Host{Name: n.Name, Addrs: []netip.Addr{n.Address}})
+		}
+	}
+	return in
+}
+
+// own is the manager's own address; of an older cluster the quorum IP.
+func (c *Cluster) own() netip.Addr {
+	if c.Identity.Address.IsValid() {
+		return c.Identity.Address
+	}
+	return c.Identity.Manager.Addr()
+}
+
+// reachedAt is where clients reach the services: their virtual IPs, else all there
+// are, else the manager.
+func (c *Cluster) reachedAt(services ...string) (list []netip.Addr) {
+	for i := range c.Balancing.Policies {
+		if p := &c.Balancing.Policies[i]; slices.Contains(services, p.Service) {
+			list = append(list, p.VIP)
+		}
+	}
+	if list == nil {
+		for _, v := range c.Balancing.VIPs {
+			list = append(list, v.Addr)
+		}
+	}
+	if list == nil {
+		list = append(list, c.own())
+	}
+	slices.SortFunc(list, netip.Addr.Compare)
+	return slices.Compact(list)
 }
 
 // newTransferKey is of the size of the hash, RFC 2104 §3.
