@@ -76,11 +76,11 @@ func changeZones(c *cli.Context, name string, change func(server *local.Server, 
 	if err != nil {
 		return err
 	}
-	unlock, err := daemon.WaitLock(c, server.ProfileLock, lockWait, "applying this server's profile")
+	lock, err := daemon.WaitLock(c, server.ProfileLock, lockWait, "applying this server's profile")
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer lock.Close()
 	look, err := upkeep.Look(c, server)
 	if err != nil {
 		return err
