@@ -27,6 +27,14 @@ func (s *Store) Sites(ctx context.Context) (list []SiteRow, err error) {
 	return list, err
 }
 
+// HasSites reports whether there is a site, or one that is being deleted.
+func (s *Store) HasSites(ctx context.Context) (has bool, err error) {
+	err = s.view(ctx, func(t *tx) error {
+		return t.row(`SELECT EXISTS (SELECT 1 FROM site)`, nil, []any{&has})
+	})
+	return has, err
+}
+
 // SiteNamed returns the site that answers to a name, its domain or an alias; nil
 // if none does.
 func (s *Store) SiteNamed(ctx context.Context, name string) (row *SiteRow, err error) {

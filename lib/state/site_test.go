@@ -40,6 +40,9 @@ func TestChangeSites(t *testing.T) {
 	if row, err := s.SiteNamed(ctx, "www.example.org"); err != nil || row == nil || row.Domain != "example.org" || row.Seq != 1 || row.VHost != "of example.org" {
 		t.Errorf("%+v, %v", row, err)
 	}
+	if has, err := s.HasSites(ctx); err != nil || !has {
+		t.Errorf("%v, %v", has, err)
+	}
 	if last, err := s.LastUID(ctx); err != nil || last != 20000 {
 		t.Errorf("%d, %v", last, err)
 	}
@@ -114,13 +117,13 @@ func TestSitesApplied(t *testing.T) {
 	s := newManager(t)
 	ctx := t.Context()
 	at := time.UnixMilli(1000)
-	if err := s.OweReload(ctx, at); err != nil {
+	if err := s.OweReload(ctx, "nginx", at); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.OweReload(ctx, at.Add(time.Minute)); err != nil {
+	if err := s.OweReload(ctx, "nginx", at.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if since, err := s.ReloadOwed(ctx); err != nil || !since.Equal(at) {
+	if server, since, err := s.ReloadOwed(ctx); err != nil || !since.Equal(at) || server != "nginx" {
 		t.Errorf("%v, %v: what is owed longest counts", since, err)
 	}
 	op := state.SiteOp{Op: queue.OpID{Epoch: 1, Seq: 7}, Specs: []site.Spec{aSite("a.org", "a", 20000), aSite("b.org", "b", 20001)}, At: at}
@@ -132,7 +135,7 @@ func TestSitesApplied(t *testing.T) {
 	if done, err := s.OpDone(ctx, op.Op, op.Digest); err != nil || !done {
 		t.Errorf("%v, %v", done, err)
 	}
-	if since, _ := s.ReloadOwed(ctx); since.IsZero() {
+	if _, since, _ := s.ReloadOwed(ctx); since.IsZero() {
 		t.Error("a reload that was left to the next is forgotten")
 	}
 	op.Specs[0].Gone, op.Reloaded = true, true
@@ -142,7 +145,7 @@ func TestSitesApplied(t *testing.T) {
 	if here, err := s.SitesHere(ctx); err != nil || len(here) != 1 || here[0].Domain != "b.org" {
 		t.Errorf("%+v, %v", here, err)
 	}
-	if since, err := s.ReloadOwed(ctx); err != nil || !since.IsZero() {
+	if _, since, err := s.ReloadOwed(ctx); err != nil || !since.IsZero() {
 		t.Errorf("%v, %v", since, err)
 	}
 }

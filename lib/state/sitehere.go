@@ -51,25 +51,25 @@ func (t *tx) putHere(specs []site.Spec) error {
 	return nil
 }
 
-// OweReload notes that the web server has to be told of a change that is about
-// to be made, unless that is noted already. Repeating it is safe.
-func (s *Store) OweReload(ctx context.Context, now time.Time) error {
-	return s.set(ctx, `INSERT OR IGNORE INTO reload_owed (id, since) VALUES (1, ?)`, millis(now))
+// OweReload notes that the web server of that name has to be told of a change
+// that is about to be made, unless that is noted already. Repeating it is safe.
+func (s *Store) OweReload(ctx context.Context, server string, now time.Time) error {
+	return s.set(ctx, `INSERT OR IGNORE INTO reload_owed (id, server, since) VALUES (1, ?, ?)`, server, millis(now))
 }
 
-// ReloadOwed returns since when the web server has to be told of changes; the
-// zero time when it has been.
-func (s *Store) ReloadOwed(ctx context.Context) (since time.Time, err error) {
+// ReloadOwed returns which web server has to be told of changes, and since when;
+// the zero time when it has been.
+func (s *Store) ReloadOwed(ctx context.Context) (server string, since time.Time, err error) {
 	err = s.view(ctx, func(t *tx) error {
 		var at int64
-		err := t.row(`SELECT since FROM reload_owed`, nil, []any{&at})
+		err := t.row(`SELECT server, since FROM reload_owed`, nil, []any{&server, &at})
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
 		since = instant(at)
 		return err
 	})
-	return since, err
+	return server, since, err
 }
 
 // Reloaded notes that the web server has been told. Repeating it is safe.

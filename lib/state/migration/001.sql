@@ -321,8 +321,9 @@ CREATE TABLE site_here (
 
 -- That the web server has still to be told of changes. One row.
 CREATE TABLE reload_owed (
-    id    INTEGER PRIMARY KEY CHECK (id = 1),
-    since INTEGER NOT NULL
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    server TEXT    NOT NULL, -- as in site.Order
+    since  INTEGER NOT NULL
 ) STRICT;
 
 -- Manager: the sites' certificates with their keys.

@@ -87,7 +87,7 @@ func (a *application) run(c *cli.Context, order *site.Order) (err error) {
 	if specs, err = a.current(c, specs); err != nil {
 		return err
 	}
-	if err := a.Store.OweReload(c, c.Now()); err != nil {
+	if err := a.Store.OweReload(c, order.WebServer, c.Now()); err != nil {
 		return err
 	}
 	if err := a.apply(c, specs); err != nil {

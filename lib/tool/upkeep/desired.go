@@ -38,6 +38,9 @@ func Of(ctx context.Context, s *local.Server, members []cluster.Roster) (*Cluste
 		return nil, err
 	}
 	c := &Cluster{Identity: s.Identity, Config: s.Config, Members: members, Backup: last, Balancing: balancing, Own: s.Own()}
+	if c.Sites, err = s.Store.HasSites(ctx); err != nil {
+		return nil, err
+	}
 	return c, c.lookDNS(ctx, s)
 }
 

@@ -17,6 +17,7 @@ type Cluster struct {
 	Members   []cluster.Roster // by name, and those that are leaving, which mount until they have left
 	Backup    *backup.Copy     // the manager's last daily one; nil: the nodes keep none
 	Balancing lb.Setup
+	Sites     bool // there are some
 	DNS       *DNS // nil: DNS is left alone
 	Own       bool // below a root directory, where the server itself is not touched
 }
@@ -58,6 +59,7 @@ func (c *Cluster) nodeItems(n *cluster.Roster) ([]profile.Item, error) {
 		func() ([]profile.Item, error) { return c.watch(n.ID) },
 		func() ([]profile.Item, error) { return c.endpoint(n.ID, n.Address) },
 		c.followsZones,
+		c.web,
 		c.copies,
 	)
 	return append([]profile.Item{where}, items...), err

@@ -45,6 +45,7 @@ func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier 
 	list[endpoint.Kind] = endpointer(s)
 	list[KindDNS] = &primary{server: s, now: now}
 	if !s.IsManager() {
+		list[KindWeb] = reloader{server: s, now: now}
 		list[KindDNS] = &secondary{server: s, now: now}
 		list[KindManager] = &finder{server: s, now: now}
 		list[KindWatch] = watcher{}
