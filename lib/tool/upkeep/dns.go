@@ -13,6 +13,7 @@ import (
 
 	"iwx/lib/bind"
 	"iwx/lib/cluster"
+	"iwx/lib/conf"
 	"iwx/lib/dns"
 	"iwx/lib/profile"
 	"iwx/lib/state"
@@ -190,8 +191,16 @@ func Zones(ctx context.Context, s *local.Server, now func() time.Time) error {
 	return b.Serve(ctx, want)
 }
 
+// zones looks by the settings that are in the file now: a daemon has read them again,
+// and passes on to its appliers what it began with.
 func zones(ctx context.Context, s *local.Server, now func() time.Time) (*bind.Server, *bind.Primary, error) {
-	c, err := Look(ctx, s)
+	config, err := conf.Load(s.Paths.Config)
+	if err != nil {
+		return nil, nil, err
+	}
+	fresh := *s
+	fresh.Config = config
+	c, err := Look(ctx, &fresh)
 	if err != nil || c.DNS == nil {
 		return nil, nil, err
 	}
