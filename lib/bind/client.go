@@ -124,7 +124,7 @@ func (s *Server) Answers(ctx context.Context, key string) error {
 		_, err = c.serial(ctx, Catalog)
 	}
 	if err != nil {
-		return fault.Hint(fmt.Errorf("named does not answer at %s: %w", s.Address, err), "look at listen-on in %s, and at journalctl -u %s", s.config, Unit)
+		return fault.Hint(fmt.Errorf("named does not answer at %s: %w", s.Address, err), "look at listen-on in %s, at journalctl -u %s, and for another program at port 53: ss -lntup sport = :53", s.config, Unit)
 	}
 	return nil
 }
