@@ -20,7 +20,7 @@ func siteServer(t *testing.T) server {
 	block := testBlock(t)
 	m := server{t, filepath.Join(t.TempDir(), "mgr"), block + "2"}
 	m.run("", "iwx-cluster-setup", "manager", "--quorum-ip", block+"1", "--address", m.address, "--name", "demo")
-	for _, dir := range []string{"etc/apache2/sites-enabled", "run/apache2", "var/log/apache2"} {
+	for _, dir := range []string{"etc/apache2/sites-enabled", "run/apache2", "var/log/apache2", "srv/iwx"} {
 		if err := os.MkdirAll(filepath.Join(m.root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -62,6 +62,9 @@ func (v *addVerb) Run(c *cli.Context) error {
 		return err
 	}
 	defer m.Close()
+	if err := m.checkShare(c); err != nil {
+		return err
+	}
 	ch, err := m.planNew(c, requests)
 	if err != nil {
 		return err

@@ -171,10 +171,6 @@ func (p *plan) free(s *site.Site) error {
 
 // user gives the site its user, id and home.
 func (p *plan) user(s *site.Site, name string) error {
-	homes := p.m.Config.Homes()
-	if homes == "" {
-		return fault.Hint(fault.New(fault.Failed, "no storage is shared, so no home would be the same on all servers"), "set site.home in iwx.toml(5), or storage.enabled")
-	}
 	if name == "" {
 		name = site.UserFor(s.Domain, func(name string) bool { return p.users[name] })
 	} else if err := site.CheckUser(name); err != nil {
@@ -183,7 +179,7 @@ func (p *plan) user(s *site.Site, name string) error {
 	if p.users[name] {
 		return fault.Hint(fault.New(fault.Failed, "user %s exists already, on this server or a node", name), "choose another name: --user NAME")
 	}
-	s.User, s.Home = name, path.Join(homes, name)
+	s.User, s.Home = name, path.Join(p.m.Config.Homes(), name)
 	s.Root = path.Join(s.Home, documentRoot)
 	return p.id(s)
 }
