@@ -1,0 +1,175 @@
+package vhost
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"iwx/lib/site"
+)
+
+// installed returns real web servers whose files are below a directory.
+func installed(t *testing.T) map[string]*Server {
+	t.Helper()
+	list := map[string]*Server{}
+	for name, files := range map[string]map[string]string{
+		"apache2": {"etc/apache2/apache2.conf": `ServerRoot ROOT/etc/apache2
+ServerName localhost
+PidFile ROOT/run/pid
+ErrorLog ROOT/error.log
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+LoadModule alias_module /usr/lib/apache2/modules/mod_alias.so
+LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so
+Listen 127.0.0.1:8
+IncludeOptional sites-enabled/*.conf
+`, "etc/apache2/sites-enabled/by-hand.conf": ""},
+		"nginx": {"etc/nginx/nginx.conf": `pid ROOT/run/pid;
+error_log ROOT/error.log;
+events {}
+http { access_log off; include ROOT/etc/nginx/conf.d/*.conf; }
+`, "etc/nginx/conf.d/by-hand.conf": ""},
+	} {
+		root := t.TempDir()
+		for path, text := range files {
+			write(t, filepath.Join(root, path), strings.ReplaceAll(text, "ROOT", root))
+		}
+		s, err := Named(root, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Join(root, "run"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		list[name] = s
+	}
+	return list
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func example() *site.Site {
+	home := "/srv/iwx/home/example"
+	return &site.Site{Domain: "example.org", Aliases: []string{"www.example.org"}, User: "example", UID: 20000, Home: home, Root: home + "/public_html", Template: "default"}
+}
+
+func render(t *testing.T, s *Server, one *site.Site) string {
+	t.Helper()
+	text, err := s.Render(one.Template, s.FieldsOf(one))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestPut(t *testing.T) {
+	for name, s := range installed(t) {
+		t.Run(name, func(t *testing.T) {
+			one := example()
+			plain := render(t, s, one)
+			one.Suspended = true
+			suspended := render(t, s, one)
+			for _, text := range []string{plain, plain, suspended, ""} {
+				if err := s.Put(t.Context(), []Change{{"example.org", text}}); err != nil {
+					t.Fatal(err)
+				}
+				if what := s.Differs("example.org", text); what != "" {
+					t.Fatal(what)
+				}
+			}
+			if what := s.Differs("example.org", plain); !strings.Contains(what, "is missing") {
+				t.Error(what)
+			}
+		})
+	}
+}
+
+// TestPutOfWhatIsRefused holds that all old files are back, with the server's own
+// words in the error.
+func TestPutOfWhatIsRefused(t *testing.T) {
+	for name, s := range installed(t) {
+		t.Run(name, func(t *testing.T) {
+			old := render(t, s, example())
+			if err := s.Put(t.Context(), []Change{{"example.org", old}}); err != nil {
+				t.Fatal(err)
+			}
+			err := s.Put(t.Context(), []Change{{"example.org", ""}, {"new.example", "# fine\n"}, {"bad.example", "NoSuchDirective on;\n"}})
+			if err == nil || !strings.Contains(err.Error(), "NoSuchDirective") {
+				t.Fatalf("%v", err)
+			}
+			for domain, text := range map[string]string{"example.org": old, "new.example": "", "bad.example": ""} {
+				if what := s.Differs(domain, text); what != "" {
+					t.Error(what)
+				}
+			}
+			if _, err := os.Stat(s.undo); !os.IsNotExist(err) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// TestPutAfterAKill holds that files whose test nobody has seen pass are undone.
+func TestPutAfterAKill(t *testing.T) {
+	s := installed(t)["apache2"]
+	old := render(t, s, example())
+	if err := s.Put(t.Context(), []Change{{"example.org", old}}); err != nil {
+		t.Fatal(err)
+	}
+	bad := []Change{{"example.org", "NoSuchDirective on\n"}, {"new.example", "# new\n"}}
+	if err := s.save(bad); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.write(bad); err != nil { // and here it was killed
+		t.Fatal(err)
+	}
+	if err := s.Put(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for domain, text := range map[string]string{"example.org": old, "new.example": ""} {
+		if what := s.Differs(domain, text); what != "" {
+			t.Error(what)
+		}
+	}
+}
+
+func TestTemplates(t *testing.T) {
+	s := installed(t)["nginx"]
+	own := filepath.Join(s.Root, "etc/iwx/templates/own.nginx")
+	write(t, own, "server_name {{.Domain}};")
+	if text, err := s.Render("own", Fields{Domain: "a.example"}); err != nil || text != "server_name a.example;" {
+		t.Errorf("%q, %v", text, err)
+	}
+	for text, want := range map[string]string{"{{.Domain": "unclosed action", "{{.Nothing}}": "Nothing"} {
+		write(t, own, text)
+		if _, err := s.Render("own", Fields{}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), own) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if _, err := s.Render("none", Fields{}); err == nil || !strings.Contains(err.Error(), `no template "none" for nginx`) {
+		t.Error(err)
+	}
+}
+
+func TestNamed(t *testing.T) {
+	if _, err := Named(t.TempDir(), "nginx"); err == nil || !strings.Contains(err.Error(), "web server nginx is not installed here") {
+		t.Error(err)
+	}
+	s := installed(t)["nginx"]
+	if found := Find(s.Root); len(found) != 1 || found[0].Name != "nginx" {
+		t.Errorf("%+v", found)
+	}
+	if err := s.Reload(context.Background()); err != nil {
+		t.Errorf("one that does not run: %v", err)
+	}
+}
