@@ -70,7 +70,7 @@ type Systemd interface {
 type Server struct {
 	layout
 	Root    string     // "" or the directory that stands for "/"
-	Address netip.Addr // this server's own, at which it is asked
+	Address netip.Addr // this server's own, at which it is asked; zero: 127.0.0.1
 	Now     func() time.Time
 	// Command runs a program and returns its standard output.
 	Command func(ctx context.Context, name string, args ...string) ([]byte, error)

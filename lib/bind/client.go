@@ -36,6 +36,9 @@ func (s *Server) dial(ctx context.Context, addr netip.Addr, key string) (*client
 	if err != nil {
 		return nil, err
 	}
+	if !addr.IsValid() { // a node does not know its own
+		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
 	at := netip.AddrPortFrom(addr, o.port)
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
@@ -115,16 +118,13 @@ func catalogued(records []dns.RR) (zones []string) {
 // Answers fails if named does not serve the catalog at this server's own address,
 // where the others ask it.
 func (s *Server) Answers(ctx context.Context, key string) error {
-	if !s.Address.IsValid() {
-		return nil
-	}
 	c, err := s.dial(ctx, s.Address, key)
 	if err == nil {
 		defer c.close()
 		_, err = c.serial(ctx, Catalog)
 	}
 	if err != nil {
-		return fault.Hint(fmt.Errorf("named does not answer at %s: %w", s.Address, err), "look at listen-on in %s, at journalctl -u %s, and for another program at port 53: ss -lntup sport = :53", s.config, Unit)
+		return fault.Hint(fmt.Errorf("named does not answer: %w", err), "look at listen-on in %s, at journalctl -u %s, and for another program at port 53: ss -lntup sport = :53", s.config, Unit)
 	}
 	return nil
 }
