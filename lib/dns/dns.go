@@ -1,146 +1,121 @@
-// Package dns is the zones of sites: which there are, and what a zone holds that
-// nobody has changed. It follows RFC 1035 and RFC 1912.
+// Package dns is the cluster's zones: which there are, what is in them by
+// itself, what the administrator has changed, whether it is valid, and the zone
+// file of it (RFC 1035 §5). It is the rules alone: package bind serves zones,
+// and keeps their serials.
 //
-// It serves nothing, which package bind has BIND do, and keeps nothing: a zone is
-// rendered from the site and from what is around it, so that addresses and name
-// servers follow the cluster.
+// A site's zone follows the cluster: its name servers are the manager and the
+// nodes, and its addresses the virtual IPs. An RRset (RFC 2181 §5) that the
+// administrator has changed follows no longer, the others still do.
 package dns
 
 import (
-	"fmt"
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
 )
 
+// DefaultTTL is that of records that were given none, in seconds: addresses follow
+// the cluster.
+const DefaultTTL = 300
+
+// Apex is the name of a zone's own records, as in zone files.
+const Apex = "@"
+
+// Set is an RRset: the records of one name and one type, which have one TTL.
+type Set struct {
+	Name string   `json:"name"` // relative to the zone, lower case, A-labels; "@", "www", "*.dev"
+	Type string   `json:"type"` // "A", "MX"
+	TTL  uint32   `json:"ttl"`  // seconds
+	Data []string `json:"data"` // as in zone files, names with a final dot: "10 mail.example.org."
+	Own  bool     `json:"-"`    // it is the administrator's
+}
+
+// Key is what there is one Set of in a zone.
+type Key struct{ Name, Type string }
+
+// Key returns the set's name and type.
+func (s *Set) Key() Key { return Key{s.Name, s.Type} }
+
+// Zone is a zone, as it is kept.
+type Zone struct {
+	Name  string `json:"name"`            // A-labels, lower case, no final dot
+	Alone bool   `json:"alone,omitempty"` // no site's: by itself it has its SOA and name servers alone
+	Sets  []Set  `json:"sets,omitempty"`  // the administrator's; one without Data takes away what there is by itself
+
+	Hosts []string `json:"-"` // names of sites in the zone, relative to it
+	Cuts  []string `json:"-"` // the zones of ours beneath it, relative to it
+}
+
 // Host is a name server of the cluster.
 type Host struct {
-	Name  string // in the cluster, "web1"
+	Name  string // in the cluster: "web1"
 	Addrs []netip.Addr
 }
 
-// Surroundings are what zones say of the cluster.
+// Surroundings are what zones are made from.
 type Surroundings struct {
-	Servers     []Host       // the manager first; each gets a name in each zone, with glue
-	Nameservers []string     // fixed names in place of theirs, without final dots
-	Hostmaster  string       // mail address; "" for hostmaster in each zone
-	Web         []netip.Addr // where the sites are
-	Mail        []netip.Addr // where their mail is
+	Servers     []Host       // the manager first; each has a name in each zone, with glue
+	Nameservers []string     // names that zones give as their name servers instead
+	Hostmaster  string       // mail address; "" is hostmaster in each zone
+	Web         []netip.Addr // at which sites are asked for
+	Mail        []netip.Addr // at which mail is taken
+	Template    string       // of a site's zone, see Fields; "" is DefaultTemplate
 }
 
-// Zone is the zone of a site.
-type Zone struct {
-	Name  string   // A-labels, without a final dot
-	Hosts []string // names beneath it that the site answers to as well, "shop" and "www"
-}
-
-// Zones returns the zones for the names of one site: a name beneath another of them
-// is in that one's zone. Each zone has a www.
-func Zones(names []string) (zones []Zone) {
-	names = slices.Clone(names)
-	slices.SortStableFunc(names, func(a, b string) int { return strings.Count(a, ".") - strings.Count(b, ".") })
-	for _, name := range names {
-		i := slices.IndexFunc(zones, func(z Zone) bool { return strings.HasSuffix(name, "."+z.Name) })
-		if i < 0 {
-			zones = append(zones, Zone{Name: name, Hosts: []string{"www"}})
-			continue
-		}
-		host := strings.TrimSuffix(name, "."+zones[i].Name)
-		if !slices.Contains(zones[i].Hosts, host) {
-			zones[i].Hosts = append(zones[i].Hosts, host)
+// Needed returns the zones to serve, by name: those that are kept, and one for
+// each name of a site that lies in no other. A kept zone that is neither Alone
+// nor of a name of a site is not needed; nor is one among others, which somebody
+// else looks after.
+func Needed(names []string, kept []Zone, others []string) []Zone {
+	zones := map[string]*Zone{}
+	for i := range kept {
+		if z := kept[i]; z.Alone || slices.Contains(names, z.Name) {
+			zones[z.Name] = &z
 		}
 	}
-	for i := range zones {
-		slices.Sort(zones[i].Hosts)
-	}
-	return zones
-}
-
-// Times of a zone, in seconds, RFC 1912 §2.2. Nodes are told of changes; refresh and
-// retry are for those that were not, and for servers elsewhere.
-const (
-	ttl     = 300
-	refresh = 900
-	retry   = 120
-	expire  = 14 * 24 * 3600
-)
-
-// mailHost is what the MX names.
-const mailHost = "mail"
-
-// Render returns the zone file, RFC 1035 §5, with a serial.
-func (z Zone) Render(in Surroundings, serial uint32) string {
-	var b strings.Builder
-	servers := in.nameservers()
-	fmt.Fprintf(&b, "$ORIGIN %s.\n$TTL %d\n@ SOA %s %s %d %d %d %d %d\n", z.Name, ttl, first(servers), in.hostmaster(), serial, refresh, retry, expire, ttl)
-	for _, name := range servers {
-		fmt.Fprintf(&b, "@ NS %s\n", name)
-	}
-	if len(in.Nameservers) == 0 {
-		for _, s := range in.Servers {
-			addresses(&b, s.label(), s.Addrs)
+	sorted := slices.Clone(names)
+	slices.SortFunc(sorted, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+	for _, name := range sorted {
+		if parent := closest(name, zones); parent == "" {
+			zones[name] = &Zone{Name: name}
+		} else if parent != name {
+			zones[parent].Hosts = append(zones[parent].Hosts, strings.TrimSuffix(name, "."+parent))
 		}
 	}
-	addresses(&b, "@", in.Web)
-	for _, host := range z.Hosts {
-		if host != mailHost || len(in.Mail) == 0 {
-			addresses(&b, host, in.Web)
+	return settled(zones, others)
+}
+
+// closest is the zone that a name lies in, "" if there is none.
+func closest(name string, zones map[string]*Zone) string {
+	for ; name != ""; name = above(name) {
+		if zones[name] != nil {
+			return name
 		}
 	}
-	if len(in.Mail) > 0 {
-		fmt.Fprintf(&b, "@ MX 10 %s\n", mailHost)
-		addresses(&b, mailHost, in.Mail)
-	}
-	return b.String()
+	return ""
 }
 
-// nameservers are names as they stand in a zone.
-func (in Surroundings) nameservers() (names []string) {
-	for _, name := range in.Nameservers {
-		names = append(names, name+".")
-	}
-	if names == nil {
-		for _, s := range in.Servers {
-			names = append(names, s.label())
+// above is the name without its first label.
+func above(name string) string {
+	_, rest, _ := strings.Cut(name, ".")
+	return rest
+}
+
+// settled lists zones by name, each told of those beneath it.
+func settled(zones map[string]*Zone, others []string) (list []Zone) {
+	for name := range zones {
+		if parent := closest(above(name), zones); parent != "" {
+			zones[parent].Cuts = append(zones[parent].Cuts, strings.TrimSuffix(name, "."+parent))
 		}
 	}
-	return names
-}
-
-func first(names []string) string {
-	if len(names) == 0 {
-		return "@"
-	}
-	return names[0]
-}
-
-// label is the name of a server in a zone. Names in a cluster may have dots.
-func (h Host) label() string {
-	return "ns-" + strings.ToLower(strings.Map(func(r rune) rune {
-		if r == '.' || r == '_' {
-			return '-'
+	for _, z := range zones {
+		slices.Sort(z.Hosts)
+		slices.Sort(z.Cuts)
+		if !slices.Contains(others, z.Name) {
+			list = append(list, *z)
 		}
-		return r
-	}, h.Name))
-}
-
-// hostmaster is a mail address as an SOA has it: the dots before the @ are escaped,
-// RFC 1035 §8.
-func (in Surroundings) hostmaster() string {
-	user, domain, is := strings.Cut(in.Hostmaster, "@")
-	if !is {
-		return "hostmaster"
 	}
-	return strings.ReplaceAll(user, ".", `\.`) + "." + domain + "."
-}
-
-// addresses writes the address records of a name.
-func addresses(b *strings.Builder, name string, list []netip.Addr) {
-	for _, addr := range list {
-		kind := "A"
-		if addr.Is6() && !addr.Is4In6() {
-			kind = "AAAA"
-		}
-		fmt.Fprintf(b, "%s %s %s\n", name, kind, addr.Unmap())
-	}
+	slices.SortFunc(list, func(a, b Zone) int { return cmp.Compare(a.Name, b.Name) })
+	return list
 }

@@ -164,6 +164,9 @@ func (t *tx) claimName(name, domain string) error {
 }
 
 func (t *tx) endSite(domain string) error {
+	if err := t.endZones(domain); err != nil {
+		return err
+	}
 	for _, table := range []string{"site", "site_here"} {
 		if _, err := t.exec(`DELETE FROM `+table+` WHERE domain = ?`, domain); err != nil {
 			return err

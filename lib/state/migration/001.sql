@@ -342,3 +342,9 @@ CREATE TABLE transfer_key (
 CREATE TABLE adopted_zone (
     zone TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
+
+-- Manager: the zones that the administrator has changed, or made.
+CREATE TABLE zone (
+    name TEXT PRIMARY KEY,
+    zone TEXT NOT NULL -- dns.Zone
+) STRICT, WITHOUT ROWID;

@@ -6,8 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -16,7 +20,6 @@ import (
 	"iwx/lib/conf"
 	"iwx/lib/dns"
 	"iwx/lib/profile"
-	"iwx/lib/state"
 	"iwx/lib/systemd"
 	"iwx/lib/tool/local"
 )
@@ -29,6 +32,7 @@ type DNS struct {
 	Zones  []bind.Zone
 	Others []string // zones that are kept by hand
 	Key    string
+	Fault  error // why a zone is not valid: none is changed then
 }
 
 // lookDNS reads what is to be served; nil where BIND is not used. Unless it is asked
@@ -42,32 +46,67 @@ func (c *Cluster) lookDNS(ctx context.Context, s *local.Server) error {
 	if err != nil {
 		return err
 	}
-	sites, err := s.Store.Sites(ctx)
-	if err != nil || provider == "" && len(sites)+len(others) == 0 {
+	zones, err := c.Zones(ctx, s)
+	if err != nil || provider == "" && len(zones)+len(others) == 0 {
 		return err
 	}
 	key, err := s.Store.TransferKey(ctx, newTransferKey)
-	c.DNS = &DNS{Zones: c.siteZones(sites), Others: others, Key: key}
+	c.DNS = &DNS{Others: others, Key: key}
+	c.DNS.Zones, c.DNS.Fault = c.render(s, zones)
 	return err
 }
 
-// siteZones are the zones of the sites that are not being deleted.
-func (c *Cluster) siteZones(sites []state.SiteRow) (list []bind.Zone) {
-	in := c.surroundings()
+// Zones returns the zones of the sites that are not being deleted, and those of the
+// administrator's; without those that are kept in BIND by hand.
+func (c *Cluster) Zones(ctx context.Context, s *local.Server) ([]dns.Zone, error) {
+	sites, err := s.Store.Sites(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
 	for i := range sites {
-		if sites[i].Gone {
-			continue
-		}
-		for _, z := range dns.Zones(sites[i].Names()) {
-			list = append(list, bind.Zone{Name: z.Name, Text: func(serial uint32) string { return z.Render(in, serial) }})
+		if !sites[i].Gone {
+			names = append(names, sites[i].Names()...)
 		}
 	}
-	return list
+	return c.ZonesOf(ctx, s, names)
 }
 
-// surroundings are what the zones say of this cluster.
-func (c *Cluster) surroundings() dns.Surroundings {
-	in := dns.Surroundings{
+// ZonesOf is Zones for the names that sites have.
+func (c *Cluster) ZonesOf(ctx context.Context, s *local.Server, names []string) ([]dns.Zone, error) {
+	kept, err := s.Store.Zones(ctx)
+	if err != nil {
+		return nil, err
+	}
+	others, err := s.Store.AdoptedZones(ctx)
+	return dns.Needed(names, kept, others), err
+}
+
+// render makes zones ready for BIND; the error tells of the first that is not valid.
+func (c *Cluster) render(s *local.Server, zones []dns.Zone) (list []bind.Zone, err error) {
+	in, err := c.Surroundings(s)
+	if err != nil {
+		return nil, err
+	}
+	for i := range zones {
+		text, err := dns.Render(&zones[i], in)
+		if err != nil {
+			return list, err
+		}
+		list = append(list, bind.Zone{Name: zones[i].Name, Text: text})
+	}
+	return list, nil
+}
+
+// Surroundings are what the zones say of this cluster, and the template they are
+// made from.
+func (c *Cluster) Surroundings(s *local.Server) (*dns.Surroundings, error) {
+	template, err := os.ReadFile(filepath.Join(s.Templates, "default.zone"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	in := &dns.Surroundings{
+		Template:    string(template),
 		Nameservers: c.Config.DNS.Names(), Hostmaster: c.Config.DNS.Hostmaster,
 		Servers: []dns.Host{{Name: c.Identity.Name, Addrs: []netip.Addr{c.own()}}},
 		Web:     c.reachedAt("http", "https"), Mail: c.reachedAt("smtp"),
@@ -77,7 +116,7 @@ func (c *Cluster) surroundings() dns.Surroundings {
 			in.Servers = append(in.Servers, dns.Host{Name: n.Name, Addrs: []netip.Addr{n.Address}})
 		}
 	}
-	return in
+	return in, nil
 }
 
 // own is the manager's own address; of an older cluster the quorum IP.
@@ -140,7 +179,7 @@ func (c *Cluster) servesZones() ([]profile.Item, error) {
 	for _, z := range p.Zones {
 		fmt.Fprintln(sum, z.Name, z.Text(0))
 	}
-	fmt.Fprintln(sum, p.Others, p.Secondaries)
+	fmt.Fprintln(sum, p.Others, p.Secondaries, c.DNS.Fault)
 	item, err := profile.Make(KindDNS, "zones", hex.EncodeToString(sum.Sum(nil))[:12])
 	return []profile.Item{item}, err
 }
@@ -203,6 +242,9 @@ func zones(ctx context.Context, s *local.Server, now func() time.Time) (*bind.Se
 	c, err := Look(ctx, &fresh)
 	if err != nil || c.DNS == nil {
 		return nil, nil, err
+	}
+	if c.DNS.Fault != nil {
+		return nil, nil, c.DNS.Fault
 	}
 	b, err := Names(s, now)
 	return b, c.Primary(), err
