@@ -9,12 +9,13 @@ import (
 	"iwx/lib/fault"
 )
 
-// DefaultTemplate is the text of a site's zone where the administrator has
+//go:embed default.zone
+var builtin string
+
+// DefaultTemplate returns the text of a site's zone where the administrator has
 // written none. A template is a zone file with text/template in it, whose fields
 // are Fields; it gives neither SOA nor NS at the apex.
-//
-//go:embed default.zone
-var DefaultTemplate string
+func DefaultTemplate() string { return builtin }
 
 // Fields are what a template is rendered with.
 type Fields struct {
@@ -47,7 +48,7 @@ func addressType(addr netip.Addr) string {
 func fromTemplate(zone string, s *Surroundings) ([]Set, error) {
 	text := s.Template
 	if text == "" {
-		text = DefaultTemplate
+		text = DefaultTemplate()
 	}
 	bad := func(err error) error { return fault.New(fault.Failed, "template of zones: %w", err) }
 	t, err := template.New("default.zone").Option("missingkey=error").Parse(text)
