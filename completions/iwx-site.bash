@@ -184,6 +184,12 @@ _iwx_site_spec() {
         ;;
     'dns')
         verbs=(
+            'list	List the zones, or the records of one'
+            'add	Add a record'
+            'edit	Replace the records of a name and type by one, or change their TTL'
+            'delete	Delete records, or a zone'
+            'import	Have a zone be what a zone file says'
+            'export	Print a zone as a zone file'
             'adopt	Have the nodes serve a zone that is kept in BIND by hand, too'
             'release	Take adopt back'
         )
@@ -195,6 +201,118 @@ _iwx_site_spec() {
         )
         takes=(
             '--root dir'
+        )
+        ;;
+    'dns list')
+        flags=(
+            '--no-header	For scripts: no header, columns separated by one tab'
+            '-H	For scripts: no header, columns separated by one tab'
+            '--columns	Print only these columns, in this order'
+            '-o	Print only these columns, in this order'
+            '--exact	Print exact numbers and RFC 3339 times'
+            '-p	Print exact numbers and RFC 3339 times'
+            '--json	Print JSON'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--columns '
+            '-o '
+            '--root dir'
+        )
+        args=(
+            'zone'
+        )
+        ;;
+    'dns add')
+        flags=(
+            '--ttl	How long others may remember the records of that name and type: seconds, or as 1h'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--ttl '
+            '--root dir'
+        )
+        args=(
+            'zone'
+            ''
+            ''
+            '...'
+        )
+        ;;
+    'dns edit')
+        flags=(
+            '--ttl	How long others may remember the records of that name and type: seconds, or as 1h'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--ttl '
+            '--root dir'
+        )
+        args=(
+            'zone'
+            ''
+            ''
+            '...'
+        )
+        ;;
+    'dns delete')
+        flags=(
+            '--yes	Do not ask'
+            '-y	Do not ask'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        args=(
+            'zone'
+            ''
+            ''
+            '...'
+        )
+        ;;
+    'dns import')
+        flags=(
+            '--yes	Do not ask'
+            '-y	Do not ask'
+            '--zone	The zone; without it, the one that the file'\''s SOA record is of'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--zone zone'
+            '--root dir'
+        )
+        args=(
+            'file'
+        )
+        ;;
+    'dns export')
+        flags=(
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        args=(
+            'zone'
         )
         ;;
     'dns adopt')

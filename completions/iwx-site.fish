@@ -1,11 +1,11 @@
 # fish completion for iwx-site, generated from its grammar
 
 function __iwx_site_paths
-    printf '%s\n' 'add' 'list' 'show' 'edit' 'suspend' 'resume' 'delete' 'dns' 'dns adopt' 'dns release'
+    printf '%s\n' 'add' 'list' 'show' 'edit' 'suspend' 'resume' 'delete' 'dns' 'dns list' 'dns add' 'dns edit' 'dns delete' 'dns import' 'dns export' 'dns adopt' 'dns release'
 end
 
 function __iwx_site_takes
-    printf '%s\n' ' --root' 'add --user' 'add --alias' 'add --template' 'add --tls-cert' 'add --tls-key' 'add --from' 'add --wait-timeout' 'add --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'edit --alias' 'edit --no-alias' 'edit --template' 'edit --tls-cert' 'edit --tls-key' 'edit --wait-timeout' 'edit --root' 'suspend --wait-timeout' 'suspend --root' 'resume --wait-timeout' 'resume --root' 'delete --timeout' 'delete --root' 'dns --root' 'dns adopt --root' 'dns release --root'
+    printf '%s\n' ' --root' 'add --user' 'add --alias' 'add --template' 'add --tls-cert' 'add --tls-key' 'add --from' 'add --wait-timeout' 'add --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'edit --alias' 'edit --no-alias' 'edit --template' 'edit --tls-cert' 'edit --tls-key' 'edit --wait-timeout' 'edit --root' 'suspend --wait-timeout' 'suspend --root' 'resume --wait-timeout' 'resume --root' 'delete --timeout' 'delete --root' 'dns --root' 'dns list --columns' 'dns list -o' 'dns list --root' 'dns add --ttl' 'dns add --root' 'dns edit --ttl' 'dns edit --root' 'dns delete --root' 'dns import --zone' 'dns import --root' 'dns export --root' 'dns adopt --root' 'dns release --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -151,11 +151,56 @@ complete -c iwx-site -n '__iwx_site_at \'delete\'' -l version -d 'Print the vers
 complete -c iwx-site -n '__iwx_site_at \'delete\'' -l help -s h -d 'Print this help'
 complete -c iwx-site -n '__iwx_site_at \'delete\' 0+' -a '(__iwx_site_values site)'
 
+complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'list' -d 'List the zones, or the records of one'
+complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'add' -d 'Add a record'
+complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'edit' -d 'Replace the records of a name and type by one, or change their TTL'
+complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'delete' -d 'Delete records, or a zone'
+complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'import' -d 'Have a zone be what a zone file says'
+complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'export' -d 'Print a zone as a zone file'
 complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'adopt' -d 'Have the nodes serve a zone that is kept in BIND by hand, too'
 complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'release' -d 'Take adopt back'
 complete -c iwx-site -n '__iwx_site_at \'dns\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-site -n '__iwx_site_at \'dns\'' -l version -d 'Print the version'
 complete -c iwx-site -n '__iwx_site_at \'dns\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-site -n '__iwx_site_at \'dns list\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'
+complete -c iwx-site -n '__iwx_site_at \'dns list\'' -l columns -s o -x -d 'Print only these columns, in this order'
+complete -c iwx-site -n '__iwx_site_at \'dns list\'' -l exact -s p -d 'Print exact numbers and RFC 3339 times'
+complete -c iwx-site -n '__iwx_site_at \'dns list\'' -l json -d 'Print JSON'
+complete -c iwx-site -n '__iwx_site_at \'dns list\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'dns list\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'dns list\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'dns list\' 0' -a '(__iwx_site_values zone)'
+
+complete -c iwx-site -n '__iwx_site_at \'dns add\'' -l ttl -x -d 'How long others may remember the records of that name and type: seconds, or as 1h'
+complete -c iwx-site -n '__iwx_site_at \'dns add\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'dns add\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'dns add\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'dns add\' 0' -a '(__iwx_site_values zone)'
+
+complete -c iwx-site -n '__iwx_site_at \'dns edit\'' -l ttl -x -d 'How long others may remember the records of that name and type: seconds, or as 1h'
+complete -c iwx-site -n '__iwx_site_at \'dns edit\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'dns edit\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'dns edit\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'dns edit\' 0' -a '(__iwx_site_values zone)'
+
+complete -c iwx-site -n '__iwx_site_at \'dns delete\'' -l yes -s y -d 'Do not ask'
+complete -c iwx-site -n '__iwx_site_at \'dns delete\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'dns delete\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'dns delete\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'dns delete\' 0' -a '(__iwx_site_values zone)'
+
+complete -c iwx-site -n '__iwx_site_at \'dns import\'' -l yes -s y -d 'Do not ask'
+complete -c iwx-site -n '__iwx_site_at \'dns import\'' -l zone -x -a '(__iwx_site_values zone)' -d 'The zone; without it, the one that the file\'s SOA record is of'
+complete -c iwx-site -n '__iwx_site_at \'dns import\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'dns import\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'dns import\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'dns import\' 0' -F
+
+complete -c iwx-site -n '__iwx_site_at \'dns export\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'dns export\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'dns export\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'dns export\' 0' -a '(__iwx_site_values zone)'
 
 complete -c iwx-site -n '__iwx_site_at \'dns adopt\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-site -n '__iwx_site_at \'dns adopt\'' -l version -d 'Print the version'

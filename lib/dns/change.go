@@ -57,22 +57,18 @@ func (z *Zone) Delete(s *Surroundings, key Key, data string) (n int, err error) 
 		}
 		had := len(set.Data)
 		set.Data = slices.DeleteFunc(slices.Clone(set.Data), func(d string) bool { return data == "" || strings.EqualFold(d, data) })
-		if n += had - len(set.Data); had > len(set.Data) {
-			z.keep(set)
+		if had == len(set.Data) {
+			continue
+		}
+		n += had - len(set.Data)
+		if err := z.keep(s, set); err != nil {
+			return n, err
 		}
 	}
 	if n == 0 {
 		return 0, z.missing(key)
 	}
 	return n, z.valid(s)
-}
-
-// Reset takes back all that the administrator has changed. It reports false if
-// there was nothing.
-func (z *Zone) Reset() bool {
-	changed := len(z.Sets) > 0
-	z.Sets = nil
-	return changed
 }
 
 func (z *Zone) missing(key Key) error {
@@ -96,19 +92,25 @@ func (z *Zone) put(s *Surroundings, set Set, ttl *uint32) error {
 	if ttl != nil {
 		set.TTL = *ttl
 	}
-	z.keep(set)
+	if err := z.keep(s, set); err != nil {
+		return err
+	}
 	return z.valid(s)
 }
 
-// keep replaces a set by the administrator's. An empty one is kept too: it takes
-// away what would be there by itself.
-func (z *Zone) keep(set Set) {
+// keep replaces a set by the administrator's. An empty one is kept where there would
+// be something by itself, which it takes away.
+func (z *Zone) keep(s *Surroundings, set Set) error {
 	z.Sets = slices.DeleteFunc(slices.Clone(z.Sets), func(o Set) bool { return o.Key() == set.Key() })
-	if len(set.Data) == 0 && z.Alone && set.Key() != (Key{Apex, "NS"}) {
-		return
+	if len(set.Data) == 0 {
+		list, err := z.natural(s)
+		if err != nil || !slices.ContainsFunc(list, func(o Set) bool { return o.Key() == set.Key() }) {
+			return err
+		}
 	}
 	z.Sets = append(z.Sets, set)
 	slices.SortFunc(z.Sets, compareSets)
+	return nil
 }
 
 func (z *Zone) valid(s *Surroundings) error {

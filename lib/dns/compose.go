@@ -18,7 +18,7 @@ func (z *Zone) Compose(s *Surroundings) ([]Set, error) {
 		own[set.Key()] = true
 		if len(set.Data) > 0 {
 			named[set.Name] = true
-			alias[set.Name] = alias[set.Name] || set.Type == "CNAME"
+			alias[set.Name] = alias[set.Name] || set.Type == "CNAME" && set.Name != Apex
 		}
 	}
 	list, err := z.natural(s)
@@ -67,18 +67,18 @@ func (z *Zone) natural(s *Surroundings) ([]Set, error) {
 	for _, cut := range z.Cuts {
 		list.nameServers(cut, cut+"."+z.Name, s)
 	}
-	if z.Alone {
-		return list.list, nil
+	if !z.Alone {
+		made, err := fromTemplate(z.Name, s)
+		if err != nil {
+			return nil, err
+		}
+		list.list = append(list.list, slices.DeleteFunc(made, func(set Set) bool {
+			return list.has(set.Key()) || z.beyond(set.Name)
+		})...)
 	}
-	made, err := fromTemplate(z.Name, s)
-	if err != nil {
-		return nil, err
-	}
-	list.list = append(list.list, slices.DeleteFunc(made, func(set Set) bool {
-		return list.has(set.Key()) || z.beyond(set.Name)
-	})...)
 	for _, host := range z.Hosts {
-		if !slices.ContainsFunc(list.list, func(set Set) bool { return set.Name == host }) {
+		at := func(set Set) bool { return set.Name == host }
+		if !slices.ContainsFunc(list.list, at) && !slices.ContainsFunc(z.Sets, at) {
 			list.addresses(host, s.Web)
 		}
 	}

@@ -99,6 +99,7 @@ func TestScripts(t *testing.T) {
 			"visited":  visited,
 			"norm":     normalise,
 			"apache":   apache,
+			"named":    named,
 		},
 	})
 }

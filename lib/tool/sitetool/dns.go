@@ -11,8 +11,14 @@ import (
 )
 
 type dnsVerbs struct {
-	Adopt   adoptVerb   `cmd:"" help:"Have the nodes serve a zone that is kept in BIND by hand, too."`
-	Release releaseVerb `cmd:"" help:"Take adopt back."`
+	List    dnsListVerb   `cmd:"" help:"List the zones, or the records of one."`
+	Add     dnsAddVerb    `cmd:"" help:"Add a record."`
+	Edit    dnsEditVerb   `cmd:"" help:"Replace the records of a name and type by one, or change their TTL."`
+	Delete  dnsDeleteVerb `cmd:"" help:"Delete records, or a zone."`
+	Import  dnsImportVerb `cmd:"" help:"Have a zone be what a zone file says."`
+	Export  dnsExportVerb `cmd:"" help:"Print a zone as a zone file."`
+	Adopt   adoptVerb     `cmd:"" help:"Have the nodes serve a zone that is kept in BIND by hand, too."`
+	Release releaseVerb   `cmd:"" help:"Take adopt back."`
 }
 
 type adoptVerb struct {

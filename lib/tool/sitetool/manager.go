@@ -74,6 +74,9 @@ func (m *manager) carryOut(c *cli.Context, ch *change) (op queue.OpID, err error
 	if ch.Draft, err = m.draft(c, &site.Order{Specs: ch.Specs}); err != nil {
 		return op, err
 	}
+	if err := m.checkZones(c, ch.Specs); err != nil {
+		return op, err
+	}
 	intent := &site.Intent{At: c.Now(), By: local.Operator(c)}
 	for _, spec := range ch.Specs {
 		intent.Begun = append(intent.Begun, site.Begun{Spec: spec, NewHome: ch.newHomes[spec.Domain]})

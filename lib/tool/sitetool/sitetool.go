@@ -44,6 +44,8 @@ func complete(c *cli.Context, kind string) []cli.Candidate {
 	switch kind {
 	case "site":
 		return completeSite(c, server)
+	case "zone":
+		return completeZone(c, server)
 	}
 	return nil
 }
