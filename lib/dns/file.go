@@ -20,6 +20,8 @@ type File struct {
 	Zone    string   // its name
 	Sets    []Set    // what is in it but for the SOA and, at the apex, NS
 	LeftOut []string // types of records that were there and are not kept
+
+	at map[Key]int // in Sets
 }
 
 // Read reads a zone file, RFC 1035 §5. The name is the zone's, "" for that of its
@@ -29,7 +31,7 @@ func Read(r io.Reader, name string) (*File, error) {
 	if err != nil {
 		return nil, fault.New(fault.Usage, "%s", strings.TrimPrefix(err.Error(), "dns: "))
 	}
-	f := &File{Zone: name}
+	f := &File{Zone: name, at: map[Key]int{}}
 	if name == "" {
 		if f.Zone, err = soaOf(records); err != nil {
 			return nil, err
@@ -91,8 +93,9 @@ func (f *File) take(rr dns.RR) error {
 
 // add merges a set with the one there is, which has the lower TTL then.
 func (f *File) add(s Set) {
-	i := slices.IndexFunc(f.Sets, func(o Set) bool { return o.Key() == s.Key() })
-	if i < 0 {
+	i, found := f.at[s.Key()]
+	if !found {
+		f.at[s.Key()] = len(f.Sets)
 		f.Sets = append(f.Sets, s)
 		return
 	}

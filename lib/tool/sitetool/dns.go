@@ -99,7 +99,11 @@ func changeZones(c *cli.Context, name string, change func(server *local.Server, 
 	if err != nil {
 		return err
 	}
-	if err := named.Serve(c, look.Primary()); err != nil {
+	want, err := look.Primary()
+	if err != nil {
+		return err
+	}
+	if err := named.Serve(c, want); err != nil {
 		return err
 	}
 	if err := change(server, named, look.DNS.Key, zone); err != nil {

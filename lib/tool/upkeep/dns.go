@@ -29,10 +29,9 @@ const KindDNS = "dns"
 
 // DNS is what the cluster's name servers are to serve; nil leaves them alone.
 type DNS struct {
-	Zones  []bind.Zone
-	Others []string // zones that are kept by hand
+	Zones  func() ([]bind.Zone, error) // renders them; the error tells of one that is not valid
+	Others []string                    // zones that are kept by hand
 	Key    string
-	Fault  error // why a zone is not valid: none is changed then
 }
 
 // lookDNS reads what is to be served; nil where BIND is not used. Unless it is asked
@@ -51,8 +50,7 @@ func (c *Cluster) lookDNS(ctx context.Context, s *local.Server) error {
 		return err
 	}
 	key, err := s.Store.TransferKey(ctx, newTransferKey)
-	c.DNS = &DNS{Others: others, Key: key}
-	c.DNS.Zones, c.DNS.Fault = c.render(s, zones)
+	c.DNS = &DNS{Others: others, Key: key, Zones: func() ([]bind.Zone, error) { return c.render(s, zones) }}
 	return err
 }
 
@@ -154,24 +152,26 @@ func newTransferKey() string {
 	return base64.StdEncoding.EncodeToString(key)
 }
 
-// Primary is what the manager's BIND is to serve; nil for nothing.
-func (c *Cluster) Primary() *bind.Primary {
+// Primary is what the manager's BIND is to serve; nil for nothing. The error tells of
+// a zone that is not valid.
+func (c *Cluster) Primary() (*bind.Primary, error) {
 	if c.DNS == nil {
-		return nil
+		return nil, nil
 	}
-	p := &bind.Primary{Zones: c.DNS.Zones, Others: c.DNS.Others, Key: c.DNS.Key}
+	zones, err := c.DNS.Zones()
+	p := &bind.Primary{Zones: zones, Others: c.DNS.Others, Key: c.DNS.Key}
 	for i := range c.Members {
 		if n := &c.Members[i]; n.Address.IsValid() {
 			p.Secondaries = append(p.Secondaries, n.Address)
 		}
 	}
-	return p
+	return p, err
 }
 
 // servesZones is the item of the manager. It holds a digest alone: what counts is
 // in the state, and another digest has it looked at.
 func (c *Cluster) servesZones() ([]profile.Item, error) {
-	p := c.Primary()
+	p, invalid := c.Primary() // which the item tells when it is applied
 	if p == nil {
 		return nil, nil
 	}
@@ -179,7 +179,7 @@ func (c *Cluster) servesZones() ([]profile.Item, error) {
 	for _, z := range p.Zones {
 		fmt.Fprintln(sum, z.Name, z.Text(0))
 	}
-	fmt.Fprintln(sum, p.Others, p.Secondaries, c.DNS.Fault)
+	fmt.Fprintln(sum, p.Others, p.Secondaries, invalid)
 	item, err := profile.Make(KindDNS, "zones", hex.EncodeToString(sum.Sum(nil))[:12])
 	return []profile.Item{item}, err
 }
@@ -243,11 +243,12 @@ func zones(ctx context.Context, s *local.Server, now func() time.Time) (*bind.Se
 	if err != nil || c.DNS == nil {
 		return nil, nil, err
 	}
-	if c.DNS.Fault != nil {
-		return nil, nil, c.DNS.Fault
-	}
 	b, err := Names(s, now)
-	return b, c.Primary(), err
+	if err != nil {
+		return nil, nil, err
+	}
+	want, err := c.Primary()
+	return b, want, err
 }
 
 // primary is the applier of KindDNS on the manager.

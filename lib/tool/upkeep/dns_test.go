@@ -19,7 +19,9 @@ func TestDNS(t *testing.T) {
 	}
 	c.Identity.Address = netip.MustParseAddr("192.0.2.9")
 	address := "192.0.2.80"
-	c.DNS = &upkeep.DNS{Key: "c2VjcmV0", Others: []string{"b.example"}, Zones: []bind.Zone{{Name: "a.example", Text: func(uint32) string { return "www A " + address }}}}
+	c.DNS = &upkeep.DNS{Key: "c2VjcmV0", Others: []string{"b.example"}, Zones: func() ([]bind.Zone, error) {
+		return []bind.Zone{{Name: "a.example", Text: func(uint32) string { return "www A " + address }}}, nil
+	}}
 	documents, err := c.Documents()
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +29,10 @@ func TestDNS(t *testing.T) {
 	if got, want := specOf(documents["n0"]), `{"primaries":["192.0.2.9","192.0.2.10"],"key":"c2VjcmV0"}`; got != want {
 		t.Errorf("a node: got  %s\nwant %s", got, want)
 	}
-	p := c.Primary()
+	p, err := c.Primary()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if want := []netip.Addr{netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("192.0.2.12")}; !slices.Equal(p.Secondaries, want) || p.Key != "c2VjcmV0" {
 		t.Errorf("the manager serves %+v", p)
 	}
