@@ -326,6 +326,7 @@ www RRSIG A 8 3 3600 20300101000000 20200101000000 1 example.org. AAAA
 	}
 	for text, want := range map[string]string{
 		"www A 192.0.2.1\nwww A nobody\n": "bad A A",
+		"www A ":                          "the A record holds nothing",
 		"$INCLUDE /etc/passwd\n":          "$INCLUDE",
 		"www.example.net. A 192.0.2.1\n":  "it is outside",
 		"www CH TXT x\n":                  "class CH is not IN",

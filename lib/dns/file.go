@@ -79,6 +79,8 @@ func (f *File) take(rr dns.RR) error {
 		return err
 	case h.Class != dns.ClassINET:
 		return fault.New(fault.Usage, "%s: class %s is not IN", h.Name, dns.ClassToString[h.Class])
+	case strings.TrimSpace(rdata(rr)) == "": // which the library takes, for updates
+		return fault.New(fault.Usage, "%s: the %s record holds nothing", h.Name, kind)
 	case h.Ttl > math.MaxInt32:
 		return fault.New(fault.Usage, "%s: TTL %d is out of range 0..%d", h.Name, h.Ttl, math.MaxInt32)
 	case kind == "NS" && name == Apex || !slices.Contains(Types(), kind):
