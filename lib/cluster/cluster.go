@@ -124,6 +124,7 @@ type Node struct {
 	Paused   bool // standing orders, told in every poll's answer
 	Retry    uint64
 	RetrySeq uint64
+	Look     uint64
 }
 
 // Progress is how many of how many entries are done.
@@ -226,5 +227,5 @@ type Roster struct {
 	EndedBy    string
 	LastSeen   time.Time
 	Tail       Tail
-	Orders     Orders // Paused and Retry only
+	Orders     Orders // Paused, Retry and Look only
 }

@@ -11,6 +11,7 @@ import (
 	"iwx/lib/preflight"
 	"iwx/lib/profile"
 	"iwx/lib/queue"
+	"iwx/lib/site"
 )
 
 // The messages below are the bodies of the API, in JSON. Times are integers,
@@ -53,6 +54,7 @@ type Status struct {
 	Profile *profile.Status `json:"profile,omitempty"` // nil from a node that knows of none
 	Mounts  []nfs.Health    `json:"mounts,omitempty"`  // of the shared storage
 	Leaving *Departure      `json:"leaving,omitempty"` // on its way out
+	Sites   *site.Report    `json:"sites,omitempty"`   // nil from a node that cannot look at them
 }
 
 // Departure is how far a node is that the manager has told to leave.
@@ -121,6 +123,7 @@ type PollRequest struct {
 	Position Position `json:"position"`          // of the last received record
 	Orders   Orders   `json:"orders"`            // as the node last heard them
 	Profile  string   `json:"profile,omitempty"` // the version received last, or profile.None; "" from a node that knows of none
+	Looks    bool     `json:"looks,omitempty"`   // the node heeds Orders.Look; one that does not know it would never tell it back
 	Wait     int64    `json:"wait_ms"`
 }
 
@@ -151,6 +154,7 @@ type Orders struct {
 	Paused   bool   `json:"paused,omitempty"`
 	Retry    uint64 `json:"retry,omitempty"` // counts requests to retry
 	RetrySeq uint64 `json:"retry_seq,omitempty"`
+	Look     uint64 `json:"look,omitempty"`    // counts requests to look at the sites
 	Hold     uint64 `json:"hold,omitempty"`    // do not begin this entry, or one after it, yet
 	Tail     uint64 `json:"tail,omitempty"`    // send the records from this one on, which the manager lacks
 	Cut      uint64 `json:"cut,omitempty"`     // drop the records from this one on, which were given up

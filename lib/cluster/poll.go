@@ -181,6 +181,9 @@ func (m *Manager) answer(ctx context.Context, v *view, id string, req *PollReque
 	}
 	a := &PollAnswer{Time: m.Now().UnixMilli(), Epoch: v.epoch, Head: v.head.Seq, Orders: n.Orders, Profile: v.profileFor(id, req)}
 	a.Orders.Hold = v.holds[id]
+	if !req.Looks {
+		a.Orders.Look = 0
+	}
 	if n.Membership == Leaving {
 		a.Profile = nil // it takes back what it has
 		a.Orders.Trouble = TroubleLeaving

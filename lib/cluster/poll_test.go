@@ -157,6 +157,32 @@ func TestPollOrders(t *testing.T) {
 	})
 }
 
+// TestPollLook: a node is told to look at its sites, unless it is of a version
+// that does not know what that is: it would not tell the order back, and be
+// answered for ever.
+func TestPollLook(t *testing.T) {
+	onManager(t, func(t *testing.T, l *lab) {
+		s := l.joined("web1")
+		ask := func(knows bool, orders cluster.Orders) *cluster.PollAnswer {
+			begun := time.Now()
+			a, err := l.Poll(t.Context(), s.id, s.remote, &cluster.PollRequest{Instance: s.instance, Looks: knows, Orders: orders, Wait: 60000})
+			check(t, err)
+			if waited, told := time.Since(begun) == time.Minute, a.Orders != orders; waited == told {
+				t.Errorf("a node that knows: %v, and of orders %+v, was answered after %s with %+v", knows, orders, time.Since(begun), a.Orders)
+			}
+			return a
+		}
+		number, err := l.store.AskLook(t.Context(), []string{s.id}, time.Now())
+		check(t, err)
+		l.refresh()
+		if a := ask(true, cluster.Orders{}); a.Orders.Look != number {
+			t.Errorf("orders %+v, want to look %d", a.Orders, number)
+		}
+		ask(true, cluster.Orders{Look: number})
+		ask(false, cluster.Orders{})
+	})
+}
+
 // TestPages follows a long log with large and small entries from the start.
 func TestPages(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {

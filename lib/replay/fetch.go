@@ -161,6 +161,7 @@ func (f *Fetcher) poll(ctx context.Context, wait time.Duration) (more bool, err 
 		Position: cluster.WirePosition(f.position),
 		Orders:   f.orders,
 		Profile:  version,
+		Looks:    true,
 		Wait:     wait.Milliseconds(),
 	})
 	if err == nil {

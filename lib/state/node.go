@@ -11,14 +11,14 @@ import (
 )
 
 const nodeColumns = `id, name, membership, address, machine_id, facts, cert_serial, cert_expires, start,
-	joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq`
+	joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq, look`
 
 func scanNode(r *sql.Rows) (cluster.Node, error) {
 	var n cluster.Node
 	var address, facts, status string
 	var expires, joined, ended, seen, silent int64
 	err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.MachineID, &facts, &n.CertSerial, &expires, &n.Start,
-		&joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq)
+		&joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq, &n.Look)
 	if err != nil {
 		return n, err
 	}
@@ -72,12 +72,12 @@ func (s *Store) Nodes(ctx context.Context) (list []cluster.Node, err error) {
 func (s *Store) Rosters(ctx context.Context) ([]cluster.Roster, error) {
 	var list []cluster.Roster
 	err := s.view(ctx, func(t *tx) error {
-		return t.each(`SELECT id, name, membership, address, start, ended_at, ended_by, last_seen, paused, retry, retry_seq, tail FROM node`, nil, func(r *sql.Rows) error {
+		return t.each(`SELECT id, name, membership, address, start, ended_at, ended_by, last_seen, paused, retry, retry_seq, look, tail FROM node`, nil, func(r *sql.Rows) error {
 			var n cluster.Roster
 			var address string
 			var ended, seen int64
 			var tail string
-			err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.Start, &ended, &n.EndedBy, &seen, &n.Orders.Paused, &n.Orders.Retry, &n.Orders.RetrySeq, &tail)
+			err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.Start, &ended, &n.EndedBy, &seen, &n.Orders.Paused, &n.Orders.Retry, &n.Orders.RetrySeq, &n.Orders.Look, &tail)
 			if err != nil {
 				return err
 			}
@@ -190,4 +190,27 @@ func (s *Store) Retry(ctx context.Context, halted map[string]uint64, now time.Ti
 		}
 		return nil
 	})
+}
+
+// AskLook asks the nodes to look at what they have of the sites, and returns the
+// number that a node which has done so tells, or a higher one. It counts on from
+// the time of day, as Retry does.
+func (s *Store) AskLook(ctx context.Context, ids []string, now time.Time) (number uint64, err error) {
+	err = s.update(ctx, func(t *tx) error {
+		number = uint64(millis(now))
+		for _, id := range ids {
+			var last uint64
+			if err := t.row(`SELECT look FROM node WHERE id = ?`, []any{id}, []any{&last}); err != nil {
+				return err
+			}
+			number = max(number, last+1)
+		}
+		for _, id := range ids {
+			if _, err := t.exec(`UPDATE node SET look = ? WHERE id = ?`, number, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return number, err
 }

@@ -78,6 +78,7 @@ func (s *Store) LastUID(ctx context.Context) (uid uint32, err error) {
 // nothing.
 type SiteChange struct {
 	Specs        []site.Spec       // new and changed; one that is Gone is being deleted from now on
+	WebServer    string            // that has them on the manager, as in site.Order
 	Purge        bool              // of those: their homes go too
 	LastUID      uint32            // the id that was given last; 0 if none was
 	Certificates map[string][]byte // by digest, with their keys, those that are new
@@ -104,7 +105,7 @@ func (t *tx) changeSites(c *SiteChange) (op queue.OpID, err error) {
 		}
 	}
 	for i := range c.Specs {
-		if err := t.putSite(&SiteRow{Spec: c.Specs[i], Seq: op.Seq, Purge: c.Purge}); err != nil {
+		if err := t.putSite(&SiteRow{Spec: c.Specs[i], Seq: op.Seq, Purge: c.Purge}, c.WebServer); err != nil {
 			return op, err
 		}
 	}
@@ -125,9 +126,9 @@ func (t *tx) changeSites(c *SiteChange) (op queue.OpID, err error) {
 	return op, err
 }
 
-// putSite writes a site with its names; one that is being deleted is still on
-// the manager.
-func (t *tx) putSite(row *SiteRow) error {
+// putSite writes a site with its names, and that the manager has it on its web
+// server; one that is being deleted it still has.
+func (t *tx) putSite(row *SiteRow, server string) error {
 	text, err := json.Marshal(row.Spec)
 	if err != nil {
 		return err
@@ -148,7 +149,7 @@ func (t *tx) putSite(row *SiteRow) error {
 	if row.Gone {
 		return nil
 	}
-	return t.putHere([]site.Spec{row.Spec})
+	return t.putHere([]site.Spec{row.Spec}, server)
 }
 
 func (t *tx) claimName(name, domain string) error {

@@ -30,7 +30,7 @@ func TestChangeSites(t *testing.T) {
 	}
 	with := aSite("example.org", "example", 20000, "www.example.org")
 	with.Certificate = "cafe"
-	op, err := s.ChangeSites(ctx, &state.SiteChange{Specs: []site.Spec{with}, LastUID: 20000, Certificates: map[string][]byte{"cafe": []byte("pem"), "stray": []byte("pem")}, Draft: order()})
+	op, err := s.ChangeSites(ctx, &state.SiteChange{WebServer: "nginx", Specs: []site.Spec{with}, LastUID: 20000, Certificates: map[string][]byte{"cafe": []byte("pem"), "stray": []byte("pem")}, Draft: order()})
 	if err != nil || op.Seq != 1 {
 		t.Fatalf("%v, %v", op, err)
 	}
@@ -39,6 +39,9 @@ func TestChangeSites(t *testing.T) {
 	}
 	if row, err := s.SiteNamed(ctx, "www.example.org"); err != nil || row == nil || row.Domain != "example.org" || row.Seq != 1 || row.VHost != "of example.org" {
 		t.Errorf("%+v, %v", row, err)
+	}
+	if here, err := s.SitesHere(ctx); err != nil || len(here) != 1 || here[0].WebServer != "nginx" || here[0].VHost != with.VHost {
+		t.Errorf("%+v, %v", here, err)
 	}
 	if has, err := s.HasSites(ctx); err != nil || !has {
 		t.Errorf("%v, %v", has, err)
@@ -126,7 +129,7 @@ func TestSitesApplied(t *testing.T) {
 	if server, since, err := s.ReloadOwed(ctx); err != nil || !since.Equal(at) || server != "nginx" {
 		t.Errorf("%v, %v: what is owed longest counts", since, err)
 	}
-	op := state.SiteOp{Op: queue.OpID{Epoch: 1, Seq: 7}, Specs: []site.Spec{aSite("a.org", "a", 20000), aSite("b.org", "b", 20001)}, At: at}
+	op := state.SiteOp{WebServer: "apache2", Op: queue.OpID{Epoch: 1, Seq: 7}, Specs: []site.Spec{aSite("a.org", "a", 20000), aSite("b.org", "b", 20001)}, At: at}
 	for range 2 {
 		if err := s.SitesApplied(ctx, &op); err != nil {
 			t.Fatal(err)
@@ -142,7 +145,7 @@ func TestSitesApplied(t *testing.T) {
 	if err := s.SitesApplied(ctx, &op); err != nil {
 		t.Fatal(err)
 	}
-	if here, err := s.SitesHere(ctx); err != nil || len(here) != 1 || here[0].Domain != "b.org" {
+	if here, err := s.SitesHere(ctx); err != nil || len(here) != 1 || here[0].Domain != "b.org" || here[0].WebServer != "apache2" {
 		t.Errorf("%+v, %v", here, err)
 	}
 	if _, since, err := s.ReloadOwed(ctx); err != nil || !since.IsZero() {

@@ -11,18 +11,23 @@ import (
 	"iwx/lib/site"
 )
 
-// SitesHere returns what this server has of the sites, as it was applied last,
-// by domain.
-func (s *Store) SitesHere(ctx context.Context) (list []site.Spec, err error) {
+// SiteHere is what this server has of one site, as it was applied last.
+type SiteHere struct {
+	site.Spec
+	WebServer string // as in site.Order
+}
+
+// SitesHere returns what this server has of the sites, by domain.
+func (s *Store) SitesHere(ctx context.Context) (list []SiteHere, err error) {
 	err = s.view(ctx, func(t *tx) error {
-		return t.each(`SELECT spec FROM site_here ORDER BY domain`, nil, func(r *sql.Rows) error {
+		return t.each(`SELECT server, spec FROM site_here ORDER BY domain`, nil, func(r *sql.Rows) error {
+			var here SiteHere
 			var text string
-			if err := r.Scan(&text); err != nil {
+			if err := r.Scan(&here.WebServer, &text); err != nil {
 				return err
 			}
-			var spec site.Spec
-			err := json.Unmarshal([]byte(text), &spec)
-			list = append(list, spec)
+			err := json.Unmarshal([]byte(text), &here.Spec)
+			list = append(list, here)
 			return err
 		})
 	})
@@ -31,7 +36,7 @@ func (s *Store) SitesHere(ctx context.Context) (list []site.Spec, err error) {
 
 // putHere records what this server has got; of one that is Gone, that it has it
 // no more.
-func (t *tx) putHere(specs []site.Spec) error {
+func (t *tx) putHere(specs []site.Spec, server string) error {
 	for i := range specs {
 		spec := &specs[i]
 		if spec.Gone {
@@ -44,7 +49,8 @@ func (t *tx) putHere(specs []site.Spec) error {
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(`INSERT INTO site_here (domain, spec) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET spec = ?2`, spec.Domain, string(text)); err != nil {
+		if _, err := t.exec(`INSERT INTO site_here (domain, server, spec) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET server = ?2, spec = ?3`,
+			spec.Domain, server, string(text)); err != nil {
 			return err
 		}
 	}
@@ -77,17 +83,18 @@ func (s *Store) Reloaded(ctx context.Context) error { return s.set(ctx, `DELETE 
 
 // SiteOp is an order that this server has carried out.
 type SiteOp struct {
-	Op       queue.OpID
-	Digest   queue.Hash  // of the order
-	Specs    []site.Spec // what it has now; those that are Gone, no more
-	Reloaded bool        // the web server has been told too
-	At       time.Time
+	Op        queue.OpID
+	Digest    queue.Hash  // of the order
+	WebServer string      // as in the order
+	Specs     []site.Spec // what it has now; those that are Gone, no more
+	Reloaded  bool        // the web server has been told too
+	At        time.Time
 }
 
 // SitesApplied records an order that has been carried out. Repeating it is safe.
 func (s *Store) SitesApplied(ctx context.Context, o *SiteOp) error {
 	return s.update(ctx, func(t *tx) error {
-		if err := t.putHere(o.Specs); err != nil {
+		if err := t.putHere(o.Specs, o.WebServer); err != nil {
 			return err
 		}
 		if o.Reloaded {

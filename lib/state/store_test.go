@@ -280,12 +280,19 @@ func TestNodes(t *testing.T) {
 	must(t, s.Pause(t.Context(), []string{"n1"}, true))
 	must(t, s.Retry(t.Context(), map[string]uint64{"n1": 5}, at(100)))
 	must(t, s.Retry(t.Context(), map[string]uint64{"n1": 6}, at(99)))
+	for i, now := range []int64{200, 150} {
+		number, err := s.AskLook(t.Context(), []string{"n1", "n2"}[:2-i], at(now))
+		if must(t, err); number != 200+uint64(i) {
+			t.Errorf("request %d to look has number %d", i, number)
+		}
+	}
 	must(t, s.SaveRefused(t.Context(), "n2", "a clone"))
 	must(t, s.SaveCertificate(t.Context(), "n2", "cd", at(80)))
 	list, err := s.Members(t.Context())
 	must(t, err)
 	one, two := member("n1", "web1"), member("n2", "web2")
 	one.LastSeen, one.Status, one.Paused, one.Retry, one.RetrySeq = at(50), cluster.Status{Word: "current", Done: 4}, true, 101, 6
+	one.Look, two.Look = 201, 200
 	two.SilentSince, two.Refused, two.CertSerial, two.CertExpires = at(60), "a clone", "cd", at(80)
 	equal(t, "members", list, []cluster.Node{one, two})
 
@@ -299,7 +306,7 @@ func TestNodes(t *testing.T) {
 	}
 	rosters, err := s.Rosters(t.Context())
 	must(t, err)
-	equal(t, "orders", rosters[0].Orders, cluster.Orders{Paused: true, Retry: 101, RetrySeq: 6})
+	equal(t, "orders", rosters[0].Orders, cluster.Orders{Paused: true, Retry: 101, RetrySeq: 6, Look: 201})
 	admit(t, s, member("n3", "web2")) // the name is free again
 }
 

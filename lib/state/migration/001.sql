@@ -155,6 +155,7 @@ CREATE TABLE node (
     paused       INTEGER NOT NULL DEFAULT 0,
     retry        INTEGER NOT NULL DEFAULT 0,
     retry_seq    INTEGER NOT NULL DEFAULT 0,
+    look         INTEGER NOT NULL DEFAULT 0, -- the last request to look at the sites
     tail         TEXT    NOT NULL DEFAULT '{}' -- cluster.Tail
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX node_name ON node (name) WHERE membership IN ('member', 'leaving');
@@ -316,7 +317,8 @@ CREATE TABLE intent (
 -- What this server has of the sites, as it was applied last.
 CREATE TABLE site_here (
     domain TEXT PRIMARY KEY,
-    spec   TEXT NOT NULL -- site.Spec
+    server TEXT NOT NULL, -- the web server, as in site.Order
+    spec   TEXT NOT NULL  -- site.Spec
 ) STRICT, WITHOUT ROWID;
 
 -- That the web server has still to be told of changes. One row.

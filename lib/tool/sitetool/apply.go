@@ -95,7 +95,7 @@ func (a *application) run(c *cli.Context, order *site.Order) (err error) {
 		// cause to be mended.
 		return errors.Join(err, a.payReload(c))
 	}
-	done := &state.SiteOp{Op: a.op, Digest: a.digest, Specs: specs, At: c.Now()}
+	done := &state.SiteOp{Op: a.op, Digest: a.digest, WebServer: order.WebServer, Specs: specs, At: c.Now()}
 	if len(a.ahead) == 0 {
 		if err := a.reload(c); err != nil {
 			return fault.New(0, "the sites are in place, and the reload failed: %w", err)
@@ -121,18 +121,25 @@ func (a *application) payReload(ctx context.Context) error {
 func (a *application) specs(ctx context.Context, order *site.Order) ([]site.Spec, error) {
 	specs := slices.Clone(order.Specs)
 	if order.All {
-		here, err := a.Store.SitesHere(ctx)
+		strays, err := a.strays(ctx, specs)
 		if err != nil {
 			return nil, err
 		}
-		for _, spec := range here {
-			if !slices.ContainsFunc(specs, func(s site.Spec) bool { return s.Domain == spec.Domain }) {
-				spec.Gone = true
-				specs = append(specs, spec)
-			}
-		}
+		specs = append(specs, strays...)
 	}
 	return slices.DeleteFunc(specs, func(s site.Spec) bool { return a.superseded(s.Domain) }), nil
+}
+
+// strays are the sites that this node has and that are none of the specs, to go.
+func (a *application) strays(ctx context.Context, specs []site.Spec) (list []site.Spec, err error) {
+	here, err := a.Store.SitesHere(ctx)
+	for _, has := range here {
+		if !slices.ContainsFunc(specs, func(s site.Spec) bool { return s.Domain == has.Domain }) {
+			has.Gone = true
+			list = append(list, has.Spec)
+		}
+	}
+	return list, err
 }
 
 // current fetches the certificates that are not here, and leaves out the sites
@@ -213,5 +220,9 @@ func (a *application) prune(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.dropCertificates(here)
+	specs := make([]site.Spec, len(here))
+	for i := range here {
+		specs[i] = here[i].Spec
+	}
+	return a.dropCertificates(specs)
 }

@@ -77,6 +77,7 @@ func (m *manager) carryOut(c *cli.Context, ch *change) (op queue.OpID, err error
 	if err := m.checkZones(c, ch.Specs); err != nil {
 		return op, err
 	}
+	ch.WebServer = m.webName
 	intent := &site.Intent{At: c.Now(), By: local.Operator(c)}
 	for _, spec := range ch.Specs {
 		intent.Begun = append(intent.Begun, site.Begun{Spec: spec, NewHome: ch.newHomes[spec.Domain]})
