@@ -143,6 +143,7 @@ func (d *drill) drains() []string {
 			list = append(list, name)
 		}
 	}
+	slices.Sort(list)
 	return list
 }
 
