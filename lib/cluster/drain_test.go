@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -168,15 +167,6 @@ func (d *drill) expect(when string, drains ...string) {
 	}
 }
 
-func (d *drill) began(when string, seq uint64, names string) {
-	d.t.Helper()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if got := strings.Join(d.order[seq], " "); got != names {
-		d.t.Errorf("%s: %q have begun entry %d, not %q", when, got, seq, names)
-	}
-}
-
 // drills runs a drill of calm nodes that take part in load balancing.
 func drills(t *testing.T, nodes int, run func(d *drill, c *crowd)) {
 	onManager(t, func(t *testing.T, l *lab) {
@@ -185,9 +175,7 @@ func drills(t *testing.T, nodes int, run func(d *drill, c *crowd)) {
 		c := d.balance()
 		defer d.start()()
 		run(d, c)
-		if len(d.wrong) > 0 {
-			t.Error(d.wrong)
-		}
+		d.judge()
 	})
 }
 
@@ -195,7 +183,7 @@ func drills(t *testing.T, nodes int, run func(d *drill, c *crowd)) {
 // the next one's when it is back.
 func TestRollingDrains(t *testing.T) {
 	drills(t, 2, func(d *drill, c *crowd) {
-		c.stay = 40 * time.Second
+		c.set(func() { c.stay = 40 * time.Second })
 		seq := d.queue(rolling(1))
 		time.Sleep(30 * time.Second)
 		d.expect("while it has connections", fmt.Sprintf("web1 for %d", seq))
@@ -217,7 +205,7 @@ func TestRollingDrains(t *testing.T) {
 // TestRollingOutlastsConnections: they have their time, and no more.
 func TestRollingOutlastsConnections(t *testing.T) {
 	drills(t, 1, func(d *drill, c *crowd) {
-		c.stay = time.Hour
+		c.set(func() { c.stay = time.Hour })
 		seq := d.queue(rolling(1))
 		time.Sleep(c.Limit() - 5*time.Second)
 		d.began("before the limit", seq, "")
@@ -287,7 +275,7 @@ func TestRollingEndsItsDrains(t *testing.T) {
 // TestRollingCancelledWhileDraining: nobody has begun, and nobody does.
 func TestRollingCancelledWhileDraining(t *testing.T) {
 	drills(t, 2, func(d *drill, c *crowd) {
-		c.stay = time.Hour
+		c.set(func() { c.stay = time.Hour })
 		seq := d.queue(rolling(2))
 		time.Sleep(10 * time.Second)
 		d.expect("before", fmt.Sprintf("web1 for %d", seq), fmt.Sprintf("web2 for %d", seq))
@@ -302,7 +290,7 @@ func TestRollingCancelledWhileDraining(t *testing.T) {
 // comes.
 func TestRollingWithoutWord(t *testing.T) {
 	drills(t, 1, func(d *drill, c *crowd) {
-		c.silent = true
+		c.set(func() { c.silent = true })
 		seq := d.queue(rolling(1))
 		time.Sleep(time.Hour)
 		d.began("while nothing is known", seq, "")

@@ -328,6 +328,27 @@ func (d *drill) pass(seq uint64, targets queue.Targets, how queue.Disposition) {
 	d.refresh()
 }
 
+// began tells which nodes should have begun the entry, in which order.
+func (d *drill) began(when string, seq uint64, names string) {
+	d.t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if got := strings.Join(d.order[seq], " "); got != names {
+		d.t.Errorf("%s: %q have begun entry %d, not %q", when, got, seq, names)
+	}
+}
+
+// judge tells what went wrong, and returns how many were at an entry at once.
+func (d *drill) judge() (most int) {
+	d.t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range d.wrong {
+		d.t.Error(w)
+	}
+	return d.most
+}
+
 func (d *drill) done(n *drilled) uint64 { return d.node(n.server).Status.Done }
 
 // TestRollingInOrder has three nodes that are all there.
@@ -340,16 +361,14 @@ func TestRollingInOrder(t *testing.T) {
 		after := d.queue(queue.Members())
 		time.Sleep(5 * time.Minute)
 		end()
-		if got := fmt.Sprint(d.order[seq]); got != "[web1 web2 web3]" {
-			t.Errorf("they began in the order %s", got)
-		}
+		d.began("at the end", seq, "web1 web2 web3")
 		for _, n := range d.nodes {
 			if d.done(n) != after {
 				t.Errorf("%s is at %d", n.name, d.done(n))
 			}
 		}
-		if d.most != 1 || len(d.wrong) > 0 {
-			t.Errorf("%d at once; %v", d.most, d.wrong)
+		if most := d.judge(); most != 1 {
+			t.Errorf("%d at once", most)
 		}
 		if rolls, err := l.store.Rolls(t.Context()); err != nil || len(rolls) > 0 {
 			t.Errorf("still rolling: %v, %v", rolls, err)
@@ -380,9 +399,7 @@ func TestRollingStops(t *testing.T) {
 				l.refresh()
 				end = d.start()
 				time.Sleep(time.Hour)
-				if got := fmt.Sprint(d.order[seq]); got != "[web1]" {
-					t.Errorf("they began in the order %s", got)
-				}
+				d.began("where it failed", seq, "web1")
 				mend(d, seq)
 				time.Sleep(time.Hour)
 				end()
@@ -391,12 +408,12 @@ func TestRollingStops(t *testing.T) {
 						t.Errorf("%s is at %d of %d", n.name, d.done(n), l.head().Seq)
 					}
 				}
-				if others := len(d.order[seq]) - 1; (others == 0) != (what == "cancelled") {
-					t.Errorf("%d others ran it", others)
+				names := "web1 web2 web3"
+				if what == "cancelled" {
+					names = "web1"
 				}
-				if len(d.wrong) > 0 {
-					t.Error(d.wrong)
-				}
+				d.began("at the end", seq, names)
+				d.judge()
 			})
 		})
 	}
@@ -424,9 +441,7 @@ func TestRollingPassesOver(t *testing.T) {
 		l.refresh()
 		seq := d.queue(rolling(1))
 		time.Sleep(10 * time.Minute)
-		if got := fmt.Sprint(d.order[seq]); got != "[web3 web4]" {
-			t.Errorf("they began in the order %s", got)
-		}
+		d.began("while two are away", seq, "web3 web4")
 		check(t, l.store.Pause(t.Context(), []string{paused.id}, false))
 		l.refresh()
 		time.Sleep(10 * time.Minute)
@@ -435,9 +450,8 @@ func TestRollingPassesOver(t *testing.T) {
 		end = d.start()
 		time.Sleep(10 * time.Minute)
 		end()
-		if got := fmt.Sprint(d.order[seq]); got != "[web3 web4 web2 web1]" || len(d.wrong) > 0 {
-			t.Errorf("they began in the order %s; %v", got, d.wrong)
-		}
+		d.began("at the end", seq, "web3 web4 web2 web1")
+		d.judge()
 	})
 }
 
@@ -457,9 +471,11 @@ func TestRollingReachesBehind(t *testing.T) {
 		d.pass(first, queue.Nodes(late.id), queue.Skipped)
 		time.Sleep(time.Hour)
 		end()
-		if got := fmt.Sprint(d.order[seq]); got != "[web1 web2]" || d.done(late) != l.head().Seq || len(d.wrong) > 0 {
-			t.Errorf("they began in the order %s, and web2 is at %d; %v", got, d.done(late), d.wrong)
+		d.began("at the end", seq, "web1 web2")
+		if d.done(late) != l.head().Seq {
+			t.Errorf("web2 is at %d of %d", d.done(late), l.head().Seq)
 		}
+		d.judge()
 	})
 }
 
@@ -502,9 +518,7 @@ func TestRollingSimulation(t *testing.T) {
 						t.Errorf("still drained: %s", drain)
 					}
 				}
-				if len(d.wrong) > 0 {
-					t.Errorf("seed %d:\n%s", seed, strings.Join(d.wrong, "\n"))
-				}
+				d.judge()
 			})
 		})
 	}
