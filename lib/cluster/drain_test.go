@@ -196,7 +196,7 @@ func TestRollingDrains(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		d.expect("at the end")
 		d.began("at the end", seq, "web1 web2")
-		if rolls, err := d.store.Rolls(d.t.Context()); err != nil || len(rolls) > 0 {
+		if rolls, err := d.store.Rolls(d.t.Context(), d.head().Seq); err != nil || len(rolls) > 0 {
 			d.t.Errorf("still rolling: %v, %v", rolls, err)
 		}
 	})

@@ -32,7 +32,7 @@ type Store interface {
 	PositionAt(ctx context.Context, seq uint64) (queue.Position, error)
 	Rosters(ctx context.Context) ([]Roster, error)
 	Standings(ctx context.Context) ([]Node, error)
-	Rolls(ctx context.Context) ([]Roll, error)
+	Rolls(ctx context.Context, head uint64) ([]Roll, error) // as the log up to head has it
 	SaveRoll(ctx context.Context, seq uint64, turns []Turn, over bool) error
 	SaveContact(ctx context.Context, id string, seen time.Time) error
 	SaveReport(ctx context.Context, id string, seen time.Time, status Status, attempts []Attempt) error
@@ -173,8 +173,10 @@ func (m *Manager) read(ctx context.Context, old *view) (*view, error) {
 	} else if err := m.readTail(ctx, old, next); err != nil {
 		return nil, err
 	}
-	// After the records: none is shown before it is known who is to wait.
-	next.holds, err = m.roll(ctx)
+	// After the records, since none is shown before it is known who is to wait;
+	// and by them alone, since a node passes over an entry only where it knows
+	// the record that says so.
+	next.holds, err = m.roll(ctx, next.head.Seq)
 	next.rolling = next.holds != nil
 	return next, err
 }

@@ -256,9 +256,9 @@ func (r *round) give(n *Node) bool {
 }
 
 // roll gives the nodes their turns and returns, by node, the entry before which
-// each of the others holds still.
-func (m *Manager) roll(ctx context.Context) (map[string]uint64, error) {
-	rolls, err := m.Store.Rolls(ctx)
+// each of the others holds still, by the log up to head.
+func (m *Manager) roll(ctx context.Context, head uint64) (map[string]uint64, error) {
+	rolls, err := m.Store.Rolls(ctx, head)
 	if err != nil || len(rolls) == 0 {
 		return nil, err
 	}

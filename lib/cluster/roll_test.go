@@ -370,7 +370,7 @@ func TestRollingInOrder(t *testing.T) {
 		if most := d.judge(); most != 1 {
 			t.Errorf("%d at once", most)
 		}
-		if rolls, err := l.store.Rolls(t.Context()); err != nil || len(rolls) > 0 {
+		if rolls, err := l.store.Rolls(t.Context(), l.head().Seq); err != nil || len(rolls) > 0 {
 			t.Errorf("still rolling: %v, %v", rolls, err)
 		}
 	})
@@ -426,6 +426,62 @@ func again(m *cluster.Manager) *cluster.Manager {
 		Store: m.Store, Signer: m.Signer, Identity: m.Identity, Facts: m.Facts, Version: m.Version, Now: m.Now, Log: m.Log,
 		Balancer: m.Balancer,
 	}
+}
+
+// between is a state to which something happens after the log was read and
+// before the entries that roll are.
+type between struct {
+	*state.Store
+	happens func()
+}
+
+func (b *between) Rolls(ctx context.Context, head uint64) ([]cluster.Roll, error) {
+	if b.happens != nil {
+		b.happens()
+		b.happens = nil
+	}
+	return b.Store.Rolls(ctx, head)
+}
+
+// TestRollingCancelledBetween: nobody is let past an entry before it is told
+// that the entry is cancelled.
+func TestRollingCancelledBetween(t *testing.T) {
+	onManager(t, func(t *testing.T, l *lab) {
+		nodes := []*server{l.joined("web1"), l.joined("web2")}
+		var polls []*parked
+		for _, n := range nodes {
+			polls = append(polls, l.park(t.Context(), n, time.Minute))
+		}
+		op := l.add(rolling(1), 0)
+		void := queue.Void{Seq: op.Seq, Disposition: queue.Cancelled, Who: "root"}
+		l.Store = &between{l.store, func() {
+			_, err := l.store.Append(t.Context(), state.Draft{Kind: queue.KindVoid, Targets: queue.Members(), Body: void.Encode()})
+			check(t, err)
+		}}
+		l.refresh()
+		synctest.Wait()
+		held := 0
+		for _, p := range polls {
+			check(t, p.err)
+			if n := len(p.answer.Page); n != 1 {
+				t.Errorf("%d records with the entry", n)
+			}
+			if p.answer.Orders.Hold == op.Seq {
+				held++
+			}
+		}
+		if held != len(nodes) {
+			t.Errorf("%d of two nodes are held before they know of the end", held)
+		}
+		l.refresh()
+		for _, n := range nodes {
+			a, err := l.pollAt(t.Context(), n, queue.Position{}, 0)
+			check(t, err)
+			if len(a.Page) != 2 || a.Orders.Hold != 0 {
+				t.Errorf("%d records, held before %d, once all is known", len(a.Page), a.Orders.Hold)
+			}
+		}
+	})
 }
 
 // TestRollingPassesOver: who is away, or paused, keeps nobody waiting, and has

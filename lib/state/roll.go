@@ -17,8 +17,9 @@ func (t *tx) openRoll(seq uint64) error {
 }
 
 // Rolls returns the entries that go to some nodes at a time and are not over,
-// in order. Mostly there is none, which costs next to nothing.
-func (s *Store) Rolls(ctx context.Context) ([]cluster.Roll, error) {
+// in order, with who passes them over by the log up to head. Mostly there is
+// none, which costs next to nothing.
+func (s *Store) Rolls(ctx context.Context, head uint64) ([]cluster.Roll, error) {
 	var list []cluster.Roll
 	err := s.view(ctx, func(t *tx) error {
 		err := t.each(`SELECT seq, targets FROM roll JOIN log USING (seq) ORDER BY seq`, nil, func(r *sql.Rows) error {
@@ -36,7 +37,7 @@ func (s *Store) Rolls(ctx context.Context) ([]cluster.Roll, error) {
 				list[i].Turns, err = t.turns(list[i].Seq)
 			}
 			if err == nil {
-				list[i].Passed, err = t.texts(`SELECT node FROM void WHERE seq = ? ORDER BY node`, list[i].Seq)
+				list[i].Passed, err = t.texts(`SELECT node FROM void WHERE seq = ? AND record <= ? ORDER BY node`, list[i].Seq, head)
 			}
 		}
 		return err
