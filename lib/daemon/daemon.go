@@ -31,8 +31,9 @@ type Member struct {
 }
 
 // Run runs the members and waits for all of them. The first that fails cancels
-// the others. It returns the failures, each with its member's name, or nil when
-// the members ended by themselves or with ctx.
+// the others. The service manager is told as soon as the end begins, and has been
+// told when Run returns. It returns the failures, each with its member's name, or
+// nil when the members ended by themselves or with ctx.
 func Run(ctx context.Context, members ...Member) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -53,7 +54,15 @@ func Run(ctx context.Context, members ...Member) error {
 			cancel()
 		})
 	}
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		<-ctx.Done()
+		stopping()
+	}()
 	all.Wait()
+	cancel()
+	<-told
 	return errors.Join(errs...)
 }
 

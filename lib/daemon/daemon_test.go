@@ -40,7 +40,6 @@ func sampleDaemon(dir string) int {
 	defer lock.Close()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	defer context.AfterFunc(ctx, Stopping)()
 	reloads := 0
 	reloader := Reloader(log, func(context.Context) error {
 		if reloads++; reloads%2 == 0 {

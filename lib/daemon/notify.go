@@ -23,8 +23,8 @@ func Ready() { notify(daemon.SdNotifyReady) }
 // Reloading tells that settings are being read again; Ready follows.
 func Reloading() { notify(daemon.SdNotifyReloading) }
 
-// Stopping tells that the daemon ends.
-func Stopping() { notify(daemon.SdNotifyStopping) }
+// stopping tells that the daemon ends.
+func stopping() { notify(daemon.SdNotifyStopping) }
 
 // Status sets the line that systemctl status shows. A newline would begin the
 // next assignment of the protocol and is replaced.

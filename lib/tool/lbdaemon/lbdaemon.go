@@ -76,7 +76,6 @@ func Run(c *cli.Context, s *local.Server) error {
 	if err := b.refresh(c, known); err != nil {
 		return err
 	}
-	defer context.AfterFunc(c, daemon.Stopping)()
 	return daemon.Run(c,
 		b.dog.Member(),
 		daemon.Reloader(b.log, b.reload),

@@ -158,7 +158,6 @@ func (d *server) readCertificate() error {
 
 // run is daemon.Run with the members that both kinds of server have.
 func (d *server) run(members ...daemon.Member) error {
-	defer context.AfterFunc(d.c, daemon.Stopping)()
 	members = append(members,
 		d.dog.Member(),
 		daemon.Reloader(d.log, d.reload),
