@@ -14,6 +14,22 @@ type Intent struct {
 
 // Begun is one site of an intent.
 type Begun struct {
-	Spec    Spec `json:"spec"`     // as it was to become
-	NewHome bool `json:"new_home"` // there was no home: what is there is the run's
+	Spec    Spec    `json:"spec"`              // as it was to become
+	NewHome bool    `json:"new_home"`          // there was no home: what is there is the run's
+	Kept    *Kept   `json:"kept,omitempty"`    // the user was there before, and is not to go
+	Instead []Aside `json:"instead,omitempty"` // files that its virtual host takes the place of
+}
+
+// Kept is what a user was before a site had it.
+type Kept struct {
+	Home  string `json:"home"`
+	Shell string `json:"shell"`
+}
+
+// Aside is a file of a web server that is set aside: under another name, or if it
+// is a link, removed.
+type Aside struct {
+	From string `json:"from"`           // where the server finds it
+	To   string `json:"to,omitempty"`   // where it does not
+	Link string `json:"link,omitempty"` // what it leads to
 }

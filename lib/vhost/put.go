@@ -7,19 +7,22 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"iwx/lib/atomicfile"
 	"iwx/lib/fault"
+	"iwx/lib/site"
 )
 
 // Change is what becomes of the virtual host of one domain.
 type Change struct {
-	Domain string
-	Text   string // "" removes it
+	Domain  string
+	Text    string       // "" removes it
+	Instead []site.Aside // files that it takes the place of: set aside for a text, brought back without
 }
 
-// Put writes virtual hosts, tests the server's whole configuration once, and
+// Put writes virtual hosts, sets aside what they take the place of, tests the server's whole configuration once, and
 // brings all old files back if that fails; the error carries the server's own
 // message. Nothing is reloaded. What is as it should be already is not tested
 // again. A Put that was killed is undone by the next.
@@ -69,7 +72,8 @@ func (s *Server) different(changes []Change) (list []Change, err error) {
 		if strings.ContainsAny(c.Domain, "/\x00") {
 			return nil, fault.New(fault.Usage, "%q is no domain", c.Domain)
 		}
-		if s.Differs(c.Domain, c.Text) != "" {
+		moves := slices.ContainsFunc(c.Instead, func(a site.Aside) bool { return isAside(a) != (c.Text != "") })
+		if moves || s.Differs(c.Domain, c.Text) != "" {
 			list = append(list, c)
 		}
 	}
@@ -77,8 +81,8 @@ func (s *Server) different(changes []Change) (list []Change, err error) {
 }
 
 // The names in the directory of old files: each old file under its own, an
-// empty one with this ending where there was none, and the last one says that
-// all are there.
+// empty one with this ending where there was none, the list of files that are
+// moved, and the last one says that all are there.
 const (
 	wasNone  = ".none"
 	complete = "complete"
@@ -102,6 +106,9 @@ func (s *Server) save(changes []Change) error {
 			return err
 		}
 	}
+	if err := s.saveAsides(changes); err != nil {
+		return err
+	}
 	return atomicfile.Write(filepath.Join(s.undo, complete), []byte(s.Name), 0o600)
 }
 
@@ -113,6 +120,9 @@ func (s *Server) write(changes []Change) error {
 			err = remove(s.File(c.Domain))
 		} else {
 			err = atomicfile.Write(s.File(c.Domain), []byte(s.place(c.Text)), 0o644)
+		}
+		for i := 0; i < len(c.Instead) && err == nil; i++ {
+			err = setAside(c.Instead[i], c.Text != "")
 		}
 		if err != nil {
 			return err
@@ -139,10 +149,14 @@ func (s *Server) restore() error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() == complete {
-			continue
+		switch e.Name() {
+		case complete:
+		case instead:
+			err = s.restoreAsides()
+		default:
+			err = s.bringBack(e.Name())
 		}
-		if err := s.bringBack(e.Name()); err != nil {
+		if err != nil {
 			return err
 		}
 	}

@@ -3,8 +3,18 @@
 // from templates, writes it so that the server's own test has passed or the old
 // one is back, and has the server take it without dropping a connection.
 //
-// Each site has one file, iwx-DOMAIN.conf; no other file of the server is
-// touched.
+// Each site has one file, iwx-DOMAIN.conf. No other file of the server is
+// touched, but for those whose virtual hosts a site takes over, which are set
+// aside.
+//
+// What a server has already (Existing) is read from its configuration: words,
+// quotes, comments, includes, apache's variables and the sections that ask for a
+// module. It is read here rather than asked for (apache2ctl -S, nginx -T): these
+// tell names and files, or the text, but not what a virtual host is made of, and
+// nothing of a server whose configuration is broken; and reading starts nothing.
+// What apache's environment defines (envvars), mod_macro, and conditions that
+// only the running server knows are not evaluated. The server's own test has the
+// last word, in Put.
 package vhost
 
 import (
@@ -83,17 +93,40 @@ func (s *Server) File(domain string) string {
 // Group returns the id of the group that its workers read files with.
 func (s *Server) Group() (name string, gid int, err error) {
 	for _, candidate := range []string{s.group, s.Name} {
-		for _, passwd := range []string{s.at("/etc/group"), "/etc/group"} {
-			if gid, found := groupID(passwd, candidate); found {
-				return candidate, gid, nil
-			}
+		if gid, found := s.lookUp("/etc/group", candidate); found {
+			return candidate, gid, nil
 		}
 	}
 	return "", 0, fault.New(fault.Failed, "group %s of %s does not exist", s.group, s.Name)
 }
 
-// groupID looks a group up in a file, group(5).
-func groupID(path, name string) (gid int, found bool) {
+// User returns the id of the user that its workers are, which is called as their
+// group is.
+func (s *Server) User() (uid int, err error) {
+	name, _, err := s.Group()
+	if err != nil {
+		return 0, err
+	}
+	uid, found := s.lookUp("/etc/passwd", name)
+	if !found {
+		return 0, fault.New(fault.Failed, "user %s of %s does not exist", name, s.Name)
+	}
+	return uid, nil
+}
+
+// lookUp returns the id of a name in passwd(5) or group(5), below the root or
+// else the machine's own.
+func (s *Server) lookUp(file, name string) (id int, found bool) {
+	for _, path := range []string{s.at(file), file} {
+		if id, found = idIn(path, name); found {
+			return id, true
+		}
+	}
+	return 0, false
+}
+
+// idIn looks a name up in a file in which the id comes third.
+func idIn(path, name string) (id int, found bool) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return 0, false
@@ -101,8 +134,8 @@ func groupID(path, name string) (gid int, found bool) {
 	for line := range strings.Lines(string(data)) {
 		f := strings.Split(strings.TrimSpace(line), ":")
 		if len(f) >= 3 && f[0] == name {
-			gid, err := strconv.Atoi(f[2])
-			return gid, err == nil
+			id, err := strconv.Atoi(f[2])
+			return id, err == nil
 		}
 	}
 	return 0, false

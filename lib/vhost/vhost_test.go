@@ -80,7 +80,7 @@ func TestPut(t *testing.T) {
 			one.Suspended = true
 			suspended := render(t, s, one)
 			for _, text := range []string{plain, plain, suspended, ""} {
-				if err := s.Put(t.Context(), []Change{{"example.org", text}}); err != nil {
+				if err := s.Put(t.Context(), []Change{{Domain: "example.org", Text: text}}); err != nil {
 					t.Fatal(err)
 				}
 				if what := s.Differs("example.org", text); what != "" {
@@ -100,10 +100,10 @@ func TestPutOfWhatIsRefused(t *testing.T) {
 	for name, s := range installed(t) {
 		t.Run(name, func(t *testing.T) {
 			old := render(t, s, example())
-			if err := s.Put(t.Context(), []Change{{"example.org", old}}); err != nil {
+			if err := s.Put(t.Context(), []Change{{Domain: "example.org", Text: old}}); err != nil {
 				t.Fatal(err)
 			}
-			err := s.Put(t.Context(), []Change{{"example.org", ""}, {"new.example", "# fine\n"}, {"bad.example", "NoSuchDirective on;\n"}})
+			err := s.Put(t.Context(), []Change{{Domain: "example.org"}, {Domain: "new.example", Text: "# fine\n"}, {Domain: "bad.example", Text: "NoSuchDirective on;\n"}})
 			if err == nil || !strings.Contains(err.Error(), "NoSuchDirective") {
 				t.Fatalf("%v", err)
 			}
@@ -123,10 +123,10 @@ func TestPutOfWhatIsRefused(t *testing.T) {
 func TestPutAfterAKill(t *testing.T) {
 	s := installed(t)["apache2"]
 	old := render(t, s, example())
-	if err := s.Put(t.Context(), []Change{{"example.org", old}}); err != nil {
+	if err := s.Put(t.Context(), []Change{{Domain: "example.org", Text: old}}); err != nil {
 		t.Fatal(err)
 	}
-	bad := []Change{{"example.org", "NoSuchDirective on\n"}, {"new.example", "# new\n"}}
+	bad := []Change{{Domain: "example.org", Text: "NoSuchDirective on\n"}, {Domain: "new.example", Text: "# new\n"}}
 	if err := s.save(bad); err != nil {
 		t.Fatal(err)
 	}
