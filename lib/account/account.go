@@ -130,6 +130,29 @@ func foreign(format string, args ...any) error {
 	return fault.Hint(fault.New(fault.Failed, format, args...), "rename it, or give it another id, if it is not needed as it is")
 }
 
+// Account is a user as the server has it.
+type Account struct {
+	Name, Home, Shell string
+	UID               uint32
+	Alone             bool // its group has its name and id, and is nobody else's
+	Expires           bool
+}
+
+// ByID returns the user of an id; nil if there is none.
+func (a Accounts) ByID(uid uint32) *Account {
+	id := fmt.Sprint(uid)
+	for line := range bytes.Lines(a.file("passwd")) {
+		f := strings.Split(strings.TrimSpace(string(line)), ":")
+		if len(f) < 7 || f[2] != id {
+			continue
+		}
+		e := a.read(&site.Spec{Site: site.Site{User: f[0]}})
+		return &Account{Name: f[0], UID: uid, Home: f[5], Shell: f[6], Expires: e.expires != "",
+			Alone: f[3] == id && e.groupGID == id && a.other(f[0], id) == ""}
+	}
+	return nil
+}
+
 // read returns what the server has under the name of the spec's user.
 func (a Accounts) read(spec *site.Spec) (e entry) {
 	if f := field(a.file("passwd"), spec.User); len(f) >= 7 {

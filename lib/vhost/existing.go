@@ -49,10 +49,17 @@ func (s *Server) Existing() (*Existing, error) {
 		return nil, err
 	}
 	e := &Existing{config: c, extra: map[string][]string{}}
-	for _, group := range together(walk(e, list)) {
+	blocks := slices.DeleteFunc(walk(e, list), func(b *block) bool { return s.ours(b.file) })
+	for _, group := range together(blocks) {
 		e.Found = append(e.Found, group.found())
 	}
 	return e, nil
+}
+
+// ours reports whether a file is that of a site.
+func (s *Server) ours(file string) bool {
+	dir, base := filepath.Split(s.File("*"))
+	return filepath.Dir(file) == filepath.Clean(dir) && strings.HasPrefix(filepath.Base(file), strings.TrimSuffix(base, "*.conf"))
 }
 
 // block is one virtual host: a section of apache, a server of nginx.

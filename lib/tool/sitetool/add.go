@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"iwx/lib/account"
 	"iwx/lib/cli"
 	"iwx/lib/fault"
 	"iwx/lib/site"
@@ -48,7 +49,9 @@ func (*addVerb) Examples() string {
 type request struct {
 	terms
 	domain string
-	where  string // put in front of errors: "line 3: ", or ""
+	where  string           // put in front of errors: "line 3: ", or ""
+	chain  string           // file with what the certificate was signed with, "" for none
+	keep   *account.Account // the user that it has already, nil for a new one
 }
 
 // Run makes the sites, all of them or none.

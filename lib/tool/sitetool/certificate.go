@@ -12,11 +12,19 @@ import (
 // mostPEM bounds a file of certificates or keys: more is something else.
 const mostPEM = 1 << 20
 
-// readCertificate reads a certificate and its key from files.
-func readCertificate(c *cli.Context, names []string, cert, key string) (*site.Pair, error) {
+// readCertificate reads a certificate and its key from files; chain names another
+// with those that it was signed with, "" for none.
+func readCertificate(c *cli.Context, names []string, cert, chain, key string) (*site.Pair, error) {
 	certText, err := readPEM(cert)
 	if err != nil {
 		return nil, err
+	}
+	if chain != "" {
+		more, err := readPEM(chain)
+		if err != nil {
+			return nil, err
+		}
+		certText = append(append(certText, '\n'), more...)
 	}
 	keyText, err := readPEM(key)
 	if err != nil {

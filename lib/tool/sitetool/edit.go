@@ -58,7 +58,7 @@ func (v *editVerb) edit(p *plan, s *site.Site) error {
 	if len(v.Alias) > 0 && v.TLSCert == "" && s.Certificate != "" {
 		return p.covered(s)
 	}
-	return p.certificate(s, v.TLSCert, v.TLSKey)
+	return p.certificate(s, v.TLSCert, "", v.TLSKey)
 }
 
 func (v *editVerb) aliases(p *plan, s *site.Site) error {

@@ -23,6 +23,7 @@ type hands struct {
 	certificates string                                                   // their directory
 	fetch        func(ctx context.Context, digest string) ([]byte, error) // of a certificate that is not here
 	homes        func(ctx context.Context, specs []site.Spec) error       // made after the accounts; nil on a node
+	begun        map[string]site.Begun                                    // what is taken over, by domain; nil on a node
 }
 
 // apply brings users, homes, certificates and virtual hosts to what the specs
@@ -47,7 +48,7 @@ func (h *hands) apply(ctx context.Context, specs []site.Spec) error {
 		return err
 	}
 	if h.web != nil {
-		if err := h.web.Put(ctx, changes(specs)); err != nil {
+		if err := h.web.Put(ctx, h.changes(specs)); err != nil {
 			return err
 		}
 	}
@@ -55,11 +56,22 @@ func (h *hands) apply(ctx context.Context, specs []site.Spec) error {
 		if !specs[i].Gone {
 			continue
 		}
-		if err := h.accounts.Remove(ctx, specs[i]); err != nil {
+		if err := h.removeUser(ctx, specs[i]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// removeUser removes the user of a site that is to go; one that was there before
+// becomes what it was.
+func (h *hands) removeUser(ctx context.Context, spec site.Spec) error {
+	kept := h.begun[spec.Domain].Kept
+	if kept == nil {
+		return h.accounts.Remove(ctx, spec)
+	}
+	spec.Gone, spec.Suspended, spec.Home, spec.Shell = false, false, kept.Home, kept.Shell
+	return h.accounts.Ensure(ctx, spec)
 }
 
 // reload has the web server take what was applied.

@@ -65,7 +65,8 @@ func (m *manager) Close() {
 // change is what a run makes of the sites.
 type change struct {
 	state.SiteChange
-	newHomes map[string]bool // domains whose homes the run makes
+	newHomes map[string]bool     // domains whose homes the run makes
+	taken    map[string]takeover // what sites take over, by domain; nil for nothing
 }
 
 // carryOut makes the change on this server and then, in one transaction, in the
@@ -80,12 +81,13 @@ func (m *manager) carryOut(c *cli.Context, ch *change) (op queue.OpID, err error
 	ch.WebServer = m.webName
 	intent := &site.Intent{At: c.Now(), By: local.Operator(c)}
 	for _, spec := range ch.Specs {
-		intent.Begun = append(intent.Begun, site.Begun{Spec: spec, NewHome: ch.newHomes[spec.Domain]})
+		taken := ch.taken[spec.Domain]
+		intent.Begun = append(intent.Begun, site.Begun{Spec: spec, NewHome: ch.newHomes[spec.Domain], Kept: taken.kept, Instead: taken.instead})
 	}
 	if err := m.Store.BeginSites(c, intent); err != nil {
 		return op, err
 	}
-	if err = m.make(c, ch); err == nil {
+	if err = m.make(c, ch, intent); err == nil {
 		op, err = m.Store.ChangeSites(c, &ch.SiteChange)
 	}
 	if err != nil {
@@ -96,8 +98,14 @@ func (m *manager) carryOut(c *cli.Context, ch *change) (op queue.OpID, err error
 }
 
 // make does on this server what the nodes will do.
-func (m *manager) make(ctx context.Context, ch *change) error {
-	own := *m.hands
+func (m *manager) make(ctx context.Context, ch *change, intent *site.Intent) error {
+	own := m.handsFor(intent)
+	own.homes = func(ctx context.Context, specs []site.Spec) error {
+		if err := m.makeHomes(ctx, specs); err != nil {
+			return err
+		}
+		return m.fillHomes(ctx, ch)
+	}
 	own.fetch = func(ctx context.Context, digest string) ([]byte, error) {
 		if pem := ch.Certificates[digest]; pem != nil {
 			return pem, nil
@@ -108,6 +116,16 @@ func (m *manager) make(ctx context.Context, ch *change) error {
 		return err
 	}
 	return own.reload(ctx)
+}
+
+// handsFor are those that know what the intent takes over.
+func (m *manager) handsFor(intent *site.Intent) hands {
+	own := *m.hands
+	own.begun = map[string]site.Begun{}
+	for _, begun := range intent.Begun {
+		own.begun[begun.Spec.Domain] = begun
+	}
+	return own
 }
 
 // giveUp undoes what was begun, and returns what went wrong.

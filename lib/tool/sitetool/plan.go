@@ -122,10 +122,10 @@ func (p *plan) add(r *request) error {
 	if err := p.name(&s, r); err != nil {
 		return err
 	}
-	if err := p.user(&s, r.User); err != nil {
+	if err := p.userOf(&s, r); err != nil {
 		return fault.New(0, "site %s: %w", s.Domain, err)
 	}
-	if err := p.certificate(&s, r.TLSCert, r.TLSKey); err != nil {
+	if err := p.certificate(&s, r.TLSCert, r.chain, r.TLSKey); err != nil {
 		return fault.New(0, "site %s: %w", s.Domain, err)
 	}
 	p.claim(&s)
@@ -169,6 +169,14 @@ func (p *plan) free(s *site.Site) error {
 	return nil
 }
 
+// userOf gives the site the user that the request is for.
+func (p *plan) userOf(s *site.Site, r *request) error {
+	if r.keep != nil {
+		return p.keep(s, r.keep)
+	}
+	return p.user(s, r.User)
+}
+
 // user gives the site its user, id and home.
 func (p *plan) user(s *site.Site, name string) error {
 	if name == "" {
@@ -179,9 +187,13 @@ func (p *plan) user(s *site.Site, name string) error {
 	if p.users[name] {
 		return fault.Hint(fault.New(fault.Failed, "user %s exists already, on this server or a node", name), "choose another name: --user NAME")
 	}
-	s.User, s.Home = name, path.Join(p.m.Config.Homes(), name)
-	s.Root = path.Join(s.Home, documentRoot)
+	p.home(s, name)
 	return p.id(s)
+}
+
+func (p *plan) home(s *site.Site, user string) {
+	s.User, s.Home = user, path.Join(p.m.Config.Homes(), user)
+	s.Root = path.Join(s.Home, documentRoot)
 }
 
 // id gives the site an id: that of the home, if one was kept from a site that
@@ -234,14 +246,14 @@ func (p *plan) covered(s *site.Site) error {
 }
 
 // certificate reads the certificate that is asked for; two empty names are none.
-func (p *plan) certificate(s *site.Site, cert, key string) error {
+func (p *plan) certificate(s *site.Site, cert, chain, key string) error {
 	if cert == "" && key == "" {
 		return nil
 	}
 	if cert == "" || key == "" {
 		return fault.New(fault.Usage, "--tls-cert and --tls-key belong together")
 	}
-	pair, err := readCertificate(p.c, s.Names(), cert, key)
+	pair, err := readCertificate(p.c, s.Names(), cert, chain, key)
 	if err != nil {
 		return err
 	}

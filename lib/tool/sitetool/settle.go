@@ -44,7 +44,8 @@ func (m *manager) settleIntent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := m.apply(ctx, specs); err != nil {
+	own := m.handsFor(intent)
+	if err := own.apply(ctx, specs); err != nil {
 		return err
 	}
 	for i := range strays {

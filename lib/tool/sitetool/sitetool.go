@@ -25,6 +25,7 @@ type grammar struct {
 	Suspend suspendVerb `cmd:"" help:"Show a page that says so instead of a site, and lock its user out."`
 	Resume  resumeVerb  `cmd:"" help:"Take suspend back."`
 	Delete  deleteVerb  `cmd:"" help:"Delete sites."`
+	Import  importVerb  `cmd:"" help:"Take over the virtual hosts that are there already."`
 	DNS     dnsVerbs    `cmd:"" name:"dns" help:"The zones of the sites, and others."`
 	Apply   applyVerb   `cmd:"" hidden:"" help:"What the nodes run."`
 }
@@ -44,6 +45,8 @@ func complete(c *cli.Context, kind string) []cli.Candidate {
 	switch kind {
 	case "site":
 		return completeSite(c, server)
+	case "vhost":
+		return completeVHost(server)
 	case "zone":
 		return completeZone(c, server)
 	}

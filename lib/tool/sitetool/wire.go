@@ -31,23 +31,31 @@ func newHands(server *local.Server, web string, lock *os.File) (*hands, error) {
 // newHands returns what changes the manager: its web server is the one of
 // iwx.toml(5), or else the one that is there.
 func (m *manager) newHands() (h *hands, err error) {
-	m.webName = m.Config.Site.WebServer
-	if m.webName == "" {
-		found := vhost.Find(m.Root)
-		if len(found) == 0 {
-			return nil, fault.Hint(fault.New(fault.Failed, "no web server is installed here, neither apache2, httpd nor nginx"),
-				"install one on every server: iwx-queue run --baseline -- apt-get -y install apache2\nor have none: site.web_server = \"none\" in iwx.toml(5)")
-		}
-		m.webName = found[0].Name
-	}
-	if m.webName == none {
-		m.webName = ""
+	if m.webName, err = webServer(m.Server); err != nil {
+		return nil, err
 	}
 	if h, err = newHands(m.Server, m.webName, m.lock); err != nil {
 		return nil, err
 	}
 	h.fetch, h.homes = m.Store.SiteCertificate, m.makeHomes
 	return h, nil
+}
+
+// webServer names the web server of the manager, "" for none.
+func webServer(server *local.Server) (string, error) {
+	name := server.Config.Site.WebServer
+	if name == "" {
+		found := vhost.Find(server.Root)
+		if len(found) == 0 {
+			return "", fault.Hint(fault.New(fault.Failed, "no web server is installed here, neither apache2, httpd nor nginx"),
+				"install one on every server: iwx-queue run --baseline -- apt-get -y install apache2\nor have none: site.web_server = \"none\" in iwx.toml(5)")
+		}
+		name = found[0].Name
+	}
+	if name == none {
+		return "", nil
+	}
+	return name, nil
 }
 
 // makeHomes makes the homes of the sites, for the web server's group to read.
@@ -85,10 +93,10 @@ func (m *manager) render(s *site.Site) (string, error) {
 }
 
 // changes are what becomes of the virtual hosts of sites.
-func changes(specs []site.Spec) []vhost.Change {
+func (h *hands) changes(specs []site.Spec) []vhost.Change {
 	list := make([]vhost.Change, len(specs))
 	for i := range specs {
-		list[i] = vhost.Change{Domain: specs[i].Domain, Text: specs[i].VHost}
+		list[i] = vhost.Change{Domain: specs[i].Domain, Text: specs[i].VHost, Instead: h.begun[specs[i].Domain].Instead}
 		if specs[i].Gone {
 			list[i].Text = ""
 		}
