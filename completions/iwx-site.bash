@@ -14,6 +14,7 @@ _iwx_site_spec() {
             'suspend	Show a page that says so instead of a site, and lock its user out'
             'resume	Take suspend back'
             'delete	Delete sites'
+            'import	Take over the virtual hosts that are there already'
             'dns	The zones of the sites, and others'
         )
         flags=(
@@ -180,6 +181,40 @@ _iwx_site_spec() {
         )
         args=(
             'site...'
+        )
+        ;;
+    'import')
+        flags=(
+            '--yes	Do not ask'
+            '-y	Do not ask'
+            '--no-header	For scripts: no header, columns separated by one tab'
+            '-H	For scripts: no header, columns separated by one tab'
+            '--columns	Print only these columns, in this order'
+            '-o	Print only these columns, in this order'
+            '--exact	Print exact numbers and RFC 3339 times'
+            '-p	Print exact numbers and RFC 3339 times'
+            '--json	Print JSON'
+            '--dry-run	Print the plan, and do nothing'
+            '--template	The template of the sites'\'' virtual hosts'
+            '--drop	Take over what has this directive, without it. May be repeated'
+            '--new-user	Make a user for each site, whoever its files belong to'
+            '--wait	Wait until the nodes have done it'
+            '--wait-timeout	Wait no longer than this; the nodes go on. Implies --wait'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--columns '
+            '-o '
+            '--template template'
+            '--drop '
+            '--wait-timeout '
+            '--root dir'
+        )
+        args=(
+            'vhost...'
         )
         ;;
     'dns')

@@ -1,11 +1,11 @@
 # fish completion for iwx-site, generated from its grammar
 
 function __iwx_site_paths
-    printf '%s\n' 'add' 'list' 'show' 'edit' 'suspend' 'resume' 'delete' 'dns' 'dns list' 'dns add' 'dns edit' 'dns delete' 'dns import' 'dns export' 'dns adopt' 'dns release'
+    printf '%s\n' 'add' 'list' 'show' 'edit' 'suspend' 'resume' 'delete' 'import' 'dns' 'dns list' 'dns add' 'dns edit' 'dns delete' 'dns import' 'dns export' 'dns adopt' 'dns release'
 end
 
 function __iwx_site_takes
-    printf '%s\n' ' --root' 'add --user' 'add --alias' 'add --template' 'add --tls-cert' 'add --tls-key' 'add --from' 'add --wait-timeout' 'add --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'edit --alias' 'edit --no-alias' 'edit --template' 'edit --tls-cert' 'edit --tls-key' 'edit --wait-timeout' 'edit --root' 'suspend --wait-timeout' 'suspend --root' 'resume --wait-timeout' 'resume --root' 'delete --timeout' 'delete --root' 'dns --root' 'dns list --columns' 'dns list -o' 'dns list --root' 'dns add --ttl' 'dns add --root' 'dns edit --ttl' 'dns edit --root' 'dns delete --root' 'dns import --zone' 'dns import --root' 'dns export --root' 'dns adopt --root' 'dns release --root'
+    printf '%s\n' ' --root' 'add --user' 'add --alias' 'add --template' 'add --tls-cert' 'add --tls-key' 'add --from' 'add --wait-timeout' 'add --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'edit --alias' 'edit --no-alias' 'edit --template' 'edit --tls-cert' 'edit --tls-key' 'edit --wait-timeout' 'edit --root' 'suspend --wait-timeout' 'suspend --root' 'resume --wait-timeout' 'resume --root' 'delete --timeout' 'delete --root' 'import --columns' 'import -o' 'import --template' 'import --drop' 'import --wait-timeout' 'import --root' 'dns --root' 'dns list --columns' 'dns list -o' 'dns list --root' 'dns add --ttl' 'dns add --root' 'dns edit --ttl' 'dns edit --root' 'dns delete --root' 'dns import --zone' 'dns import --root' 'dns export --root' 'dns adopt --root' 'dns release --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -79,6 +79,7 @@ complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'edit' -d 'Change a site'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'suspend' -d 'Show a page that says so instead of a site, and lock its user out'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'resume' -d 'Take suspend back'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'delete' -d 'Delete sites'
+complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'import' -d 'Take over the virtual hosts that are there already'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'dns' -d 'The zones of the sites, and others'
 complete -c iwx-site -n '__iwx_site_at \'\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-site -n '__iwx_site_at \'\'' -l version -d 'Print the version'
@@ -150,6 +151,22 @@ complete -c iwx-site -n '__iwx_site_at \'delete\'' -l root -x -a '(__fish_comple
 complete -c iwx-site -n '__iwx_site_at \'delete\'' -l version -d 'Print the version'
 complete -c iwx-site -n '__iwx_site_at \'delete\'' -l help -s h -d 'Print this help'
 complete -c iwx-site -n '__iwx_site_at \'delete\' 0+' -a '(__iwx_site_values site)'
+
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l yes -s y -d 'Do not ask'
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l columns -s o -x -d 'Print only these columns, in this order'
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l exact -s p -d 'Print exact numbers and RFC 3339 times'
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l json -d 'Print JSON'
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l dry-run -d 'Print the plan, and do nothing'
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l template -x -a '(__iwx_site_values template)' -d 'The template of the sites\' virtual hosts'
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l drop -x -d 'Take over what has this directive, without it. May be repeated'
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l new-user -d 'Make a user for each site, whoever its files belong to'
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l wait -d 'Wait until the nodes have done it'
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l wait-timeout -x -d 'Wait no longer than this; the nodes go on. Implies --wait'
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'import\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'import\' 0+' -a '(__iwx_site_values vhost)'
 
 complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'list' -d 'List the zones, or the records of one'
 complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'add' -d 'Add a record'

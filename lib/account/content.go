@@ -40,9 +40,8 @@ func OpenContent(dir string) (*os.File, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fault.New(fault.Failed, "%s is not there", dir)
 	case errors.Is(err, unix.ELOOP):
-		real, _ := filepath.EvalSymlinks(dir)
 		return nil, fault.Hint(fault.New(fault.Failed, "%s has a link on its way, and links of users are not followed", dir),
-			"name the directory itself in the configuration: %s", real)
+			"name the directory itself in the configuration, if it is the one that is meant")
 	case err != nil:
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}

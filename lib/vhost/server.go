@@ -191,7 +191,7 @@ func (s *Server) signal() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
+	if err != nil || len(text) == 0 { // nginx -t makes an empty one
 		return err
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))

@@ -1,17 +1,13 @@
 package sitetool
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
-	"iwx/lib/account"
 	"iwx/lib/cli"
 	"iwx/lib/conf"
 	"iwx/lib/fault"
-	"iwx/lib/host"
 	"iwx/lib/site"
 	"iwx/lib/vhost"
 )
@@ -181,7 +177,11 @@ func (i *importing) left(o *candidate) error {
 		return nil
 	}
 	const most = 8
-	return fault.Hint(fault.New(fault.Failed, "has what template %s does not carry: %s", i.verb.Template, cli.Some(texts, most)),
+	err := fault.New(fault.Failed, "has what template %s does not carry: %s", i.verb.Template, cli.Some(texts, most))
+	if len(o.Obstacles) > 0 {
+		return err // and nothing helps
+	}
+	return fault.Hint(err,
 		"to have it without, or with a template of yours that has it: iwx-site import --template NAME --drop %s %s", strings.Join(words, " --drop "), o.name())
 }
 
@@ -202,63 +202,6 @@ func (i *importing) shared(o *candidate) error {
 		return fault.New(fault.Failed, "shares its document root with %s", cli.Some(same, 5))
 	case len(inside) > 0:
 		return fault.New(fault.Failed, "has the document root of %s in its own", cli.Some(inside, 5))
-	}
-	return nil
-}
-
-// content looks through the document root, and sees whose it is.
-func (i *importing) content(o *candidate) error {
-	if o.Root == "" || !filepath.IsAbs(o.Root) || strings.Contains(o.Root, "$") {
-		return nil
-	}
-	o.from = filepath.Clean(o.Root)
-	dir, err := account.OpenContent(o.from)
-	if err != nil {
-		o.stay(fault.New(0, "document root: %w", err))
-		return nil
-	}
-	defer dir.Close()
-	info, err := dir.Stat()
-	if err != nil {
-		return err
-	}
-	i.own(o, info.Sys().(*syscall.Stat_t).Uid)
-	if o.from == "/" {
-		o.stay(fault.New(fault.Failed, "has the whole server as its document root"))
-		return nil
-	}
-	o.takeover.content, err = account.Survey(i.c, dir)
-	if err != nil && i.c.Err() == nil {
-		o.stay(err)
-		return nil
-	}
-	return err
-}
-
-// own notes the owner of a document root, and whether it is a user that the site
-// could keep: one of the system's is not.
-func (i *importing) own(o *candidate, uid uint32) {
-	o.owner = fmt.Sprint(uid)
-	u := i.m.accounts.ByID(uid)
-	if u == nil {
-		return
-	}
-	o.owner = u.Name
-	if uid >= host.FirstUID && uid <= host.LastUID && !i.verb.NewUser {
-		o.request.keep, o.kept = u, &site.Kept{Home: u.Home, Shell: u.Shell}
-	}
-}
-
-// place wants the files to have a place on the share, or to be in it.
-func (i *importing) place(p *plan, o *candidate) error {
-	homes := filepath.Join(i.m.Root, i.m.Config.Homes())
-	switch {
-	case o.from == filepath.Join(i.m.Root, o.site.Root) && o.kept != nil:
-		o.from = ""
-	case conf.Within(o.from, homes) || conf.Within(homes, o.from):
-		return fault.New(fault.Failed, "has a document root among the homes of sites, which are in %s", homes)
-	case !p.change.newHomes[o.site.Domain]:
-		return fault.Hint(fault.New(fault.Failed, "would have the home %s, which is there already", o.site.Home), "move it away")
 	}
 	return nil
 }
@@ -296,26 +239,6 @@ func (i *importing) neighbour(o *candidate) error {
 					"move it to a file of its own, or take both over")
 			}
 		}
-	}
-	return nil
-}
-
-// room wants the share to have room for the files.
-func (i *importing) room(ch *change) error {
-	var need int64
-	for _, t := range ch.taken {
-		if t.from != "" {
-			need += t.content.Bytes
-		}
-	}
-	homes := i.m.Config.Homes()
-	disk, err := host.FilesystemOf(filepath.Join(i.m.Root, homes))
-	if err != nil {
-		return err
-	}
-	if need > 0 && uint64(need) > disk.Free {
-		return fault.Hint(fault.New(fault.Failed, "%s has room for %s, and the files are %s", homes, cli.Size(int64(disk.Free)), cli.Size(need)),
-			"take over some of them: iwx-site import DOMAIN...")
 	}
 	return nil
 }

@@ -49,10 +49,10 @@ func (v *importVerb) Run(c *cli.Context) error {
 	if err := cmp.Or(err, i.show()); err != nil {
 		return err
 	}
-	switch err := i.refused(); {
-	case ch == nil || v.DryRun:
+	if v.DryRun {
 		return nil
-	case err != nil:
+	}
+	if err := i.refused(); err != nil || ch == nil {
 		return err
 	}
 	if err := c.Confirm(v.Yes.Yes, "take over %s?", cli.Count(len(ch.Specs), "virtual host", "virtual hosts")); err != nil {
@@ -71,7 +71,7 @@ func (i *importing) refused() error {
 	var wrong errorList
 	for _, o := range i.chosen {
 		if o.stays() && len(i.verb.Domains) > 0 {
-			wrong.add(fault.Hint(fault.New(fault.Failed, "%s %s", o.subject(), o.why()[0]), "%s", fault.HintOf(o.reasons[0])))
+			wrong.add(fault.Hint(fault.New(fault.Failed, "%s stays: %s", o.subject(), o.why()[0]), "%s", fault.HintOf(o.reasons[0])))
 		}
 	}
 	return wrong.join()
@@ -96,7 +96,7 @@ func (i *importing) show() error {
 			return err
 		}
 	}
-	if err := candidateTable().Write(i.c, out, i.chosen); err != nil || !people {
+	if err := i.table().Write(i.c, out, i.chosen); err != nil || !people {
 		return err
 	}
 	return i.tell()
@@ -107,7 +107,7 @@ func (i *importing) tell() error {
 	hinted := map[string]bool{}
 	for _, o := range i.chosen {
 		for _, text := range o.why() {
-			if err := i.c.Printf("%s %s\n", o.subject(), text); err != nil {
+			if err := i.c.Printf("%s stays: %s\n", o.subject(), text); err != nil {
 				return err
 			}
 		}
@@ -163,9 +163,10 @@ func (o *candidate) remarks() (texts []string) {
 	return texts
 }
 
-// candidateTable is the plan.
-func candidateTable() cli.Table[*candidate] {
+// table is the plan.
+func (i *importing) table() cli.Table[*candidate] {
 	type row = *candidate
+	at := func(path string) string { return strings.TrimPrefix(path, i.m.Root) } // as on the server itself
 	return cli.Table[row]{Singular: "vhost", Plural: "vhosts", Columns: []cli.Column[row]{
 		{Name: "domain", Value: func(o row) any { return o.name() }},
 		{Name: "state", Value: func(o row) any { return o.mark() }},
@@ -173,13 +174,22 @@ func candidateTable() cli.Table[*candidate] {
 		{Name: "user", Value: func(o row) any { return o.future().User }},
 		{Name: "uid", Head: "UID", Value: func(o row) any { return o.uid() }, Detail: true},
 		{Name: "aliases", Value: func(o row) any { return o.Names[min(1, len(o.Names)):] }, Rare: true, Cut: true},
-		{Name: "root", Value: func(o row) any { return o.Root }, Cut: true},
+		{Name: "root", Value: func(o row) any { return at(o.Root) }, Cut: true},
 		{Name: "size", Value: func(o row) any { return o.size() }},
-		{Name: "certificate", Value: func(o row) any { return o.Certificate }, Rare: true, Cut: true},
-		{Name: "files", Value: func(o row) any { return o.Files }, Cut: true},
+		{Name: "certificate", Value: func(o row) any { return at(o.Certificate) }, Rare: true, Cut: true},
+		{Name: "files", Value: func(o row) any { return each(o.Files, at) }, Cut: true},
 		{Name: "home", Value: func(o row) any { return o.future().Home }, Detail: true},
 		{Name: "why", Value: func(o row) any { return cli.Block{Text: cli.Text(strings.Join(o.why(), "; ")), Value: o.why()} }, Detail: true},
 	}}
+}
+
+// each returns the list with do done to all that is in it.
+func each(list []string, do func(string) string) []string {
+	changed := make([]string, len(list))
+	for i, one := range list {
+		changed[i] = do(one)
+	}
+	return changed
 }
 
 func (o *candidate) mark() cli.Mark {
