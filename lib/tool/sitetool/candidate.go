@@ -1,6 +1,7 @@
 package sitetool
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -144,9 +145,8 @@ func (i *importing) examine(p *plan, o *candidate) error {
 	if err := i.content(o); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(o.Names, func(name string) bool { _, err := site.ParseDomain(name); return err != nil }) || len(o.Names) == 0 {
-		if len(o.Obstacles) == 0 {
-			_, err := site.ParseAliases("", o.Names)
+	if _, err := site.ParseAliases("", o.Names); err != nil || len(o.Names) == 0 {
+		if len(o.Obstacles) == 0 { // else it has been said
 			o.stay(err)
 		}
 		return nil
@@ -235,7 +235,7 @@ func (i *importing) neighbour(o *candidate) error {
 		}
 		for _, file := range other.Files {
 			if slices.Contains(o.Files, file) {
-				return fault.Hint(fault.New(fault.Failed, "shares %s with %s, which stays", file, strings.Join(append(other.Names, "one without a name")[:1], "")),
+				return fault.Hint(fault.New(fault.Failed, "shares %s with %s, which stays", file, cmp.Or(other.name(), "one without a name")),
 					"move it to a file of its own, or take both over")
 			}
 		}
