@@ -131,7 +131,7 @@ func (s *Server) saveAsides(changes []Change) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(s.undo, instead), text, 0o600)
+	return atomicfile.Write(filepath.Join(s.undo, instead), text, 0o600)
 }
 
 // restoreAsides has the files of the list where they were.
