@@ -32,7 +32,7 @@ func TestDefaults(t *testing.T) {
 		},
 		Backup: Backup{Keep: 7},
 		LB:     LB{EndpointPort: 2481},
-		Site:   Site{UIDRange: "20000-29999"},
+		Site:   Site{UIDRange: "20000-29999", ReloadInterval: 5 * time.Second},
 		Log:    Log{Level: "info"},
 	}
 	if !reflect.DeepEqual(c, want) {

@@ -6,13 +6,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Site is the [site] table.
 type Site struct {
-	UIDRange  string `toml:"uid_range" default:"20000-29999" rule:"uids" doc:"The ids that users and groups of sites get, FIRST-LAST, the same on every server."`
-	WebServer string `toml:"web_server" default:"" rule:"web_server" doc:"What serves the sites: apache2, httpd, nginx or none. Empty: the one that is installed."`
-	Home      string `toml:"home" default:"" rule:"home" doc:"The directory that the sites' homes are made in, on a share. Empty: home in the first share."`
+	UIDRange       string        `toml:"uid_range" default:"20000-29999" rule:"uids" doc:"The ids that users and groups of sites get, FIRST-LAST, the same on every server."`
+	WebServer      string        `toml:"web_server" default:"" rule:"web_server" doc:"What serves the sites: apache2, httpd, nginx or none. Empty: the one that is installed."`
+	ReloadInterval time.Duration `toml:"reload_interval" default:"5s" min:"0" max:"10m" doc:"The least time between two reloads of a server's web server: changes that come sooner share the next one. 0 reloads at once each time."`
+	Home           string        `toml:"home" default:"" rule:"home" doc:"The directory that the sites' homes are made in, on a share. Empty: home in the first share."`
 }
 
 // UIDs returns the ids that sites may get, both included.

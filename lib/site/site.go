@@ -35,7 +35,8 @@ type Spec struct {
 // Order is what iwx-site apply is given on its standard input, as JSON: sites to
 // bring to the given state, in this order. It makes no choices.
 type Order struct {
-	WebServer string `json:"web_server"`    // apache2, httpd, nginx; "" for none
-	Specs     []Spec `json:"specs"`         // one for each domain
-	All       bool   `json:"all,omitempty"` // other sites that iwx made on this server are to go
+	WebServer string `json:"web_server"`        // apache2, httpd, nginx; "" for none
+	Specs     []Spec `json:"specs"`             // one for each domain
+	All       bool   `json:"all,omitempty"`     // other sites that iwx made on this server are to go
+	Awaited   bool   `json:"awaited,omitempty"` // it is not done before the web server has been reloaded: somebody waits for that
 }

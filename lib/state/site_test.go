@@ -120,15 +120,6 @@ func TestSitesApplied(t *testing.T) {
 	s := newManager(t)
 	ctx := t.Context()
 	at := time.UnixMilli(1000)
-	if err := s.OweReload(ctx, "nginx", at); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.OweReload(ctx, "nginx", at.Add(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	if server, since, err := s.ReloadOwed(ctx); err != nil || !since.Equal(at) || server != "nginx" {
-		t.Errorf("%v, %v: what is owed longest counts", since, err)
-	}
 	op := state.SiteOp{WebServer: "apache2", Op: queue.OpID{Epoch: 1, Seq: 7}, Specs: []site.Spec{aSite("a.org", "a", 20000), aSite("b.org", "b", 20001)}, At: at}
 	for range 2 {
 		if err := s.SitesApplied(ctx, &op); err != nil {
@@ -138,17 +129,38 @@ func TestSitesApplied(t *testing.T) {
 	if done, err := s.OpDone(ctx, op.Op, op.Digest); err != nil || !done {
 		t.Errorf("%v, %v", done, err)
 	}
-	if _, since, _ := s.ReloadOwed(ctx); since.IsZero() {
-		t.Error("a reload that was left to the next is forgotten")
-	}
-	op.Specs[0].Gone, op.Reloaded = true, true
+	op.Specs[0].Gone = true
 	if err := s.SitesApplied(ctx, &op); err != nil {
 		t.Fatal(err)
 	}
 	if here, err := s.SitesHere(ctx); err != nil || len(here) != 1 || here[0].Domain != "b.org" || here[0].WebServer != "apache2" {
 		t.Errorf("%+v, %v", here, err)
 	}
-	if _, since, err := s.ReloadOwed(ctx); err != nil || !since.IsZero() {
-		t.Errorf("%v, %v", since, err)
+}
+
+// TestReload holds that a reload is owed since the first change that the web
+// server was not told of, and that it is known afterwards when it was.
+func TestReload(t *testing.T) {
+	t.Parallel()
+	s := newManager(t)
+	ctx := t.Context()
+	at := func(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
+	steps := []struct {
+		do   func() error
+		want site.Reload
+	}{
+		{func() error { return s.Reloaded(ctx, at(1)) }, site.Reload{}}, // nothing was ever owed
+		{func() error { return s.OweReload(ctx, "apache2", at(2)) }, site.Reload{WebServer: "apache2", Owed: at(2)}},
+		{func() error { return s.OweReload(ctx, "apache2", at(3)) }, site.Reload{WebServer: "apache2", Owed: at(2)}},
+		{func() error { return s.Reloaded(ctx, at(4)) }, site.Reload{WebServer: "apache2", Last: at(4)}},
+		{func() error { return s.OweReload(ctx, "nginx", at(5)) }, site.Reload{WebServer: "nginx", Owed: at(5), Last: at(4)}},
+	}
+	for i, step := range steps {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		if is, err := s.Reload(ctx); err != nil || !is.Owed.Equal(step.want.Owed) || !is.Last.Equal(step.want.Last) || is.WebServer != step.want.WebServer {
+			t.Errorf("step %d: %+v, %v; want %+v", i, is, err, step.want)
+		}
 	}
 }

@@ -58,28 +58,36 @@ func (t *tx) putHere(specs []site.Spec, server string) error {
 }
 
 // OweReload notes that the web server of that name has to be told of a change
-// that is about to be made, unless that is noted already. Repeating it is safe.
+// that is about to be made. What is owed longest counts. Repeating it is safe, and
+// writes nothing.
 func (s *Store) OweReload(ctx context.Context, server string, now time.Time) error {
-	return s.set(ctx, `INSERT OR IGNORE INTO reload_owed (id, server, since) VALUES (1, ?, ?)`, server, millis(now))
+	is, err := s.Reload(ctx)
+	if err != nil || !is.Owed.IsZero() && is.WebServer == server {
+		return err
+	}
+	return s.set(ctx, `INSERT INTO reload (id, server, owed, last) VALUES (1, ?1, ?2, 0)
+		ON CONFLICT DO UPDATE SET server = ?1, owed = CASE owed WHEN 0 THEN ?2 ELSE owed END`, server, millis(now))
 }
 
-// ReloadOwed returns which web server has to be told of changes, and since when;
-// the zero time when it has been.
-func (s *Store) ReloadOwed(ctx context.Context) (server string, since time.Time, err error) {
+// Reload returns how this server's web server stands with the changes of sites.
+func (s *Store) Reload(ctx context.Context) (is site.Reload, err error) {
 	err = s.view(ctx, func(t *tx) error {
-		var at int64
-		err := t.row(`SELECT server, since FROM reload_owed`, nil, []any{&server, &at})
+		var owed, last int64
+		err := t.row(`SELECT server, owed, last FROM reload`, nil, []any{&is.WebServer, &owed, &last})
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
-		since = instant(at)
+		is.Owed, is.Last = instant(owed), instant(last)
 		return err
 	})
-	return server, since, err
+	return is, err
 }
 
-// Reloaded notes that the web server has been told. Repeating it is safe.
-func (s *Store) Reloaded(ctx context.Context) error { return s.set(ctx, `DELETE FROM reload_owed`) }
+// Reloaded notes that the web server has been told of all changes. Repeating it
+// is safe.
+func (s *Store) Reloaded(ctx context.Context, now time.Time) error {
+	return s.set(ctx, `UPDATE reload SET owed = 0, last = ?`, millis(now))
+}
 
 // SiteOp is an order that this server has carried out.
 type SiteOp struct {
@@ -87,7 +95,6 @@ type SiteOp struct {
 	Digest    queue.Hash  // of the order
 	WebServer string      // as in the order
 	Specs     []site.Spec // what it has now; those that are Gone, no more
-	Reloaded  bool        // the web server has been told too
 	At        time.Time
 }
 
@@ -96,11 +103,6 @@ func (s *Store) SitesApplied(ctx context.Context, o *SiteOp) error {
 	return s.update(ctx, func(t *tx) error {
 		if err := t.putHere(o.Specs, o.WebServer); err != nil {
 			return err
-		}
-		if o.Reloaded {
-			if _, err := t.exec(`DELETE FROM reload_owed`); err != nil {
-				return err
-			}
 		}
 		_, err := t.exec(`INSERT OR IGNORE INTO op (op, digest, at) VALUES (?, ?, ?)`, o.Op.String(), o.Digest[:], millis(o.At))
 		return err

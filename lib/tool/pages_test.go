@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/preflight"
 	"iwx/lib/replay"
+	"iwx/lib/vhost"
 )
 
 const (
@@ -181,6 +183,15 @@ func TestOverviewPage(t *testing.T) {
 // those there are.
 func TestChecksOnPage(t *testing.T) {
 	sameWords(t, "iwx-cluster-setup.8: check", items(page(t, "iwx-cluster-setup.8"), "CHECKS"), preflight.Names())
+}
+
+// TestFieldsOnPage holds the list of fields of templates against those there are.
+func TestFieldsOnPage(t *testing.T) {
+	var fields []string
+	for field := range reflect.TypeFor[vhost.Fields]().Fields() {
+		fields = append(fields, "."+field.Name)
+	}
+	sameWords(t, "iwx-site.8: field", items(page(t, "iwx-site.8"), "TEMPLATES"), fields)
 }
 
 func sameWords(t *testing.T, what string, described map[string]string, want []string) {

@@ -35,7 +35,7 @@ type Existing struct {
 func (s *Server) Existing() (*Existing, error) {
 	c := &config{base: filepath.Dir(s.at(s.config)), defined: map[string]string{}, listed: map[string]bool{}}
 	walk := (*Existing).apache
-	if s.syntax == "nginx" {
+	if s.Syntax == "nginx" {
 		c.parse, c.expand = parseNginx, func(*config, *directive) bool { return false }
 		walk = (*Existing).nginx
 	} else {

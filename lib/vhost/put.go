@@ -39,7 +39,7 @@ func (s *Server) Put(ctx context.Context, changes []Change) error {
 	}
 	err = s.write(changes)
 	if err == nil {
-		err = s.test(ctx)
+		err = s.Test(ctx)
 	}
 	if err != nil {
 		return errors.Join(err, s.restore())
@@ -60,7 +60,7 @@ func (s *Server) Differs(domain, text string) string {
 		return err.Error()
 	case text == "":
 		return "its virtual host should be gone: " + s.File(domain)
-	case string(is) != s.place(text):
+	case string(is) != Place(s.Root, text):
 		return "its virtual host was changed: " + s.File(domain)
 	}
 	return ""
@@ -119,7 +119,7 @@ func (s *Server) write(changes []Change) error {
 		if c.Text == "" {
 			err = remove(s.File(c.Domain))
 		} else {
-			err = atomicfile.Write(s.File(c.Domain), []byte(s.place(c.Text)), 0o644)
+			err = atomicfile.Write(s.File(c.Domain), []byte(Place(s.Root, c.Text)), 0o644)
 		}
 		for i := 0; i < len(c.Instead) && err == nil; i++ {
 			err = setAside(c.Instead[i], c.Text != "")

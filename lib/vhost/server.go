@@ -38,7 +38,7 @@ import (
 type Server struct {
 	Name   string // as in site.Order: apache2, httpd, nginx
 	Root   string // "" for the server itself; else everything lies below it
-	syntax string // of its templates: apache, nginx
+	Syntax string // of its templates: apache, nginx
 	config string // its own configuration, below Root
 	sites  string // the directory of virtual hosts, below Root
 	pid    string // its process id, below a root of its own
@@ -49,9 +49,9 @@ type Server struct {
 // kinds are the servers that are known, the ones tried first in front.
 func kinds() []Server {
 	return []Server{
-		{Name: "apache2", syntax: "apache", config: "/etc/apache2/apache2.conf", sites: "/etc/apache2/sites-enabled", pid: "/run/apache2/apache2.pid", group: "www-data"},
-		{Name: "httpd", syntax: "apache", config: "/etc/httpd/conf/httpd.conf", sites: "/etc/httpd/conf.d", pid: "/run/httpd/httpd.pid", group: "apache"},
-		{Name: "nginx", syntax: "nginx", config: "/etc/nginx/nginx.conf", sites: "/etc/nginx/conf.d", pid: "/run/nginx.pid", group: "www-data"},
+		{Name: "apache2", Syntax: "apache", config: "/etc/apache2/apache2.conf", sites: "/etc/apache2/sites-enabled", pid: "/run/apache2/apache2.pid", group: "www-data"},
+		{Name: "httpd", Syntax: "apache", config: "/etc/httpd/conf/httpd.conf", sites: "/etc/httpd/conf.d", pid: "/run/httpd/httpd.pid", group: "apache"},
+		{Name: "nginx", Syntax: "nginx", config: "/etc/nginx/nginx.conf", sites: "/etc/nginx/conf.d", pid: "/run/nginx.pid", group: "www-data"},
 	}
 }
 
@@ -141,20 +141,29 @@ func idIn(path, name string) (id int, found bool) {
 	return 0, false
 }
 
-// test has the server read its whole configuration; the error carries what it
+// Test has the server read its whole configuration; the error carries what it
 // said.
-func (s *Server) test(ctx context.Context) error {
+func (s *Server) Test(ctx context.Context) error { return s.testOf(ctx, "") }
+
+// testOf is Test with another configuration than its own, if one is named.
+func (s *Server) testOf(ctx context.Context, config string) error {
 	const limit = time.Minute
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if config == "" && (s.Root != "" || s.Syntax == "nginx") {
+		config = s.at(s.config)
+	}
 	args := []string{"-t"}
 	switch {
-	case s.syntax == "nginx":
-		args = []string{"-t", "-q", "-c", s.at(s.config)}
-	case s.Name == "apache2" && s.Root == "":
-		return s.run(ctx, "apache2ctl", "configtest") // with the variables of its environment
-	case s.Root != "":
-		args = []string{"-t", "-f", s.at(s.config)}
+	case config == "" && s.Name == "apache2":
+		args = []string{"configtest"} // of apache2ctl
+	case s.Syntax == "nginx":
+		args = append(args, "-q", "-c", config)
+	case config != "":
+		args = append(args, "-f", config)
+	}
+	if s.Name == "apache2" && s.Root == "" {
+		return s.run(ctx, "apache2ctl", args...) // with the variables of its environment
 	}
 	return s.run(ctx, s.program(), args...)
 }
@@ -199,7 +208,7 @@ func (s *Server) signal() error {
 		return fault.New(fault.Failed, "%s holds %.20q instead of a process id", s.at(s.pid), text)
 	}
 	sig := syscall.SIGUSR1
-	if s.syntax == "nginx" {
+	if s.Syntax == "nginx" {
 		sig = syscall.SIGHUP
 	}
 	if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {

@@ -65,7 +65,7 @@ func example() *site.Site {
 
 func render(t *testing.T, s *Server, one *site.Site) string {
 	t.Helper()
-	text, err := s.Render(one.Template, s.FieldsOf(one))
+	text, err := s.Render(one.Template, FieldsOf(s.Root, one))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,24 +140,6 @@ func TestPutAfterAKill(t *testing.T) {
 		if what := s.Differs(domain, text); what != "" {
 			t.Error(what)
 		}
-	}
-}
-
-func TestTemplates(t *testing.T) {
-	s := installed(t)["nginx"]
-	own := filepath.Join(s.Root, "etc/iwx/templates/own.nginx")
-	write(t, own, "server_name {{.Domain}};")
-	if text, err := s.Render("own", Fields{Domain: "a.example"}); err != nil || text != "server_name a.example;" {
-		t.Errorf("%q, %v", text, err)
-	}
-	for text, want := range map[string]string{"{{.Domain": "unclosed action", "{{.Nothing}}": "Nothing"} {
-		write(t, own, text)
-		if _, err := s.Render("own", Fields{}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), own) {
-			t.Errorf("%v, want %q", err, want)
-		}
-	}
-	if _, err := s.Render("none", Fields{}); err == nil || !strings.Contains(err.Error(), `no template "none" for nginx`) {
-		t.Error(err)
 	}
 }
 

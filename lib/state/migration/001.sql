@@ -321,11 +321,12 @@ CREATE TABLE site_here (
     spec   TEXT NOT NULL  -- site.Spec
 ) STRICT, WITHOUT ROWID;
 
--- That the web server has still to be told of changes. One row.
-CREATE TABLE reload_owed (
+-- How the web server stands with the changes of sites. One row, once there was one.
+CREATE TABLE reload (
     id     INTEGER PRIMARY KEY CHECK (id = 1),
     server TEXT    NOT NULL, -- as in site.Order
-    since  INTEGER NOT NULL
+    owed   INTEGER NOT NULL, -- since when it has to be told; 0: it has been
+    last   INTEGER NOT NULL  -- when it was told last; 0: never
 ) STRICT;
 
 -- Manager: the sites' certificates with their keys.

@@ -33,11 +33,14 @@ type Flags struct {
 	Timeout time.Duration `name:"wait-timeout" placeholder:"TIME" help:"Wait no longer than this; the nodes go on. Implies --wait."`
 }
 
+// Wanted reports whether waiting was asked for.
+func (w Flags) Wanted() bool { return w.Asked || w.Timeout > 0 }
+
 // Wait blocks until the nodes that are meant are done with entry seq, if that was
 // asked for. It fails at once when one of them halts at the entry or before it
 // (code Unhealthy), and when the time is over (TimedOut); the nodes go on.
 func (w Flags) Wait(c *cli.Context, server *local.Server, seq uint64, targets queue.Targets) error {
-	if !w.Asked && w.Timeout == 0 {
+	if !w.Wanted() {
 		return nil
 	}
 	ctx := c.Context

@@ -164,6 +164,7 @@ func (d *server) run(members ...daemon.Member) error {
 		daemon.Member{Name: "renew", Run: d.renew},
 		daemon.Member{Name: "prune", Run: d.prune},
 		daemon.Member{Name: "profile", Run: d.keeper.Run},
+		daemon.Member{Name: "reloads", Run: d.reloads},
 	)
 	if !d.Own() {
 		members = append(members, daemon.Member{Name: "addresses", Run: d.addresses().Run})

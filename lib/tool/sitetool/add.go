@@ -72,6 +72,7 @@ func (v *addVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	ch.awaited = v.Wanted()
 	op, err := m.carryOut(c, ch)
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package sitetool
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"io"
 	"os"
 	"slices"
@@ -71,7 +70,7 @@ type application struct {
 }
 
 func (a *application) run(c *cli.Context, order *site.Order) (err error) {
-	if a.hands, err = newHands(a.Server, order.WebServer, a.lock); err != nil {
+	if a.hands, err = newHands(c, a.Server, order.WebServer, a.lock); err != nil {
 		return err
 	}
 	if a.ahead, err = a.lookAhead(c); err != nil {
@@ -87,33 +86,29 @@ func (a *application) run(c *cli.Context, order *site.Order) (err error) {
 	if specs, err = a.current(c, specs); err != nil {
 		return err
 	}
-	if err := a.Store.OweReload(c, order.WebServer, c.Now()); err != nil {
+	if err := a.apply(c, specs); err != nil {
 		return err
 	}
-	if err := a.apply(c, specs); err != nil {
-		// What an order before this one left to it is not to wait for its
-		// cause to be mended.
-		return errors.Join(err, a.payReload(c))
+	if err := a.live(c, order); err != nil {
+		return fault.New(0, "the sites are in place, and the reload failed: %w", err)
 	}
 	done := &state.SiteOp{Op: a.op, Digest: a.digest, WebServer: order.WebServer, Specs: specs, At: c.Now()}
-	if len(a.ahead) == 0 {
-		if err := a.reload(c); err != nil {
-			return fault.New(0, "the sites are in place, and the reload failed: %w", err)
-		}
-		done.Reloaded = true
-	}
 	if err := a.Store.SitesApplied(c, done); err != nil {
 		return err
 	}
 	return a.prune(c)
 }
 
-// payReload does the reload that is owed.
-func (a *application) payReload(ctx context.Context) error {
-	if err := a.reload(ctx); err != nil {
-		return err
+// live has the web server take what was applied, unless orders that come next, or
+// the daemon when the interval is over, do it for this one too.
+func (a *application) live(ctx context.Context, order *site.Order) error {
+	switch {
+	case order.Awaited && a.web != nil:
+		return a.reloads.PayInTime(ctx)
+	case len(a.ahead) > 0:
+		return nil
 	}
-	return a.Store.Reloaded(ctx)
+	return a.reload(ctx)
 }
 
 // specs are what the order comes to here: without what a later one says

@@ -138,6 +138,7 @@ func changeOne(c *cli.Context, name, done string, w await.Flags, edit func(*plan
 		c.Notef("site %s is so already; nothing changed", row.Domain)
 		return nil
 	}
+	p.change.awaited = w.Wanted()
 	op, err := m.carryOut(c, p.change)
 	if err != nil {
 		return err

@@ -6,12 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"iwx/lib/account"
 	"iwx/lib/atomicfile"
 	"iwx/lib/fault"
 	"iwx/lib/site"
+	"iwx/lib/tool/upkeep"
 	"iwx/lib/vhost"
 )
 
@@ -20,6 +22,7 @@ import (
 type hands struct {
 	accounts     account.Accounts
 	web          *vhost.Server                                            // nil where nothing serves sites
+	reloads      upkeep.Reloads                                           // of it
 	certificates string                                                   // their directory
 	fetch        func(ctx context.Context, digest string) ([]byte, error) // of a certificate that is not here
 	homes        func(ctx context.Context, specs []site.Spec) error       // made after the accounts; nil on a node
@@ -27,10 +30,15 @@ type hands struct {
 }
 
 // apply brings users, homes, certificates and virtual hosts to what the specs
-// say; the web server has then still to be reloaded. Users go last, when
-// nothing names them any more. It is idempotent; on an error it may have done a
-// part, but no virtual host.
+// say; the web server is then owed a reload. Users go last, when it has let go of
+// their sites, and is reloaded for that. It is idempotent; on an error it may have
+// done a part, but no virtual host.
 func (h *hands) apply(ctx context.Context, specs []site.Spec) error {
+	if h.web != nil && len(specs) > 0 {
+		if err := h.reloads.Owe(ctx, h.web.Name); err != nil {
+			return err
+		}
+	}
 	for i := range specs {
 		if specs[i].Gone {
 			continue
@@ -52,11 +60,22 @@ func (h *hands) apply(ctx context.Context, specs []site.Spec) error {
 			return err
 		}
 	}
-	for i := range specs {
-		if !specs[i].Gone {
-			continue
+	return h.removeUsers(ctx, specs)
+}
+
+// removeUsers removes those of the specs that are Gone.
+func (h *hands) removeUsers(ctx context.Context, specs []site.Spec) error {
+	gone := slices.DeleteFunc(slices.Clone(specs), func(s site.Spec) bool { return !s.Gone })
+	if len(gone) == 0 {
+		return nil
+	}
+	if h.web != nil {
+		if err := h.reloads.Pay(ctx); err != nil {
+			return err
 		}
-		if err := h.removeUser(ctx, specs[i]); err != nil {
+	}
+	for i := range gone {
+		if err := h.removeUser(ctx, gone[i]); err != nil {
 			return err
 		}
 	}
@@ -74,12 +93,13 @@ func (h *hands) removeUser(ctx context.Context, spec site.Spec) error {
 	return h.accounts.Ensure(ctx, spec)
 }
 
-// reload has the web server take what was applied.
+// reload has the web server take what was applied, now or, where that would be
+// the second reload in an interval, when it is over: then the daemon does it.
 func (h *hands) reload(ctx context.Context) error {
 	if h.web == nil {
 		return nil
 	}
-	return h.web.Reload(ctx)
+	return h.reloads.PayDue(ctx)
 }
 
 // keepCertificates writes those of the specs that are not here yet.

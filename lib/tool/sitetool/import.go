@@ -9,7 +9,6 @@ import (
 	"iwx/lib/site"
 	"iwx/lib/tool/await"
 	"iwx/lib/tool/local"
-	"iwx/lib/vhost"
 )
 
 type importVerb struct {
@@ -223,12 +222,8 @@ func (o *candidate) size() any {
 
 // completeVHost offers what is served, and is no site.
 func completeVHost(server *local.Server) (list []cli.Candidate) {
-	name, err := webServer(server)
-	if err != nil || name == "" {
-		return nil
-	}
-	web, err := vhost.Named(server.Root, name)
-	if err != nil {
+	web := webServer(server)
+	if web == nil {
 		return nil
 	}
 	existing, err := web.Existing()

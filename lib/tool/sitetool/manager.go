@@ -2,6 +2,7 @@ package sitetool
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -30,6 +31,7 @@ type manager struct {
 	*hands
 	webName string // of the web server, "" for none
 	lock    *os.File
+	began   time.Time // when this run began to change sites
 }
 
 // openManager opens this server, which has to be the manager, to change its
@@ -46,10 +48,24 @@ func openManager(c *cli.Context) (*manager, error) {
 		return nil, err
 	}
 	m := &manager{Server: server, lock: lock}
-	if m.hands, err = m.newHands(); err == nil {
+	if m.hands, err = m.newHands(c); err == nil {
 		err = m.settle(c)
 	}
 	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// lookManager is openManager for who changes nothing.
+func lookManager(c *cli.Context) (*manager, error) {
+	server, err := open(c)
+	if err != nil {
+		return nil, err
+	}
+	m := &manager{Server: server}
+	if m.hands, err = m.newHands(c); err != nil {
 		m.Close()
 		return nil, err
 	}
@@ -67,19 +83,21 @@ type change struct {
 	state.SiteChange
 	newHomes map[string]bool     // domains whose homes the run makes
 	taken    map[string]takeover // what sites take over, by domain; nil for nothing
+	awaited  bool                // somebody waits until the nodes have done it
 }
 
 // carryOut makes the change on this server and then, in one transaction, in the
 // state and for the nodes. On an error all of it is undone.
 func (m *manager) carryOut(c *cli.Context, ch *change) (op queue.OpID, err error) {
-	if ch.Draft, err = m.draft(c, &site.Order{Specs: ch.Specs}); err != nil {
+	if ch.Draft, err = m.draft(c, &site.Order{Specs: ch.Specs, Awaited: ch.awaited}); err != nil {
 		return op, err
 	}
 	if err := m.checkZones(c, ch.Specs); err != nil {
 		return op, err
 	}
 	ch.WebServer = m.webName
-	intent := &site.Intent{At: c.Now(), By: local.Operator(c)}
+	m.began = c.Now()
+	intent := &site.Intent{At: m.began, By: local.Operator(c)}
 	for _, spec := range ch.Specs {
 		taken := ch.taken[spec.Domain]
 		intent.Begun = append(intent.Begun, site.Begun{Spec: spec, NewHome: ch.newHomes[spec.Domain], Kept: taken.kept, Instead: taken.instead})
@@ -166,9 +184,32 @@ func (m *manager) announce(c *cli.Context, what string, op queue.OpID, w await.F
 	}
 	if len(nodes) == 0 {
 		c.Notef("%s", what)
+	} else {
+		c.Notef("%s; queued as %d for %s", what, op.Seq, cli.Count(len(nodes), "node", "nodes"))
+		m.WarnIdle(c, "no node does it until it does")
+	}
+	if !w.Wanted() {
 		return nil
 	}
-	c.Notef("%s; queued as %d for %s", what, op.Seq, cli.Count(len(nodes), "node", "nodes"))
-	m.WarnIdle(c, "no node does it until it does")
-	return w.Wait(c, m.Server, op.Seq, baseline())
+	return m.await(c, op, w)
+}
+
+// await blocks until the web servers have taken what was changed, the nodes' and
+// this server's. Others may change sites meanwhile.
+func (m *manager) await(c *cli.Context, op queue.OpID, w await.Flags) error {
+	m.lock.Close()
+	if err := w.Wait(c, m.Server, op.Seq, baseline()); err != nil || m.web == nil {
+		return err
+	}
+	ctx := c.Context
+	if w.Timeout > 0 {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, w.Timeout)
+		defer cancel()
+	}
+	err := m.reloads.Await(ctx, m.began)
+	if errors.Is(err, context.DeadlineExceeded) && c.Err() == nil {
+		return fault.New(fault.TimedOut, "after %s %s has not been reloaded here; it is when site.reload_interval is over", cli.Duration(w.Timeout), m.webName)
+	}
+	return err
 }

@@ -99,9 +99,6 @@ func (m *manager) letGo(ctx context.Context, rows []state.SiteRow) error {
 	if err := m.apply(ctx, specs); err != nil {
 		return err
 	}
-	if err := m.reload(ctx); err != nil {
-		return err
-	}
 	for i := range rows {
 		if !rows[i].Purge {
 			continue

@@ -18,16 +18,17 @@ func Tool() cli.Tool {
 }
 
 type grammar struct {
-	Add     addVerb     `cmd:"" help:"Make a site, or many."`
-	List    listVerb    `cmd:"" help:"List the sites."`
-	Show    showVerb    `cmd:"" help:"Show a site, and how far each node is with it."`
-	Edit    editVerb    `cmd:"" help:"Change a site."`
-	Suspend suspendVerb `cmd:"" help:"Show a page that says so instead of a site, and lock its user out."`
-	Resume  resumeVerb  `cmd:"" help:"Take suspend back."`
-	Delete  deleteVerb  `cmd:"" help:"Delete sites."`
-	Import  importVerb  `cmd:"" help:"Take over the virtual hosts that are there already."`
-	DNS     dnsVerbs    `cmd:"" name:"dns" help:"The zones of the sites, and others."`
-	Apply   applyVerb   `cmd:"" hidden:"" help:"What the nodes run."`
+	Add      addVerb       `cmd:"" help:"Make a site, or many."`
+	List     listVerb      `cmd:"" help:"List the sites."`
+	Show     showVerb      `cmd:"" help:"Show a site, and how far each node is with it."`
+	Edit     editVerb      `cmd:"" help:"Change a site."`
+	Suspend  suspendVerb   `cmd:"" help:"Show a page that says so instead of a site, and lock its user out."`
+	Resume   resumeVerb    `cmd:"" help:"Take suspend back."`
+	Delete   deleteVerb    `cmd:"" help:"Delete sites."`
+	Import   importVerb    `cmd:"" help:"Take over the virtual hosts that are there already."`
+	Template templateVerbs `cmd:"" help:"The templates of virtual hosts."`
+	DNS      dnsVerbs      `cmd:"" name:"dns" help:"The zones of the sites, and others."`
+	Apply    applyVerb     `cmd:"" hidden:"" help:"What the nodes run."`
 }
 
 // open opens this server, which has to be the manager. The caller must Close it.
@@ -35,7 +36,7 @@ func open(c *cli.Context) (*local.Server, error) {
 	return local.OpenManager(c, "sites are made on its manager")
 }
 
-// complete offers the sites there are.
+// complete offers the sites, zones and templates there are.
 func complete(c *cli.Context, kind string) []cli.Candidate {
 	server, err := open(c)
 	if err != nil {
@@ -49,6 +50,8 @@ func complete(c *cli.Context, kind string) []cli.Candidate {
 		return completeVHost(server)
 	case "zone":
 		return completeZone(c, server)
+	case "template":
+		return completeTemplate(server)
 	}
 	return nil
 }

@@ -6,9 +6,11 @@ import (
 	"os"
 
 	"iwx/lib/account"
+	"iwx/lib/cli"
 	"iwx/lib/fault"
 	"iwx/lib/site"
 	"iwx/lib/tool/local"
+	"iwx/lib/tool/upkeep"
 	"iwx/lib/vhost"
 )
 
@@ -18,31 +20,46 @@ const none = "none"
 // newHands returns what changes this server. web names its web server, "" where
 // nothing serves sites. The lock is held until the programs that it runs have
 // ended, should this one be killed: nobody undoes what is still being done.
-func newHands(server *local.Server, web string, lock *os.File) (*hands, error) {
-	h := &hands{accounts: account.Accounts{Root: server.Root, Lock: lock}, certificates: server.Certificates}
+func newHands(c *cli.Context, server *local.Server, web string, lock *os.File) (h *hands, err error) {
+	h = &hands{accounts: account.Accounts{Root: server.Root, Lock: lock}, certificates: server.Certificates}
 	if web == "" {
 		return h, nil
 	}
-	s, err := vhost.Named(server.Root, web)
-	h.web = s
+	if h.reloads, err = upkeep.NewReloads(c, server, c.Now); err != nil {
+		return nil, err
+	}
+	h.web, err = vhost.Named(server.Root, web)
 	return h, err
 }
 
 // newHands returns what changes the manager: its web server is the one of
 // iwx.toml(5), or else the one that is there.
-func (m *manager) newHands() (h *hands, err error) {
-	if m.webName, err = webServer(m.Server); err != nil {
+func (m *manager) newHands(c *cli.Context) (h *hands, err error) {
+	if m.webName, err = webServerName(m.Server); err != nil {
 		return nil, err
 	}
-	if h, err = newHands(m.Server, m.webName, m.lock); err != nil {
+	if h, err = newHands(c, m.Server, m.webName, m.lock); err != nil {
 		return nil, err
 	}
 	h.fetch, h.homes = m.Store.SiteCertificate, m.makeHomes
 	return h, nil
 }
 
-// webServer names the web server of the manager, "" for none.
-func webServer(server *local.Server) (string, error) {
+// webServer is what serves the sites here; nil where nothing does.
+func webServer(server *local.Server) *vhost.Server {
+	name, err := webServerName(server)
+	if err != nil || name == "" {
+		return nil
+	}
+	web, err := vhost.Named(server.Root, name)
+	if err != nil {
+		return nil
+	}
+	return web
+}
+
+// webServerName names the web server of the manager, "" for none.
+func webServerName(server *local.Server) (string, error) {
 	name := server.Config.Site.WebServer
 	if name == "" {
 		found := vhost.Find(server.Root)
@@ -89,7 +106,7 @@ func (m *manager) render(s *site.Site) (string, error) {
 	if err := site.CheckTemplate(s.Template); err != nil || m.web == nil {
 		return "", err
 	}
-	return m.web.Render(s.Template, m.web.FieldsOf(s))
+	return m.web.Render(s.Template, vhost.FieldsOf(m.Root, s))
 }
 
 // changes are what becomes of the virtual hosts of sites.

@@ -73,6 +73,7 @@ func (c *Cluster) managerItems() ([]profile.Item, error) {
 		c.announced,
 		func() ([]profile.Item, error) { return c.endpoint(lb.ManagerID, c.Identity.Address) },
 		c.servesZones,
+		c.web,
 	)
 }
 

@@ -43,9 +43,9 @@ func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier 
 		list[vip.Kind] = holder(s)
 	}
 	list[endpoint.Kind] = endpointer(s)
+	list[KindWeb] = reloader{Reloads{Server: s, Interval: s.Config.Site.ReloadInterval, Now: now}}
 	list[KindDNS] = &primary{server: s, now: now}
 	if !s.IsManager() {
-		list[KindWeb] = reloader{server: s, now: now}
 		list[KindDNS] = &secondary{server: s, now: now}
 		list[KindManager] = &finder{server: s, now: now}
 		list[KindWatch] = watcher{}

@@ -2,70 +2,61 @@ package upkeep
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
-	"iwx/lib/daemon"
 	"iwx/lib/fault"
 	"iwx/lib/profile"
-	"iwx/lib/tool/local"
-	"iwx/lib/vhost"
 )
 
 // KindWeb is the kind of the item that has a server's web server take what was
-// applied of the sites, where the entry of the queue that was to see to it never
-// came: it was skipped, or the node's queue is held.
+// changed of the sites, where nobody else did: the reload was not to be done yet,
+// or who was to do it was killed, or skipped.
 const KindWeb = "web"
 
-// owedAfter is how long a reload may be owed: entries that come one after the
-// other leave it to the last of them.
-const owedAfter = 10 * time.Second
+// webSpec is what the item says.
+type webSpec struct {
+	Interval time.Duration `json:"interval"` // site.reload_interval, in nanoseconds
+}
 
 // web has a server look after its web server, once there are sites.
 func (c *Cluster) web() ([]profile.Item, error) {
 	if !c.Sites {
 		return nil, nil
 	}
-	return []profile.Item{{Kind: KindWeb, Name: "sites"}}, nil
+	spec, err := json.Marshal(webSpec{Interval: c.Config.Site.ReloadInterval})
+	return []profile.Item{{Kind: KindWeb, Name: "sites", Spec: spec}}, err
 }
 
 // reloader is the applier of KindWeb.
-type reloader struct {
-	server *local.Server
-	now    func() time.Time
-}
+type reloader struct{ Reloads }
 
 // Check implements profile.Applier.
-func (r reloader) Check(ctx context.Context, _ profile.Item) (change string, err error) {
-	name, since, err := r.server.Store.ReloadOwed(ctx)
-	if err != nil || since.IsZero() || r.now().Sub(since) < owedAfter {
+func (r reloader) Check(ctx context.Context, item profile.Item) (change string, err error) {
+	own, err := r.as(item)
+	if err != nil {
 		return "", err
 	}
-	return "reload " + name, nil
+	is, err := own.Overdue(ctx)
+	if err != nil || is.Owed.IsZero() {
+		return "", err
+	}
+	return "reload " + is.WebServer, nil
 }
 
-// Apply implements profile.Applier. While sites are being applied it waits: what
-// has not been tested yet is not to be loaded.
-func (r reloader) Apply(ctx context.Context, _ profile.Item) error {
-	busy, err := daemon.WaitLock(ctx, r.server.SiteLock, lockWait, "changing sites")
+// Apply implements profile.Applier. While sites are being changed it waits.
+func (r reloader) Apply(ctx context.Context, item profile.Item) error {
+	own, err := r.as(item)
+	if err == nil {
+		err = own.locked(ctx, own.PayDue)
+	}
 	if err != nil {
-		return err
+		return fault.New(0, "the reload that is owed: %w", err)
 	}
-	defer busy.Close()
-	name, since, err := r.server.Store.ReloadOwed(ctx)
-	if err != nil || since.IsZero() {
-		return err
-	}
-	if name != "" {
-		web, err := vhost.Named(r.server.Root, name)
-		if err == nil {
-			err = web.Reload(ctx)
-		}
-		if err != nil {
-			return fault.New(0, "the reload that is owed: %w", err)
-		}
-	}
-	return r.server.Store.Reloaded(ctx)
+	return nil
 }
 
 // Remove implements profile.Applier: with the last site nothing is owed any more.
-func (r reloader) Remove(ctx context.Context, item profile.Item) error { return r.Apply(ctx, item) }
+func (r reloader) Remove(ctx context.Context, _ profile.Item) error {
+	return r.locked(ctx, r.Pay)
+}

@@ -17,7 +17,8 @@ import (
 )
 
 // TestOwedReload holds that a reload that nobody comes to do is done, once, and
-// not before its time.
+// not before its time: when others have had theirs, and the interval is over that
+// the manager says.
 func TestOwedReload(t *testing.T) {
 	paths := host.At(t.TempDir())
 	for _, dir := range []string{paths.Lib, filepath.Join(paths.Root, "etc/apache2"), filepath.Join(paths.Root, "run/apache2")} {
@@ -41,21 +42,40 @@ func TestOwedReload(t *testing.T) {
 		}
 	}
 	now := time.UnixMilli(1000)
-	r := reloader{server: &local.Server{Paths: paths, Store: store}, now: func() time.Time { return now }}
-	item := profile.Item{Kind: KindWeb, Name: "sites"}
+	r := reloader{Reloads{Server: &local.Server{Paths: paths, Store: store}, Now: func() time.Time { return now }}}
+	const interval = time.Minute
+	item := profile.Item{Kind: KindWeb, Name: "sites", Spec: []byte(`{"interval":60000000000}`)}
 	checks := func(want string) {
 		t.Helper()
 		if change, err := r.Check(t.Context(), item); change != want || err != nil {
 			t.Fatalf("%q, %v; want %q", change, err, want)
 		}
 	}
+	owes := func() {
+		t.Helper()
+		if err := r.Owe(t.Context(), "apache2"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	checks("")
-	if err := store.OweReload(t.Context(), "apache2", now); err != nil {
+	owes()
+	now = now.Add(owedLeast - time.Millisecond)
+	checks("")
+	now = now.Add(time.Millisecond)
+	checks("reload apache2")
+	if err := store.Reloaded(t.Context(), now); err != nil {
 		t.Fatal(err)
 	}
-	now = now.Add(owedAfter - time.Second)
+	owes()
+	now = now.Add(interval - time.Millisecond)
 	checks("")
-	now = now.Add(2 * time.Second)
+	if err := r.Apply(t.Context(), item); err != nil {
+		t.Fatal(err)
+	}
+	if is, err := store.Reload(t.Context()); err != nil || is.Owed.IsZero() {
+		t.Fatalf("reloaded within the interval: %+v, %v", is, err)
+	}
+	now = now.Add(time.Millisecond)
 	checks("reload apache2")
 	for range 2 { // the second time is nothing
 		if err := r.Apply(t.Context(), item); err != nil {

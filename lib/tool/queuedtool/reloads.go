@@ -1,0 +1,48 @@
+package queuedtool
+
+import (
+	"context"
+	"time"
+
+	"iwx/lib/tool/upkeep"
+)
+
+// overdueEvery is how often it is looked whether a reload of the web server is owed.
+const overdueEvery = time.Second
+
+// reloads has the profile looked at when a reload of the web server is overdue: its
+// item of kind web does it, and tells how that went. One that fails is tried again
+// at the profile's own pace.
+func (d *server) reloads(ctx context.Context) error {
+	var seen time.Time
+	for {
+		since, err := d.overdue(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			d.log.Error("it could not be read whether a reload is owed", "error", err)
+		case !since.IsZero() && !since.Equal(seen):
+			seen = since
+			d.keeper.Look()
+		}
+		if !sleep(ctx, overdueEvery) {
+			return nil
+		}
+	}
+}
+
+// overdue returns since when a reload is owed that nobody has come to do, by the
+// settings in force; zero for none.
+func (d *server) overdue(ctx context.Context) (since time.Time, err error) {
+	is, err := d.Store.Reload(ctx)
+	if err != nil || is.Owed.IsZero() {
+		return time.Time{}, err
+	}
+	here := *d.Server
+	here.Config = *d.config.Load()
+	reloads, err := upkeep.NewReloads(ctx, &here, d.c.Now)
+	if err != nil {
+		return time.Time{}, err
+	}
+	is, err = reloads.Overdue(ctx)
+	return is.Owed, err
+}
