@@ -2,6 +2,7 @@ package sitetool
 
 import (
 	"iwx/lib/cli"
+	"iwx/lib/fault"
 	"iwx/lib/site"
 	"iwx/lib/tool/await"
 	"iwx/lib/vhost"
@@ -28,7 +29,10 @@ func (v *templateApplyVerb) Run(c *cli.Context) error {
 		return err
 	}
 	defer m.Close()
-	if _, err := m.template(v.Name); err != nil {
+	if m.web == nil {
+		return fault.Hint(fault.New(fault.Failed, "nothing serves sites here, so there are no virtual hosts to make"), "see site.web_server in iwx.toml(5)")
+	}
+	if _, err := vhost.FindTemplate(m.Root, v.Name, m.web.Syntax); err != nil {
 		return err
 	}
 	p, uses, err := m.planAnew(c, v.Name)
@@ -62,15 +66,6 @@ func (v *templateApplyVerb) open(c *cli.Context) (*manager, error) {
 		return lookManager(c)
 	}
 	return openManager(c)
-}
-
-// template returns the template that sites are made of here; nil where nothing
-// serves them.
-func (m *manager) template(name string) (*vhost.Template, error) {
-	if m.web == nil {
-		return nil, nil
-	}
-	return vhost.FindTemplate(m.Root, name, m.web.Syntax)
 }
 
 // planAnew plans the sites that a template makes other virtual hosts of than they
