@@ -233,6 +233,9 @@ func (n *node) once(c context.Context) error {
 	if err := <-replayed; err != nil {
 		return err
 	}
+	if err := n.lastReload(ctx); err != nil {
+		return err
+	}
 	if err := n.reporter.Once(ctx); err != nil {
 		return err
 	}

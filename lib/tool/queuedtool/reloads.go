@@ -30,6 +30,16 @@ func (d *server) reloads(ctx context.Context) error {
 	}
 }
 
+// lastReload does the reload that was left to the daemon, where none stays to do it:
+// it blocks until the interval is over.
+func (d *server) lastReload(ctx context.Context) error {
+	reloads, err := upkeep.NewReloads(ctx, d.Server, d.c.Now)
+	if err != nil {
+		return err
+	}
+	return reloads.Await(ctx, d.c.Now())
+}
+
 // overdue returns since when a reload is owed that nobody has come to do, by the
 // settings in force; zero for none.
 func (d *server) overdue(ctx context.Context) (since time.Time, err error) {
