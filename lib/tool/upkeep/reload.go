@@ -130,19 +130,23 @@ func (r Reloads) locked(ctx context.Context, pay func(context.Context) error) er
 }
 
 // Overdue returns the reload that is owed, if nobody has come to do it in its time;
-// else a zero one. Whoever has changed something does it, if it can be done then;
-// entries of the queue that come one after the other leave it to the last.
+// else a zero one. One that is owed within the interval is due at its end. One that
+// could have been done at once was left to others: to the last of the entries that
+// come one after the other.
 func (r Reloads) Overdue(ctx context.Context) (site.Reload, error) {
 	is, wait, err := r.look(ctx)
-	if err != nil || wait > 0 || is.Owed.IsZero() || r.Now().Sub(is.Owed) < owedLeast {
+	if err != nil || wait > 0 || is.Owed.IsZero() {
 		return site.Reload{}, err
+	}
+	left := !is.Owed.Before(is.Last.Add(r.Interval))
+	if left && r.Now().Sub(is.Owed) < leftFor {
+		return site.Reload{}, nil
 	}
 	return is, nil
 }
 
-// owedLeast is how long a reload is left to those who owe it, also where the
-// interval is over.
-const owedLeast = 2 * time.Second
+// leftFor is how long a reload is left to others.
+const leftFor = 10 * time.Second
 
 // look returns how the web server stands, and how long a reload is to wait.
 func (r Reloads) look(ctx context.Context) (is site.Reload, wait time.Duration, err error) {

@@ -59,7 +59,7 @@ func TestOwedReload(t *testing.T) {
 	}
 	checks("")
 	owes()
-	now = now.Add(owedLeast - time.Millisecond)
+	now = now.Add(leftFor - time.Millisecond)
 	checks("")
 	now = now.Add(time.Millisecond)
 	checks("reload apache2")
