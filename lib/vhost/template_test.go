@@ -60,11 +60,11 @@ func TestTry(t *testing.T) {
 	for name, s := range installed(t) {
 		t.Run(name, func(t *testing.T) {
 			old := render(t, s, example())
-			if err := s.Put(t.Context(), []Change{{"example.org", old}}); err != nil {
+			if err := s.Put(t.Context(), []Change{{Domain: "example.org", Text: old}}); err != nil {
 				t.Fatal(err)
 			}
 			before := tree(t, filepath.Dir(s.at(s.config)))
-			try := func(text string) error { return s.Try(t.Context(), t.TempDir(), []Change{{"example.org", text}}) }
+			try := func(text string) error { return s.Try(t.Context(), t.TempDir(), []Change{{Domain: "example.org", Text: text}}) }
 			for _, text := range []string{old, ""} {
 				if err := try(text); err != nil {
 					t.Error(err)
@@ -124,7 +124,7 @@ func TestSamples(t *testing.T) {
 		for _, sample := range samples {
 			text, err := s.Render("default", sample.Fields)
 			if err == nil {
-				err = s.Try(t.Context(), t.TempDir(), []Change{{sample.Domain, text}})
+				err = s.Try(t.Context(), t.TempDir(), []Change{{Domain: sample.Domain, Text: text}})
 			}
 			if err != nil {
 				t.Errorf("%s, %s: %v", name, sample.Name, err)
