@@ -15,6 +15,7 @@ _iwx_site_spec() {
             'resume	Take suspend back'
             'delete	Delete sites'
             'import	Take over the virtual hosts that are there already'
+            'template	The templates of virtual hosts'
             'dns	The zones of the sites, and others'
         )
         flags=(
@@ -215,6 +216,102 @@ _iwx_site_spec() {
         )
         args=(
             'vhost...'
+        )
+        ;;
+    'template')
+        verbs=(
+            'list	List the templates of virtual hosts'
+            'show	Print a template, or what it makes of a site'
+            'check	Have the web server test what templates make'
+            'apply	Make the virtual hosts of all sites that use a template anew'
+        )
+        flags=(
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--root dir'
+        )
+        ;;
+    'template list')
+        flags=(
+            '--no-header	For scripts: no header, columns separated by one tab'
+            '-H	For scripts: no header, columns separated by one tab'
+            '--columns	Print only these columns, in this order'
+            '-o	Print only these columns, in this order'
+            '--exact	Print exact numbers and RFC 3339 times'
+            '-p	Print exact numbers and RFC 3339 times'
+            '--json	Print JSON'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--columns '
+            '-o '
+            '--root dir'
+        )
+        ;;
+    'template show')
+        flags=(
+            '--syntax	For which web server: apache, which is apache2 and httpd, or nginx. Without it, the one that serves the sites'
+            '--site	Print the virtual host that it makes of this site'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--syntax apache,nginx,'
+            '--site site'
+            '--root dir'
+        )
+        args=(
+            'template'
+        )
+        ;;
+    'template check')
+        flags=(
+            '--no-header	For scripts: no header, columns separated by one tab'
+            '-H	For scripts: no header, columns separated by one tab'
+            '--columns	Print only these columns, in this order'
+            '-o	Print only these columns, in this order'
+            '--exact	Print exact numbers and RFC 3339 times'
+            '-p	Print exact numbers and RFC 3339 times'
+            '--json	Print JSON'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--columns '
+            '-o '
+            '--root dir'
+        )
+        args=(
+            'template...'
+        )
+        ;;
+    'template apply')
+        flags=(
+            '--dry-run	Print the sites that would change, and do nothing'
+            '--wait	Wait until the nodes have done it'
+            '--wait-timeout	Wait no longer than this; the nodes go on. Implies --wait'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--wait-timeout '
+            '--root dir'
+        )
+        args=(
+            'template'
         )
         ;;
     'dns')

@@ -1,11 +1,11 @@
 # fish completion for iwx-site, generated from its grammar
 
 function __iwx_site_paths
-    printf '%s\n' 'add' 'list' 'show' 'edit' 'suspend' 'resume' 'delete' 'import' 'dns' 'dns list' 'dns add' 'dns edit' 'dns delete' 'dns import' 'dns export' 'dns adopt' 'dns release'
+    printf '%s\n' 'add' 'list' 'show' 'edit' 'suspend' 'resume' 'delete' 'import' 'template' 'template list' 'template show' 'template check' 'template apply' 'dns' 'dns list' 'dns add' 'dns edit' 'dns delete' 'dns import' 'dns export' 'dns adopt' 'dns release'
 end
 
 function __iwx_site_takes
-    printf '%s\n' ' --root' 'add --user' 'add --alias' 'add --template' 'add --tls-cert' 'add --tls-key' 'add --from' 'add --wait-timeout' 'add --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'edit --alias' 'edit --no-alias' 'edit --template' 'edit --tls-cert' 'edit --tls-key' 'edit --wait-timeout' 'edit --root' 'suspend --wait-timeout' 'suspend --root' 'resume --wait-timeout' 'resume --root' 'delete --timeout' 'delete --root' 'import --columns' 'import -o' 'import --template' 'import --drop' 'import --wait-timeout' 'import --root' 'dns --root' 'dns list --columns' 'dns list -o' 'dns list --root' 'dns add --ttl' 'dns add --root' 'dns edit --ttl' 'dns edit --root' 'dns delete --root' 'dns import --zone' 'dns import --root' 'dns export --root' 'dns adopt --root' 'dns release --root'
+    printf '%s\n' ' --root' 'add --user' 'add --alias' 'add --template' 'add --tls-cert' 'add --tls-key' 'add --from' 'add --wait-timeout' 'add --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'edit --alias' 'edit --no-alias' 'edit --template' 'edit --tls-cert' 'edit --tls-key' 'edit --wait-timeout' 'edit --root' 'suspend --wait-timeout' 'suspend --root' 'resume --wait-timeout' 'resume --root' 'delete --timeout' 'delete --root' 'import --columns' 'import -o' 'import --template' 'import --drop' 'import --wait-timeout' 'import --root' 'template --root' 'template list --columns' 'template list -o' 'template list --root' 'template show --syntax' 'template show --site' 'template show --root' 'template check --columns' 'template check -o' 'template check --root' 'template apply --wait-timeout' 'template apply --root' 'dns --root' 'dns list --columns' 'dns list -o' 'dns list --root' 'dns add --ttl' 'dns add --root' 'dns edit --ttl' 'dns edit --root' 'dns delete --root' 'dns import --zone' 'dns import --root' 'dns export --root' 'dns adopt --root' 'dns release --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -80,6 +80,7 @@ complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'suspend' -d 'Show a page that
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'resume' -d 'Take suspend back'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'delete' -d 'Delete sites'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'import' -d 'Take over the virtual hosts that are there already'
+complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'template' -d 'The templates of virtual hosts'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'dns' -d 'The zones of the sites, and others'
 complete -c iwx-site -n '__iwx_site_at \'\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-site -n '__iwx_site_at \'\'' -l version -d 'Print the version'
@@ -167,6 +168,46 @@ complete -c iwx-site -n '__iwx_site_at \'import\'' -l root -x -a '(__fish_comple
 complete -c iwx-site -n '__iwx_site_at \'import\'' -l version -d 'Print the version'
 complete -c iwx-site -n '__iwx_site_at \'import\'' -l help -s h -d 'Print this help'
 complete -c iwx-site -n '__iwx_site_at \'import\' 0+' -a '(__iwx_site_values vhost)'
+
+complete -c iwx-site -n '__iwx_site_at \'template\' 0' -a 'list' -d 'List the templates of virtual hosts'
+complete -c iwx-site -n '__iwx_site_at \'template\' 0' -a 'show' -d 'Print a template, or what it makes of a site'
+complete -c iwx-site -n '__iwx_site_at \'template\' 0' -a 'check' -d 'Have the web server test what templates make'
+complete -c iwx-site -n '__iwx_site_at \'template\' 0' -a 'apply' -d 'Make the virtual hosts of all sites that use a template anew'
+complete -c iwx-site -n '__iwx_site_at \'template\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'template\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'template\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-site -n '__iwx_site_at \'template list\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'
+complete -c iwx-site -n '__iwx_site_at \'template list\'' -l columns -s o -x -d 'Print only these columns, in this order'
+complete -c iwx-site -n '__iwx_site_at \'template list\'' -l exact -s p -d 'Print exact numbers and RFC 3339 times'
+complete -c iwx-site -n '__iwx_site_at \'template list\'' -l json -d 'Print JSON'
+complete -c iwx-site -n '__iwx_site_at \'template list\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'template list\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'template list\'' -l help -s h -d 'Print this help'
+
+complete -c iwx-site -n '__iwx_site_at \'template show\'' -l syntax -x -a 'apache nginx ' -d 'For which web server: apache, which is apache2 and httpd, or nginx. Without it, the one that serves the sites'
+complete -c iwx-site -n '__iwx_site_at \'template show\'' -l site -x -a '(__iwx_site_values site)' -d 'Print the virtual host that it makes of this site'
+complete -c iwx-site -n '__iwx_site_at \'template show\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'template show\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'template show\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'template show\' 0' -a '(__iwx_site_values template)'
+
+complete -c iwx-site -n '__iwx_site_at \'template check\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'
+complete -c iwx-site -n '__iwx_site_at \'template check\'' -l columns -s o -x -d 'Print only these columns, in this order'
+complete -c iwx-site -n '__iwx_site_at \'template check\'' -l exact -s p -d 'Print exact numbers and RFC 3339 times'
+complete -c iwx-site -n '__iwx_site_at \'template check\'' -l json -d 'Print JSON'
+complete -c iwx-site -n '__iwx_site_at \'template check\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'template check\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'template check\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'template check\' 0+' -a '(__iwx_site_values template)'
+
+complete -c iwx-site -n '__iwx_site_at \'template apply\'' -l dry-run -d 'Print the sites that would change, and do nothing'
+complete -c iwx-site -n '__iwx_site_at \'template apply\'' -l wait -d 'Wait until the nodes have done it'
+complete -c iwx-site -n '__iwx_site_at \'template apply\'' -l wait-timeout -x -d 'Wait no longer than this; the nodes go on. Implies --wait'
+complete -c iwx-site -n '__iwx_site_at \'template apply\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'template apply\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'template apply\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'template apply\' 0' -a '(__iwx_site_values template)'
 
 complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'list' -d 'List the zones, or the records of one'
 complete -c iwx-site -n '__iwx_site_at \'dns\' 0' -a 'add' -d 'Add a record'
