@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,6 +18,14 @@ import (
 // nothing, and one that is not is a failure. While a target is in doubt it is
 // probed every 100 ms, while it is down every second; the probes of different
 // targets are spread over their interval.
+//
+// An answer that takes far longer than it usually does is late: it goes on being
+// waited for, and the target is asked again beside, until as many probes are
+// under way as take it out, so that a service which hangs is out when the first
+// Timeout has passed and not after Fall of them. What came of probes counts in the
+// order in which they began. At a service of which its server tells that it
+// accepts nothing (Stall), an answer that is late in this way has failed: no
+// Timeout is waited for, provided that it is known what answers there take.
 //
 // The first failure of a target for want of any answer puts all targets of its
 // host in doubt.
@@ -133,7 +142,25 @@ func (c *Checker) Tell(id string, r Result) {
 	}
 	c.mu.Unlock()
 	if w != nil && !r.Word.Up() {
-		c.take(w, finding{Connect, r})
+		c.take(w, finding{&asking{level: Connect}, r})
+	}
+}
+
+// Stall takes from a server which of its services accept none of the connections
+// that wait there, by their IDs: they are probed at once, and waited for for no
+// longer than they usually take. The server's other services accept. It is to be
+// told again before until, or counts no more.
+func (c *Checker) Stall(host string, ids []string, until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, w := range c.watches {
+		switch {
+		case w.target.Host != host:
+		case slices.Contains(ids, id):
+			w.stall(until)
+		case !w.stalled.IsZero():
+			w.stall(time.Time{})
+		}
 	}
 }
 
@@ -184,8 +211,10 @@ func (c *Checker) wanted() (map[*watch]bool, <-chan struct{}) {
 	return all, c.news
 }
 
-// watch probes one target until ctx is done.
+// watch probes one target until ctx is done, and nothing of it runs any more.
 func (c *Checker) watch(ctx context.Context, w *watch) {
+	var group sync.WaitGroup
+	defer group.Wait()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -201,14 +230,36 @@ func (c *Checker) watch(ctx context.Context, w *watch) {
 			continue
 		case <-timer.C:
 		}
-		c.mu.Lock()
-		target := w.begin(level, c.Now())
-		c.mu.Unlock()
-		result := c.Probe(ctx, target)
-		if ctx.Err() != nil {
-			return // which may be all that the result tells
+		if failed, is := c.overdue(w); is {
+			c.take(w, failed)
+		} else if level != "" {
+			probe, a, target := c.start(ctx, w, level)
+			group.Go(func() { c.ask(probe, w, a, target) })
 		}
-		c.take(w, finding{level, result})
+	}
+}
+
+// overdue is the watch's.
+func (c *Checker) overdue(w *watch) (finding, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return w.overdue(c.Now())
+}
+
+// start has a probe begin: with its context, it is what to ask.
+func (c *Checker) start(ctx context.Context, w *watch, level Level) (context.Context, *asking, Target) {
+	ctx, cancel := context.WithCancel(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a, target := w.begin(level, c.Now(), cancel)
+	return ctx, a, target
+}
+
+// ask probes a target once, and takes what comes of it, unless it was cut short,
+// which may be all that the result tells.
+func (c *Checker) ask(ctx context.Context, w *watch, a *asking, target Target) {
+	if result := c.Probe(ctx, target); ctx.Err() == nil {
+		c.take(w, finding{a, result})
 	}
 }
 
@@ -233,9 +284,10 @@ func (c *Checker) step(w *watch, f finding) (t Target, was, is Verdict) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	was = w.verdict
-	if c.watches[w.target.ID] != w || w.isAnsweredKnock(f) {
+	if !w.end(f.asking) || c.watches[w.target.ID] != w || w.isAnsweredKnock(f) || w.isOvertaken(f) {
 		return w.target, was, was
 	}
+	w.learn(f)
 	now := c.Now()
 	if f.Word == Unasked {
 		c.complain(f.Result, now)

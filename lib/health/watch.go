@@ -1,6 +1,8 @@
 package health
 
 import (
+	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -26,6 +28,12 @@ type watch struct {
 	phase float64   // 0..1: where in an interval its turn is
 	turn  int       // which of its knocks is a probe at its own level
 
+	asked    []*asking // that are under way, the first to begin first
+	number   uint64    // of the probe that began last
+	answered uint64    // the last that was answered as it should be, at the target's own level
+	usual    usual
+	stalled  time.Time // until when it counts that the service accepts nothing
+
 	doubted       bool      // it is to be looked at as soon as that may be
 	notBefore     time.Time // no probe at its own level before this
 	certificateAt time.Time // when the certificate was last looked at
@@ -40,15 +48,31 @@ func (w *watch) look() {
 	signal(w.wake)
 }
 
-// plan returns when the target is to be probed next, and at which level.
+// plan returns when there is something to do for the target next, and at which
+// level it is to be probed then; "" if all there is to do is to look again.
 func (w *watch) plan(now time.Time) (time.Time, Level) {
+	if len(w.asked) == 0 {
+		return w.next(now)
+	}
+	at := now.Add(time.Hour) // the end of what is under way comes first
+	if w.isStalled(now) {
+		at = w.asked[0].began.Add(w.usual.hurry(w.target.Check))
+	}
+	if w.verdict.State == Down || w.verdict.Fails+len(w.asked) >= w.target.Check.Fall {
+		return at, ""
+	}
+	if beside := w.beside(now); beside.Before(at) {
+		return beside, w.level(beside)
+	}
+	return at, ""
+}
+
+// next is plan while no probe is under way.
+func (w *watch) next(now time.Time) (time.Time, Level) {
 	c := w.target.Check
 	switch {
 	case w.doubted || w.verdict.Doubtful(c):
-		at := w.notBefore
-		if at.Before(now) {
-			at = now
-		}
+		at := later(now, w.notBefore)
 		return at, w.level(at)
 	case w.verdict.State == Down && w.verdict.Wins == 0:
 		at, _ := w.tick(now, min(c.Interval, downInterval))
@@ -56,6 +80,35 @@ func (w *watch) plan(now time.Time) (time.Time, Level) {
 	}
 	return w.knock(now)
 }
+
+// beside returns when a probe is to begin beside those that are under way: when
+// the first is late, or sooner where the target is in doubt for other reasons.
+func (w *watch) beside(now time.Time) time.Time {
+	after := w.usual.late(w.target.Check)
+	if w.doubted || w.verdict.Doubtful(w.target.Check) || w.isStalled(now) {
+		after = min(after, w.usual.expected())
+	}
+	return later(now, later(w.notBefore, w.asked[0].began.Add(after)))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// stall takes that the server sees its service accept nothing, until then at the
+// latest; the zero time: it accepts.
+func (w *watch) stall(until time.Time) {
+	if w.stalled.IsZero() && !until.IsZero() {
+		w.look()
+	}
+	w.stalled = until
+	signal(w.wake)
+}
+
+func (w *watch) isStalled(now time.Time) bool { return now.Before(w.stalled) }
 
 // knock returns when the next knock is, or the probe that is in its place.
 func (w *watch) knock(now time.Time) (time.Time, Level) {
@@ -86,8 +139,16 @@ func (w *watch) level(at time.Time) Level {
 	return level
 }
 
-// begin notes that a probe begins, and returns what is to be probed.
-func (w *watch) begin(level Level, now time.Time) Target {
+// asking is a probe that is under way.
+type asking struct {
+	level  Level
+	number uint64 // among the target's probes; 0 for what was found elsewhere
+	began  time.Time
+	cancel context.CancelFunc
+}
+
+// begin notes that a probe begins, and returns it, and what is to be probed.
+func (w *watch) begin(level Level, now time.Time, cancel context.CancelFunc) (*asking, Target) {
 	t := w.target
 	if level != Connect || t.Check.Level == Connect {
 		w.doubted, w.notBefore = false, now.Add(doubtInterval)
@@ -96,12 +157,43 @@ func (w *watch) begin(level Level, now time.Time) Target {
 		w.certificateAt = now
 	}
 	t.Check.Level = level
-	return t
+	w.number++
+	a := &asking{level: level, number: w.number, began: now, cancel: cancel}
+	w.asked = append(w.asked, a)
+	return a, t
 }
 
-// finding is what came of a probe at a level.
+// end notes that a probe is not waited for any more, and reports whether it was
+// until now. What was found elsewhere is always taken.
+func (w *watch) end(a *asking) bool {
+	if a.number == 0 {
+		return true
+	}
+	a.cancel()
+	i := slices.Index(w.asked, a)
+	if i < 0 {
+		return false
+	}
+	w.asked = slices.Delete(w.asked, i, i+1)
+	signal(w.wake)
+	return true
+}
+
+// overdue returns the probe that is waited for no longer, since the service
+// accepts nothing, and what came of it; false for none.
+func (w *watch) overdue(now time.Time) (finding, bool) {
+	hurry := w.usual.hurry(w.target.Check)
+	if len(w.asked) == 0 || !w.isStalled(now) || now.Before(w.asked[0].began.Add(hurry)) {
+		return finding{}, false
+	}
+	a := w.asked[0]
+	reason := "no answer within " + span(hurry) + ", and it accepts no connections"
+	return finding{a, Result{Word: Silent, Reason: reason, At: now, Took: now.Sub(a.began)}}, true
+}
+
+// finding is what came of a probe.
 type finding struct {
-	level Level
+	*asking
 	Result
 }
 
@@ -112,6 +204,21 @@ func (f *finding) lost() bool { return f.Word == Silent || f.Word == Unreachable
 // where more is asked for than that.
 func (w *watch) isAnsweredKnock(f finding) bool {
 	return f.level == Connect && f.Word.Up() && w.target.Check.Level != Connect
+}
+
+// isOvertaken reports whether a failure is of a probe that began before one
+// which was answered: results count in the order in which their probes began. A
+// hard failure is news of the moment at which it came.
+func (w *watch) isOvertaken(f finding) bool {
+	return f.number > 0 && f.number < w.answered && !f.Word.Up() && !f.Word.Hard()
+}
+
+// learn takes what an answer at the target's own level says of those to come.
+func (w *watch) learn(f finding) {
+	if f.Word.Up() {
+		w.answered = max(w.answered, f.number)
+		w.usual.note(f.Took)
+	}
 }
 
 // withWarning returns the result, with what was last said of the certificate
