@@ -11,8 +11,9 @@ import (
 
 // Heard is what is new in a server's pulse.
 type Heard struct {
-	Lost  map[string]health.Result // by TargetID: nothing listens there any more; for health.Checker.Tell
-	Doubt bool                     // something else is new: its services are to be asked now
+	Lost    map[string]health.Result // by TargetID: nothing listens there any more; for health.Checker.Tell
+	Stalled []string                 // TargetIDs: what listens there accepts nothing, new or not; for health.Checker.Stall
+	Doubt   bool                     // something else is new: its services are to be asked now
 }
 
 // Hear compares a server's pulse with the one before, nil for none. It is a pure
@@ -30,6 +31,9 @@ func Hear(setup Setup, s Server, was, is *health.Pulse, now time.Time) Heard {
 			heard.Lost[at.target] = health.Result{Word: health.Refused, Reason: fmt.Sprintf("nothing listens on port %d", at.Port()), At: now}
 		case had != has, was == nil:
 			heard.Doubt = true
+		}
+		if has && slices.Contains(is.Stalled, at.Port()) {
+			heard.Stalled = append(heard.Stalled, at.target)
 		}
 	}
 	return heard

@@ -2,6 +2,7 @@ package lb
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"iwx/lib/health"
@@ -45,6 +46,30 @@ func TestHear(t *testing.T) {
 		}
 		if lost && (result.Word != health.Refused || result.Reason != "nothing listens on port 80" || result.At != epoch) {
 			t.Errorf("%s: %+v", tt.name, result)
+		}
+	}
+}
+
+// TestHearTellsOfStalls as long as they last, new or not, and of those that listen
+// alone.
+func TestHearTellsOfStalls(t *testing.T) {
+	v := scene(2)
+	id := TargetID(netip.AddrPortFrom(vip, 80), "id1", netip.MustParseAddrPort("10.0.0.2:80"))
+	stalled, deaf := sees("0.0.0.0:80", "0.0.0.0:25"), sees("0.0.0.0:25")
+	stalled.Stalled, deaf.Stalled = []uint16{25, 80}, []uint16{25, 80}
+	for _, tt := range []struct {
+		name    string
+		was, is *health.Pulse
+		want    []string
+	}{
+		{"first", nil, stalled, []string{id}},
+		{"new", sees("0.0.0.0:80"), stalled, []string{id}},
+		{"still", stalled, stalled, []string{id}},
+		{"no more", stalled, sees("0.0.0.0:80"), nil},
+		{"gone", stalled, deaf, nil},
+	} {
+		if got := Hear(v.Setup, v.Servers[1], tt.was, tt.is, epoch); !slices.Equal(got.Stalled, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, got.Stalled, tt.want)
 		}
 	}
 }

@@ -1,5 +1,6 @@
 // Package pulse is what a server sees of its own services without a packet to
-// them: which TCP sockets listen (sock_diag(7)), and for direct routing whether
+// them: which TCP sockets listen, and whether the connections that wait there are
+// accepted (sock_diag(7)), and for direct routing whether
 // the virtual addresses are held on lo and kept quiet (arp_ignore, the kernel's
 // Documentation/networking/ip-sysctl.rst).
 //
@@ -28,6 +29,7 @@ func (w *Watch) Empty() bool { return len(w.Ports) == 0 && len(w.VIPs) == 0 }
 // is ready; it is for one goroutine, and Close ends it.
 type Eye struct {
 	sockets *sockets
+	queues  queues
 }
 
 // Close gives back what the eye holds. It can be used again.
@@ -36,16 +38,18 @@ func (e *Eye) Close() {
 		e.sockets.close()
 		e.sockets = nil
 	}
+	e.queues = nil
 }
 
 // Look returns what there is of the watch now, sorted, so that two pulses can
-// be compared. It does not block, and needs no privilege.
+// be compared; what it says of a service that accepts nothing goes by the looks
+// before. It does not block, and needs no privilege.
 func (e *Eye) Look(w Watch) (health.Pulse, error) {
 	heard, err := e.listening(w.Ports)
 	if err != nil {
 		return health.Pulse{}, err
 	}
-	p := health.Pulse{Listening: heard}
+	p := health.Pulse{Listening: heard, Stalled: e.queues.stalled()}
 	if len(w.VIPs) > 0 {
 		p.Held, p.Noisy, err = addresses(w.VIPs)
 	}
@@ -56,6 +60,7 @@ func (e *Eye) Look(w Watch) (health.Pulse, error) {
 // could not be used is not used again.
 func (e *Eye) listening(ports []uint16) (list []netip.AddrPort, err error) {
 	if len(ports) == 0 {
+		e.queues = nil
 		return nil, nil
 	}
 	if e.sockets == nil {
@@ -63,11 +68,16 @@ func (e *Eye) listening(ports []uint16) (list []netip.AddrPort, err error) {
 			return nil, err
 		}
 	}
-	err = e.sockets.each(func(at netip.AddrPort) {
+	queued := map[uint16]bool{}
+	err = e.sockets.listening(func(at netip.AddrPort, queue uint32) {
 		if slices.Contains(ports, at.Port()) {
 			list = append(list, at)
+			queued[at.Port()] = queued[at.Port()] || queue > 0
 		}
 	})
+	if err == nil {
+		err = e.queues.look(queued, e.sockets.waiting)
+	}
 	if err != nil {
 		e.Close()
 		return nil, err
@@ -80,5 +90,5 @@ func (e *Eye) listening(ports []uint16) (list []netip.AddrPort, err error) {
 
 // Equal reports whether both say the same.
 func Equal(a, b *health.Pulse) bool {
-	return slices.Equal(a.Listening, b.Listening) && slices.Equal(a.Held, b.Held) && slices.Equal(a.Noisy, b.Noisy)
+	return slices.Equal(a.Listening, b.Listening) && slices.Equal(a.Stalled, b.Stalled) && slices.Equal(a.Held, b.Held) && slices.Equal(a.Noisy, b.Noisy)
 }

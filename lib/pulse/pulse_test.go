@@ -207,11 +207,11 @@ func TestWatcherTells(t *testing.T) {
 // FuzzAnswer: the kernel is believed, and still no answer may crash the daemon.
 func FuzzAnswer(f *testing.F) {
 	s := &sockets{}
-	f.Add(s.request(unix.AF_INET))
-	f.Add(append(s.request(unix.AF_INET6), make([]byte, 40)...))
+	f.Add(s.request(unix.AF_INET, 1<<tcpListen))
+	f.Add(append(s.request(unix.AF_INET6, 1<<tcpListen), make([]byte, 40)...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		n := 0
-		_, _ = s.read(data, func(netip.AddrPort) { n++ })
+		_, _ = s.read(data, func(socket) { n++ })
 		if n > len(data) {
 			t.Errorf("%d sockets in %d bytes", n, len(data))
 		}

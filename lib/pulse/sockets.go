@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,7 +14,9 @@ import (
 // Of the kernel's linux/inet_diag.h and sock_diag.h.
 const (
 	sockDiagByFamily = 20
-	tcpListen        = 10 // TCP_LISTEN of net/tcp_states.h
+	tcpEstablished   = 1 // of net/tcp_states.h
+	tcpCloseWait     = 8
+	tcpListen        = 10
 	requestSize      = 56 // struct inet_diag_req_v2
 	answerSize       = 72 // struct inet_diag_msg
 	attrV6Only       = 11 // INET_DIAG_SKV6ONLY
@@ -28,11 +31,22 @@ var errInterrupted = errors.New("the table changed while it was read")
 // dumpTries is how often a dump is begun that is interrupted.
 const dumpTries = 3
 
-// sockets asks the kernel for listening sockets, over NETLINK_SOCK_DIAG.
+// sockets asks the kernel for TCP sockets, over NETLINK_SOCK_DIAG.
 type sockets struct {
 	fd     int
 	seq    uint32
 	buffer []byte
+	queued map[byte]bool // the families in which connections waited, when last asked for what listens
+}
+
+// socket is what a struct inet_diag_msg tells of one.
+type socket struct {
+	family byte           // that it was made for
+	at     netip.AddrPort // its own end
+	both   bool           // at is of IPv6, unspecified, and takes connections of IPv4 too
+	cookie uint64         // which no other socket has had
+	queue  uint32         // of one that listens: connections that wait to be accepted
+	inode  uint32         // 0: no process has it
 }
 
 func openSockets() (*sockets, error) {
@@ -50,30 +64,58 @@ func openSockets() (*sockets, error) {
 
 func (s *sockets) close() { unix.Close(s.fd) }
 
-// each calls found for every address at which a TCP socket listens. One that
-// takes connections of both families is there twice.
-func (s *sockets) each(found func(netip.AddrPort)) error {
-	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-		var list []netip.AddrPort
+// listening calls found for every address at which a TCP socket listens, and tells
+// how many connections wait there. One that takes connections of both families is
+// there twice.
+func (s *sockets) listening(found func(at netip.AddrPort, queue uint32)) error {
+	s.queued = map[byte]bool{}
+	return s.each(1<<tcpListen, families(), func(k socket) {
+		s.queued[k.family] = s.queued[k.family] || k.queue > 0
+		found(k.at, k.queue)
+		if k.both {
+			found(netip.AddrPortFrom(netip.IPv4Unspecified(), k.at.Port()), k.queue)
+		}
+	})
+}
+
+// waiting calls found for every connection that the kernel has accepted and no
+// process has: it is still open at this end, and belongs to nobody. found gets the
+// port, and what tells the connection from all others. It goes by what listening
+// saw last.
+func (s *sockets) waiting(found func(port uint16, cookie uint64)) error {
+	queued := slices.DeleteFunc(families(), func(f byte) bool { return !s.queued[f] })
+	return s.each(1<<tcpEstablished|1<<tcpCloseWait, queued, func(k socket) {
+		if k.inode == 0 {
+			found(k.at.Port(), k.cookie)
+		}
+	})
+}
+
+func families() []byte { return []byte{unix.AF_INET, unix.AF_INET6} }
+
+// each calls found for every socket of the families in one of the states.
+func (s *sockets) each(states uint32, families []byte, found func(socket)) error {
+	for _, family := range families {
+		var list []socket
 		err := errInterrupted
 		for i := 0; i < dumpTries && errors.Is(err, errInterrupted); i++ {
 			list = list[:0]
-			err = s.dump(family, func(at netip.AddrPort) { list = append(list, at) })
+			err = s.dump(family, states, func(k socket) { list = append(list, k) })
 		}
 		if err != nil {
 			return fmt.Errorf("sock_diag: %w", err)
 		}
-		for _, at := range list {
-			found(at)
+		for _, k := range list {
+			found(k)
 		}
 	}
 	return nil
 }
 
-// dump reads the listening sockets of one family.
-func (s *sockets) dump(family byte, found func(netip.AddrPort)) error {
+// dump reads the sockets of one family in one of the states.
+func (s *sockets) dump(family byte, states uint32, found func(socket)) error {
 	s.seq++
-	if err := unix.Sendto(s.fd, s.request(family), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(s.fd, s.request(family, states), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
 	var interrupted error
@@ -97,9 +139,9 @@ func (s *sockets) dump(family byte, found func(netip.AddrPort)) error {
 	}
 }
 
-// request asks for the sockets of a family in the state LISTEN: struct nlmsghdr
-// and struct inet_diag_req_v2.
-func (s *sockets) request(family byte) []byte {
+// request asks for the sockets of a family in states, a bit for each: struct
+// nlmsghdr and struct inet_diag_req_v2.
+func (s *sockets) request(family byte, states uint32) []byte {
 	out := make([]byte, unix.NLMSG_HDRLEN+requestSize)
 	native := binary.NativeEndian
 	native.PutUint32(out, uint32(len(out)))
@@ -107,12 +149,12 @@ func (s *sockets) request(family byte) []byte {
 	native.PutUint16(out[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
 	native.PutUint32(out[8:], s.seq)
 	out[16], out[17] = family, unix.IPPROTO_TCP
-	native.PutUint32(out[20:], 1<<tcpListen)
+	native.PutUint32(out[20:], states)
 	return out
 }
 
 // read takes the messages of one datagram; done after the last one of a dump.
-func (s *sockets) read(data []byte, found func(netip.AddrPort)) (done bool, err error) {
+func (s *sockets) read(data []byte, found func(socket)) (done bool, err error) {
 	native := binary.NativeEndian
 	for len(data) >= unix.NLMSG_HDRLEN {
 		size := int(native.Uint32(data))
@@ -133,7 +175,9 @@ func (s *sockets) read(data []byte, found func(netip.AddrPort)) (done bool, err 
 		case unix.NLMSG_ERROR:
 			return false, refusal(body)
 		case sockDiagByFamily:
-			each(body, found)
+			if k, ok := parse(body); ok {
+				found(k)
+			}
 		}
 	}
 	return false, err
@@ -149,21 +193,22 @@ func refusal(body []byte) error {
 	return unix.Errno(-int32(binary.NativeEndian.Uint32(body)))
 }
 
-// each reads one struct inet_diag_msg. Ports and addresses are in network order.
-func each(body []byte, found func(netip.AddrPort)) {
+// parse reads one struct inet_diag_msg. Ports and addresses are in network order.
+func parse(body []byte) (k socket, ok bool) {
 	if len(body) < answerSize {
-		return
+		return k, false
 	}
+	native := binary.NativeEndian
+	k.family, k.cookie, k.queue, k.inode = body[0], native.Uint64(body[44:]), native.Uint32(body[56:]), native.Uint32(body[68:])
 	port := binary.BigEndian.Uint16(body[4:])
-	if body[0] == unix.AF_INET {
-		found(netip.AddrPortFrom(netip.AddrFrom4([4]byte(body[8:12])), port))
-		return
+	if k.family == unix.AF_INET {
+		k.at = netip.AddrPortFrom(netip.AddrFrom4([4]byte(body[8:12])), port)
+		return k, true
 	}
 	addr := netip.AddrFrom16([16]byte(body[8:24])).Unmap()
-	found(netip.AddrPortFrom(addr, port))
-	if addr == netip.IPv6Unspecified() && !v6Only(body[answerSize:]) {
-		found(netip.AddrPortFrom(netip.IPv4Unspecified(), port))
-	}
+	k.at = netip.AddrPortFrom(addr, port)
+	k.both = addr == netip.IPv6Unspecified() && !v6Only(body[answerSize:])
+	return k, true
 }
 
 // v6Only looks among the attributes (struct nlattr) for the socket option of

@@ -22,7 +22,8 @@ type heard struct {
 }
 
 // Hear implements control.Daemon: what stopped to listen since the last pulse
-// is out at once, and what else is new is probed at once.
+// is out at once, what accepts nothing is given less time to answer, and what else
+// is new is probed at once.
 func (b *balancer) Hear(server string, p health.Pulse) {
 	w := b.wanted.Load()
 	i := slices.IndexFunc(w.servers, func(s lb.Server) bool { return s.ID == server })
@@ -34,6 +35,7 @@ func (b *balancer) Hear(server string, p health.Pulse) {
 	for id, result := range news.Lost {
 		b.checker.Tell(id, result)
 	}
+	b.checker.Stall(server, news.Stalled, b.c.Now().Add(staleAfter))
 	if news.Doubt {
 		b.checker.Doubt(server)
 	}
