@@ -25,7 +25,9 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/health"
 	"iwx/lib/lb"
+	"iwx/lib/nfs"
 	"iwx/lib/tool/local"
+	"iwx/lib/tool/upkeep"
 )
 
 // Times that the daemon goes by.
@@ -47,6 +49,7 @@ type balancer struct {
 	dog        *daemon.Watchdog
 	checker    *health.Checker
 	reconciler *lb.Reconciler
+	mounts     *nfs.Watcher // this server's own
 	wanted     atomic.Pointer[wanted]
 	dirty      chan struct{} // verdicts have changed
 	told       string        // the status line last told to systemd
@@ -73,6 +76,7 @@ func Run(c *cli.Context, s *local.Server) error {
 	if err != nil {
 		return err
 	}
+	b.mounts.Once(c) // before this server may be added
 	if err := b.refresh(c, known); err != nil {
 		return err
 	}
@@ -81,6 +85,7 @@ func Run(c *cli.Context, s *local.Server) error {
 		daemon.Reloader(b.log, b.reload),
 		daemon.Member{Name: "check", Run: b.checker.Run},
 		daemon.Member{Name: "reconcile", Run: b.reconcile},
+		daemon.Member{Name: "mounts", Run: b.mounts.Run},
 		daemon.Member{Name: "watch", Run: b.watch},
 		daemon.Member{Name: "save", Run: b.save},
 		daemon.Member{Name: "pulse", Run: b.ownPulse},
@@ -111,6 +116,7 @@ func begin(c *cli.Context, s *local.Server) (*balancer, error) {
 	}
 	prober := &health.Prober{Now: c.Now}
 	b.checker = &health.Checker{Probe: prober.Probe, Now: c.Now, Log: b.log, Changed: b.changed}
+	b.mounts = upkeep.NewWatcher(s.Store, c.Now, b.log)
 	b.reconciler = lb.NewReconciler(Engines(s), b.view, c.Now, b.log)
 	return b, nil
 }
@@ -175,7 +181,7 @@ func (b *balancer) refresh(ctx context.Context, known map[string]health.Verdict)
 	if err != nil {
 		return err
 	}
-	servers, err := Servers(ctx, b.current())
+	servers, err := Servers(ctx, b.current(), b.mounts.Health())
 	if err != nil {
 		return err
 	}
@@ -243,6 +249,8 @@ func (b *balancer) watch(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-b.waker.C:
+			err = b.refresh(ctx, nil)
+		case <-b.mounts.Changed():
 			err = b.refresh(ctx, nil)
 		case <-look.C:
 			var now int64

@@ -1,11 +1,16 @@
 package lbdaemon
 
 import (
+	"cmp"
+	"net/netip"
 	"testing"
 
 	"iwx/lib/cluster"
+	"iwx/lib/conf"
+	"iwx/lib/lb"
 	"iwx/lib/nfs"
 	"iwx/lib/profile"
+	"iwx/lib/tool/upkeep"
 )
 
 func TestUnready(t *testing.T) {
@@ -62,8 +67,52 @@ func TestUnfit(t *testing.T) {
 		{[]nfs.Health{{Path: "/srv/iwx", Word: nfs.Healthy}, {Path: "/srv/mail", Word: nfs.Hung}}, "/srv/mail is hung"},
 		{[]nfs.Health{{Path: "/srv/iwx", Word: nfs.Missing, Error: "it is not mounted"}}, "/srv/iwx is missing: it is not mounted"},
 	} {
-		if got := unfit(&cluster.Node{Status: cluster.Status{Mounts: tt.mounts}}); got != tt.want {
+		if got := unfit(tt.mounts); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)
 		}
+	}
+}
+
+// TestManagerIsAMember: it is held to its profile and its mounts as a node is, but
+// for what it exports, which is a directory of its own.
+func TestManagerIsAMember(t *testing.T) {
+	export := profile.Result{Kind: nfs.KindExport, Name: "/srv/iwx", Word: profile.WordFailed, Error: "nfs-server is not installed"}
+	mount := profile.Result{Kind: nfs.KindMount, Name: "/srv/iwx", Word: profile.WordFailed, Error: "no such host"}
+	hung := []nfs.Health{{Path: "/srv/iwx", Word: nfs.Hung}}
+	outside := conf.Default()
+	outside.Storage.Server = "nas.example"
+	for _, tt := range []struct {
+		name           string
+		config         conf.Config
+		version        string // that it has received; "": the newest
+		told           []profile.Result
+		mounts         []nfs.Health
+		unready, unfit string
+	}{
+		{name: "it exports", config: conf.Default()},
+		{name: "it exports, and that fails", config: conf.Default(), told: []profile.Result{export}},
+		{name: "it has mounted", config: outside},
+		{name: "it has not looked yet", config: outside, version: "older", unready: "it has not received its newest profile yet"},
+		{name: "it cannot mount", config: outside, told: []profile.Result{mount}, unready: "its profile is not applied: mount /srv/iwx: no such host"},
+		{name: "its mount hangs", config: outside, mounts: hung, unfit: "/srv/iwx is hung"},
+	} {
+		c := &upkeep.Cluster{Identity: &cluster.Identity{Name: "mgr", ClusterID: "00c1", Address: netip.MustParseAddr("192.0.2.1")}, Config: tt.config}
+		doc, err := c.Manager()
+		if err != nil {
+			t.Fatal(err)
+		}
+		saved := &profile.Saved{Desired: profile.Revision{Version: cmp.Or(tt.version, doc.Version())}, Status: profile.Status{Items: tt.told}}
+		got, err := manager(c, saved, tt.mounts)
+		if err != nil || got.Unready != tt.unready || got.Unfit != tt.unfit || !got.Manager || got.ID != lb.ManagerID || got.Name != "mgr" {
+			t.Errorf("%s: %+v, %v", tt.name, got, err)
+		}
+	}
+}
+
+// TestManagerWithoutNeeds: where nothing is needed of it, nothing has to be applied.
+func TestManagerWithoutNeeds(t *testing.T) {
+	c := &upkeep.Cluster{Identity: &cluster.Identity{Name: "mgr"}, Config: conf.Default(), Own: true}
+	if got, err := manager(c, &profile.Saved{}, nil); err != nil || got.Unready != "" || got.Unfit != "" {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

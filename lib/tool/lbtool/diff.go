@@ -96,7 +96,7 @@ func (m *manager) converge(c *cli.Context, apply bool) ([]lb.Operation, error) {
 	}
 	view := lb.View{Setup: m.Setup, Now: c.Now()}
 	var err error
-	if view.Servers, err = lbdaemon.Servers(c, m.Server); err != nil {
+	if view.Servers, err = lbdaemon.Look(c, m.Server, c.Now); err != nil {
 		return nil, err
 	}
 	if view.Verdicts, err = m.Store.Verdicts(c); err != nil {

@@ -60,7 +60,7 @@ func (v *exportVerb) write(plan *export.Plan) ([]byte, error) {
 
 // plan is all that there is to export, as of now.
 func (m *manager) plan(c *cli.Context) (*export.Plan, error) {
-	servers, err := lbdaemon.Servers(c, m.Server)
+	servers, err := lbdaemon.Look(c, m.Server, c.Now)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ const (
 	wordDrained  = "drained"  // no connection is left
 	wordDraining = "draining" // it gets no new ones
 	wordFailing  = "failing"  // its checks fail, and it stays since too many others do
-	wordFallback = "fallback" // nobody else is left, so the manager answers whatever its checks say
+	wordFallback = "fallback" // nobody else is left, so the manager answers whatever speaks against it
 	wordDown     = "down"
 	wordUnready  = "unready" // its checks do not matter: it may not be added
 	wordUnknown  = "unknown" // not looked at yet
@@ -55,7 +55,7 @@ func drainedSince(drains []lb.Drain, service, server string) (since time.Time) {
 // word is the server in one word.
 func (l line) word() string {
 	switch {
-	case l.Manager && l.In && l.service.Standby == string(lb.ToManager) && l.Verdict.State == health.Down:
+	case l.Manager && l.In && l.service.Standby == string(lb.ToManager) && (l.Verdict.State == health.Down || l.Unready != ""):
 		return wordFallback
 	case l.Draining && l.Active > 0:
 		return wordDraining

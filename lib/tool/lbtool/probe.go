@@ -63,7 +63,7 @@ func (v *probeVerb) choose(c *cli.Context, m *manager) ([]probed, error) {
 	if err != nil {
 		return nil, err
 	}
-	servers, err := lbdaemon.Servers(c, m.Server)
+	servers, err := lbdaemon.Look(c, m.Server, c.Now)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func (m *manager) report(c *cli.Context) (report lb.Report, idle bool, err error
 	if fault.CodeOf(err) != fault.Busy {
 		return report, false, err
 	}
-	servers, err := lbdaemon.Servers(c, m.Server)
+	servers, err := lbdaemon.Look(c, m.Server, c.Now)
 	if err != nil {
 		return report, true, err
 	}

@@ -124,15 +124,17 @@ func prelude(report *lb.Report) string {
 func nextStep(list []line) string {
 	for _, word := range []string{wordFallback, wordDown, wordFailing, wordUnready} {
 		i := slices.IndexFunc(list, func(l line) bool { return l.word() == word })
-		switch {
-		case i < 0:
-		case word == wordUnready && !list[i].Manager:
-			return "iwx-node show " + list[i].Name
-		case word == wordUnready:
-			return "iwx-cluster-setup status"
-		default:
-			return fmt.Sprintf("iwx-lb probe %s %s", list[i].Name, list[i].service.Policy.Name())
+		if i < 0 {
+			continue
 		}
+		fails := word != wordUnready && list[i].Verdict.State == health.Down
+		switch {
+		case fails:
+			return fmt.Sprintf("iwx-lb probe %s %s", list[i].Name, list[i].service.Policy.Name())
+		case list[i].Manager:
+			return "iwx-cluster-setup status"
+		}
+		return "iwx-node show " + list[i].Name
 	}
 	return ""
 }

@@ -92,6 +92,8 @@ func TestLine(t *testing.T) {
 		{wordFallback, began, "iwx-lb probe web1 http", true, lb.MemberReport{In: true, Manager: true, Verdict: health.Verdict{State: health.Down}}, lb.ToManager},
 		{wordDown, began, "iwx-lb probe web1 http", true, lb.MemberReport{Manager: true, Verdict: health.Verdict{State: health.Down}}, lb.ToNone},
 		{wordUnready, time.Time{}, "iwx-cluster-setup status", true, lb.MemberReport{Manager: true, Unready: "mount"}, ""},
+		{wordFailing, began, "iwx-node show web1", true, lb.MemberReport{In: true, Kept: true, Unready: "mount", Verdict: health.Verdict{State: health.Up}}, ""},
+		{wordFallback, began, "iwx-cluster-setup status", true, lb.MemberReport{In: true, Manager: true, Unready: "mount", Verdict: health.Verdict{State: health.Up}}, lb.ToManager},
 	}
 	for _, tt := range tests {
 		tt.member.Server, tt.member.Name, tt.member.Verdict.Since = "web1", "web1", began

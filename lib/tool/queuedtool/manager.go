@@ -87,11 +87,13 @@ func (m *manager) serve(ctx context.Context) error {
 	m.tell(ctx)
 	m.try(ctx, "the manager's own profile could not be made", m.keep)
 	daemon.Ready()
+	mounts := upkeep.NewWatcher(m.Store, m.c.Now, m.log)
 	return m.run(
 		daemon.Member{Name: "api", Run: m.doors.run},
 		daemon.Member{Name: "watch", Run: m.watch},
 		daemon.Member{Name: "pools", Run: m.pools.run},
-		daemon.Member{Name: "standing", Run: func(ctx context.Context) error { return m.standing(ctx, nil, nil) }},
+		daemon.Member{Name: "mounts", Run: mounts.Run},
+		daemon.Member{Name: "standing", Run: func(ctx context.Context) error { return m.standing(ctx, mounts.Health, nil) }},
 	)
 }
 

@@ -77,7 +77,7 @@ func (d *server) node(c *cli.Context) (*node, error) {
 		PollWait: func() time.Duration { return d.config.Load().Queue.PollWait },
 		Now:      c.Now, Log: d.log,
 	}
-	n.mounts = nfs.NewWatcher(upkeep.NewProber(c.Now), func(ctx context.Context) ([]nfs.Mount, error) { return upkeep.Mounts(ctx, d.Store) }, d.log)
+	n.mounts = upkeep.NewWatcher(d.Store, c.Now, d.log)
 	n.pulse = n.newPulse(instance)
 	n.reporter = &replay.Reporter{
 		Manager: n.client, Replayer: n.replayer, Profile: d.keeper, Mounts: n.mounts, Instance: instance, Log: d.log,

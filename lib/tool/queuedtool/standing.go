@@ -14,7 +14,7 @@ const standingEvery = time.Second
 
 // standing tells the health endpoint, if there is one, whether this server may
 // take traffic. mounts is how they are doing, and settled whether the baseline
-// was replayed; both are nil on the manager.
+// was replayed; nil on the manager.
 func (d *server) standing(ctx context.Context, mounts func() []nfs.Health, settled func() bool) error {
 	told := ""
 	for {
@@ -43,12 +43,9 @@ func (d *server) stand(mounts func() []nfs.Health, settled func() bool) (is endp
 	if err != nil {
 		return is, err
 	}
-	unready, unfit := upkeep.Unready(d.keeper.Status()), ""
+	unready, unfit := upkeep.Unready(d.keeper.Status()), upkeep.Unfit(mounts())
 	if settled != nil && !settled() {
 		unready = "it is new, and has not replayed the baseline yet"
-	}
-	if mounts != nil {
-		unfit = upkeep.Unfit(mounts())
 	}
 	is = was.Next(unready, unfit)
 	return is, files.WriteStanding(is)

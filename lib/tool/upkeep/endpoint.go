@@ -58,16 +58,23 @@ func endpointer(s *local.Server) *endpoint.Applier {
 	return a
 }
 
+// Matters reports whether clients of a server's services notice that an item of
+// this kind is not applied there. Copies of backups are of no account to them, those
+// who ask for names have other servers, and to what a server exports it needs no
+// export itself.
+func Matters(kind string) bool {
+	return kind != backup.CopyKind && kind != KindDNS && kind != nfs.KindExport
+}
+
 // Unready tells why a server may not be given traffic, "" if it may: its profile
-// is not applied. Copies of backups are of no account to clients, and those who ask
-// for names have other servers.
+// is not applied.
 func Unready(status profile.Status) string {
 	if status.Error != "" {
 		return "its profile is not applied: " + status.Error
 	}
 	for i := range status.Items {
 		r := &status.Items[i]
-		if r.Word != profile.WordApplied && r.Kind != backup.CopyKind && r.Kind != KindDNS && !r.Removal {
+		if r.Word != profile.WordApplied && Matters(r.Kind) && !r.Removal {
 			return "its profile is not applied: " + r.String() + " is " + r.Word
 		}
 	}

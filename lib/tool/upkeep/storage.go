@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
@@ -102,6 +103,12 @@ func Mounts(ctx context.Context, store *state.Store) ([]nfs.Mount, error) {
 		return nil, err
 	}
 	return nfs.MountsOf(saved.Desired.Document), nil
+}
+
+// NewWatcher returns what looks how the mounts that this server is to have are
+// doing, for as long as its daemon runs.
+func NewWatcher(store *state.Store, now func() time.Time, log *slog.Logger) *nfs.Watcher {
+	return nfs.NewWatcher(NewProber(now), func(ctx context.Context) ([]nfs.Mount, error) { return Mounts(ctx, store) }, log)
 }
 
 // healthLimit is how long a tool waits for a mount to answer: less than a daemon
