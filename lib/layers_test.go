@@ -31,7 +31,7 @@ func layers() [][]string {
 		// 3: the face of the tools, and of the daemons
 		{"lib/control", "lib/cli", "lib/daemon"},
 		// 4: the tools
-		{"lib/tool/local", "lib/tool/upkeep", "lib/tool/nodestatus", "lib/tool/await", "lib/tool/teardown", "lib/tool/lbdaemon", "lib/tool/balancing", "lib/tool/lbtool", "lib/tool/setuptool", "lib/tool/nodetool", "lib/tool/queuetool", "lib/tool/queuedtool", "lib/tool/sitetool"},
+		{"lib/tool/local", "lib/tool/upkeep", "lib/tool/crossing", "lib/tool/nodestatus", "lib/tool/await", "lib/tool/teardown", "lib/tool/lbdaemon", "lib/tool/balancing", "lib/tool/lbtool", "lib/tool/setuptool", "lib/tool/nodetool", "lib/tool/queuetool", "lib/tool/queuedtool", "lib/tool/sitetool"},
 		// 5: the programs
 		{"cmd/iwx-attempt", "cmd/iwx-cluster-setup", "cmd/iwx-lb", "cmd/iwx-node", "cmd/iwx-queue", "cmd/iwx-queued", "cmd/iwx-site"},
 	}

@@ -227,5 +227,5 @@ type Roster struct {
 	EndedBy    string
 	LastSeen   time.Time
 	Tail       Tail
-	Orders     Orders // Paused, Retry and Look only
+	Orders     Orders // Paused, Retry, Look and Trial only
 }

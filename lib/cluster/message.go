@@ -55,6 +55,7 @@ type Status struct {
 	Mounts  []nfs.Health    `json:"mounts,omitempty"`  // of the shared storage
 	Leaving *Departure      `json:"leaving,omitempty"` // on its way out
 	Sites   *site.Report    `json:"sites,omitempty"`   // nil from a node that cannot look at them
+	Trial   *TrialReport    `json:"trial,omitempty"`   // of the last one since its daemon began
 }
 
 // Departure is how far a node is that the manager has told to leave.
@@ -124,6 +125,7 @@ type PollRequest struct {
 	Orders   Orders   `json:"orders"`            // as the node last heard them
 	Profile  string   `json:"profile,omitempty"` // the version received last, or profile.None; "" from a node that knows of none
 	Looks    bool     `json:"looks,omitempty"`   // the node heeds Orders.Look; one that does not know it would never tell it back
+	Trials   bool     `json:"trials,omitempty"`  // and Orders.Trial
 	Wait     int64    `json:"wait_ms"`
 }
 
@@ -155,6 +157,7 @@ type Orders struct {
 	Retry    uint64 `json:"retry,omitempty"` // counts requests to retry
 	RetrySeq uint64 `json:"retry_seq,omitempty"`
 	Look     uint64 `json:"look,omitempty"`    // counts requests to look at the sites
+	Trial    string `json:"trial,omitempty"`   // take part in it, once: see type Trial
 	Hold     uint64 `json:"hold,omitempty"`    // do not begin this entry, or one after it, yet
 	Tail     uint64 `json:"tail,omitempty"`    // send the records from this one on, which the manager lacks
 	Cut      uint64 `json:"cut,omitempty"`     // drop the records from this one on, which were given up

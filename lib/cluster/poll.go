@@ -184,6 +184,7 @@ func (m *Manager) answer(ctx context.Context, v *view, id string, req *PollReque
 	if !req.Looks {
 		a.Orders.Look = 0
 	}
+	a.Orders.Trial = n.Orders.trial(req, m.Now())
 	if n.Membership == Leaving {
 		a.Profile = nil // it takes back what it has
 		a.Orders.Trouble = TroubleLeaving

@@ -26,16 +26,18 @@ const (
 type Balance struct {
 	Server
 	Setup lb.Setup
-	IPVS  func(ctx context.Context) error // whether the kernel can balance, ipvs.Available
+	IPVS  func(ctx context.Context) error              // whether the kernel can balance, ipvs.Available
+	Nodes []string                                     // by name
+	Cross func(ctx context.Context) ([]Crossed, error) // tries what the network between them lets through, once
 }
 
 // Probes returns the probes of the engine that was chosen, in the order in which
 // to show them.
 func (b Balance) Probes() []Probe {
-	return []Probe{
+	return append([]Probe{
 		{NameEngine, b.engine}, {NameSchedulers, b.schedulers}, {NameVIPs, b.vips}, {NameListeners, b.listeners},
 		{NameForwarding, b.forwarding}, {NameContainer, b.balancingContainer}, {NameFirewall, b.balancedFirewall}, {NameSELinux, b.proxySELinux},
-	}
+	}, b.crossings()...)
 }
 
 // is reports whether an engine of this name is to balance.

@@ -131,7 +131,7 @@ func (w *ward) probe(prober *health.Prober) func(context.Context, health.Target)
 // their answers take. Unless inside, nothing of their sockets is heard.
 func watched(t testing.TB, servers int, check health.Check, visits time.Duration, inside bool) *ward {
 	t.Helper()
-	w := &ward{servers: map[string]*nginx{}, down: make(chan string, servers)}
+	w := &ward{servers: map[string]*nginx{}, down: make(chan string, 1<<16)}
 	w.known.Add(servers)
 	probe := w.probe(&health.Prober{Now: time.Now})
 	w.Checker = &health.Checker{Probe: probe, Now: time.Now, Log: slog.New(slog.DiscardHandler), Changed: func(id string, _, is health.Verdict) {

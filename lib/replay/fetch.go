@@ -162,6 +162,7 @@ func (f *Fetcher) poll(ctx context.Context, wait time.Duration) (more bool, err 
 		Orders:   f.orders,
 		Profile:  version,
 		Looks:    true,
+		Trials:   true,
 		Wait:     wait.Milliseconds(),
 	})
 	if err == nil {

@@ -72,12 +72,12 @@ func (s *Store) Nodes(ctx context.Context) (list []cluster.Node, err error) {
 func (s *Store) Rosters(ctx context.Context) ([]cluster.Roster, error) {
 	var list []cluster.Roster
 	err := s.view(ctx, func(t *tx) error {
-		return t.each(`SELECT id, name, membership, address, start, ended_at, ended_by, last_seen, paused, retry, retry_seq, look, tail FROM node`, nil, func(r *sql.Rows) error {
+		return t.each(`SELECT id, name, membership, address, start, ended_at, ended_by, last_seen, paused, retry, retry_seq, look, trial, tail FROM node`, nil, func(r *sql.Rows) error {
 			var n cluster.Roster
 			var address string
 			var ended, seen int64
 			var tail string
-			err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.Start, &ended, &n.EndedBy, &seen, &n.Orders.Paused, &n.Orders.Retry, &n.Orders.RetrySeq, &n.Orders.Look, &tail)
+			err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.Start, &ended, &n.EndedBy, &seen, &n.Orders.Paused, &n.Orders.Retry, &n.Orders.RetrySeq, &n.Orders.Look, &n.Orders.Trial, &tail)
 			if err != nil {
 				return err
 			}
@@ -213,4 +213,20 @@ func (s *Store) AskLook(ctx context.Context, ids []string, now time.Time) (numbe
 		return nil
 	})
 	return number, err
+}
+
+// AskTrial gives nodes, by id, an order to take part in a trial (cluster.Trial);
+// those of other nodes are taken back.
+func (s *Store) AskTrial(ctx context.Context, trials map[string]string) error {
+	return s.update(ctx, func(t *tx) error {
+		if _, err := t.exec(`UPDATE node SET trial = '' WHERE trial <> ''`); err != nil {
+			return err
+		}
+		for id, trial := range trials {
+			if _, err := t.exec(`UPDATE node SET trial = ? WHERE id = ?`, trial, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

@@ -156,6 +156,7 @@ CREATE TABLE node (
     retry        INTEGER NOT NULL DEFAULT 0,
     retry_seq    INTEGER NOT NULL DEFAULT 0,
     look         INTEGER NOT NULL DEFAULT 0, -- the last request to look at the sites
+    trial        TEXT    NOT NULL DEFAULT '', -- cluster.Trial, as an order
     tail         TEXT    NOT NULL DEFAULT '{}' -- cluster.Tail
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX node_name ON node (name) WHERE membership IN ('member', 'leaving');

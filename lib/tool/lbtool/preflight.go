@@ -35,7 +35,7 @@ func (v *preflightVerb) Run(c *cli.Context) error {
 			Paths: m.Paths, Facts: facts, Role: preflight.Manager, QuorumIP: m.Identity.Manager.Addr(), Port: m.Identity.Manager.Port(),
 			Sys: "/", Command: preflight.Command, Holder: host.Holder,
 		},
-		Setup: m.Setup, IPVS: ipvs.Available,
+		Setup: m.Setup, IPVS: ipvs.Available, Nodes: m.nodes(), Cross: m.cross(facts, c.Now),
 	}.Probes(), checkLimit)
 	failed := slices.ContainsFunc(checks, func(c preflight.Check) bool { return c.Status == preflight.Fail })
 	if v.Human() {
@@ -51,6 +51,16 @@ func (v *preflightVerb) Run(c *cli.Context) error {
 		return err
 	}
 	return cli.Exit(fault.Unhealthy)
+}
+
+// nodes returns the names of the nodes.
+func (m *manager) nodes() (names []string) {
+	for _, s := range m.Servers {
+		if !s.Manager {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 func checkTable() cli.Table[preflight.Check] {

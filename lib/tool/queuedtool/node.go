@@ -37,6 +37,7 @@ type node struct {
 	mounts   *nfs.Watcher
 	pulse    *pulse.Watcher
 	exit     *departure
+	trials   *trials
 }
 
 // runner runs commands, and holds something that is to be released.
@@ -82,8 +83,9 @@ func (d *server) node(c *cli.Context) (*node, error) {
 	n.reporter = &replay.Reporter{
 		Manager: n.client, Replayer: n.replayer, Profile: d.keeper, Mounts: n.mounts, Instance: instance, Log: d.log,
 	}
-	n.exit = newDeparture(n)
-	n.fetcher.Heed, n.reporter.Extend = n.exit.heed, n.exit.extend
+	n.exit, n.trials = newDeparture(n), newTrials(n)
+	n.fetcher.Heed = func(o cluster.Orders) { n.exit.heed(o); n.trials.heed(o) }
+	n.reporter.Extend = func(s *cluster.Status) { n.exit.extend(s); n.trials.extend(s) }
 	return n, n.exit.recall(c)
 }
 
@@ -147,6 +149,7 @@ func (n *node) serve() error {
 		daemon.Member{Name: "standing", Run: func(ctx context.Context) error { return n.standing(ctx, n.mounts.Health, n.settled) }},
 		daemon.Member{Name: "wake", Run: n.wake},
 		daemon.Member{Name: "tell", Run: n.tell},
+		daemon.Member{Name: "trials", Run: n.trials.run},
 		daemon.Member{Name: "leave", Run: n.exit.run},
 	)
 	if errors.Is(err, errLeft) {

@@ -1,0 +1,81 @@
+package queuedtool
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"iwx/lib/cluster"
+	"iwx/lib/host"
+	"iwx/lib/tool/crossing"
+)
+
+// trialWait is for the manager's packets, which come again and again.
+const trialWait = 3 * time.Second
+
+// trials takes part in the trials that the manager asks for, one after the other.
+type trials struct {
+	*node
+	order  atomic.Pointer[string] // heard last
+	wake   chan struct{}
+	report atomic.Pointer[cluster.TrialReport]
+}
+
+func newTrials(n *node) *trials { return &trials{node: n, wake: make(chan struct{}, 1)} }
+
+// heed implements replay.Fetcher's Heed.
+func (t *trials) heed(orders cluster.Orders) {
+	t.order.Store(&orders.Trial)
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// extend implements replay.Reporter's Extend.
+func (t *trials) extend(s *cluster.Status) { s.Trial = t.report.Load() }
+
+// run is the member that waits for trials.
+func (t *trials) run(ctx context.Context) error {
+	done := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.wake:
+		}
+		text := *t.order.Load()
+		if text == "" || text == done {
+			continue
+		}
+		done = text
+		report, err := t.take(ctx, text)
+		if err != nil {
+			report.Error = err.Error()
+			t.log.Warn("a trial of the network could not be taken part in", "error", err)
+		}
+		t.report.Store(report)
+		t.replayer.Touch()
+	}
+}
+
+// take takes part in one trial.
+func (t *trials) take(ctx context.Context, text string) (*cluster.TrialReport, error) {
+	trial, err := cluster.ParseTrial(text)
+	if err != nil {
+		return &cluster.TrialReport{}, err
+	}
+	report := &cluster.TrialReport{Nonce: trial.Nonce}
+	if t.Own() {
+		return report, fmt.Errorf("below a root directory of its own the network is left alone")
+	}
+	facts, err := host.Read(t.Root)
+	if err != nil {
+		return report, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, trialWait)
+	defer cancel()
+	report.Came, err = crossing.Answer(ctx, facts.Addresses, trial)
+	return report, err
+}
