@@ -183,6 +183,33 @@ func TestPollLook(t *testing.T) {
 	})
 }
 
+// TestPollTrial: a node is told of a trial while it goes on, unless it is of a
+// version that does not know what that is.
+func TestPollTrial(t *testing.T) {
+	onManager(t, func(t *testing.T, l *lab) {
+		s := l.joined("web1")
+		ask := func(knows bool, orders cluster.Orders) string {
+			a, err := l.Poll(t.Context(), s.id, s.remote, &cluster.PollRequest{Instance: s.instance, Trials: knows, Orders: orders, Wait: 1000})
+			check(t, err)
+			return a.Orders.Trial
+		}
+		trial := (&cluster.Trial{Until: time.Now().Add(time.Minute), Nonce: "abc"}).String()
+		check(t, l.store.AskTrial(t.Context(), map[string]string{s.id: trial}))
+		l.refresh()
+		if got := ask(true, cluster.Orders{}); got != trial {
+			t.Errorf("told of %q", got)
+		}
+		if got := ask(false, cluster.Orders{}); got != "" {
+			t.Errorf("one that knows none is told of %q", got)
+		}
+		check(t, l.store.AskTrial(t.Context(), nil))
+		l.refresh()
+		if got := ask(true, cluster.Orders{Trial: trial}); got != "" {
+			t.Errorf("told of %q when it is taken back", got)
+		}
+	})
+}
+
 // TestPages follows a long log with large and small entries from the start.
 func TestPages(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
