@@ -183,6 +183,11 @@ func (w *ward) hear(_ context.Context, p health.Pulse) error {
 // returns how long it took until that was found.
 func (w *ward) hang(t testing.TB, id string) time.Duration {
 	t.Helper()
+	for deadline := time.Now().Add(5 * time.Minute); w.Verdicts()[id].State == health.Down; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it is out before it hangs: ", w.Verdicts()[id].Last.Reason)
+		}
+	}
 	begun := time.Now()
 	w.servers[id].signal(t, syscall.SIGSTOP)
 	defer w.servers[id].signal(t, syscall.SIGCONT)
@@ -194,7 +199,7 @@ func (w *ward) hang(t testing.TB, id string) time.Duration {
 			}
 			w.wronged++
 		case <-time.After(30 * time.Second):
-			t.Fatal("it was not found")
+			t.Fatalf("it was not found: %+v", w.Verdicts()[id])
 		}
 	}
 }
