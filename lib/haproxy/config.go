@@ -46,6 +46,11 @@ const idle = `    timeout client 1h
 // it is checked when it is new and once a day: to check is the work of health.
 const watch = " check inter 24h fastinter 250ms downinter 250ms rise 1 fall 2 observe layer4 error-limit 3 on-error mark-down"
 
+// reuse has HAProxy keep connections to a server, for requests that come later. It
+// does by default for the servers of a configuration, but keeps none to those that
+// a running worker is given, where both values begin at 0.
+const reuse = " pool-max-conn -1 pool-purge-delay 5s"
+
 // httpWords are for HTTP in the clear. The servers are told who asks; a request
 // that a server took and died with is tried with another where that does no
 // harm, RFC 9110 §9.2.2.
@@ -146,6 +151,9 @@ func persistence(vip netip.Addr, d time.Duration) string {
 // serverValues is what a server line and the command "add server" have alike.
 func serverValues(addr netip.AddrPort, v lb.Virtual, real lb.Real) string {
 	text := fmt.Sprintf("%s weight %d%s", addr, real.Weight, watch)
+	if v.HTTP {
+		text += reuse
+	}
 	if v.Proxy {
 		text += " send-proxy-v2"
 	}

@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -15,6 +17,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -221,6 +224,43 @@ func TestServersAreToldWhoAsks(t *testing.T) {
 	start := append([]byte("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c"), 127, 0, 0, 1, 127, 0, 0, 9)
 	if err != nil || !bytes.HasPrefix(header, start) {
 		t.Errorf("the server heard % x, %v, want % x…", header, err, start)
+	}
+}
+
+// TestConnectionsToServersAreKept holds that requests of one visitor that go to
+// servers in turn find a connection there: making one costs more than a request.
+func TestConnectionsToServersAreKept(t *testing.T) {
+	e, key := newEngine(t), freePort(t, "127.0.0.9")
+	var made atomic.Int64
+	servers := reals{}
+	for _, name := range []string{"web1", "web2"} {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				made.Add(1)
+			}
+		}
+		s.Start()
+		t.Cleanup(s.Close)
+		servers[addr(s.Listener.Addr().String())] = lb.Real{Name: name, Weight: 1}
+	}
+	first := maps.Clone(servers)
+	for at := range servers {
+		delete(first, at)
+		break
+	}
+	apply(t, e, table1(key, lb.Virtual{HTTP: true}, first)) // of the configuration
+	apply(t, e, table1(key, lb.Virtual{HTTP: true}, servers))
+	const requests = 40
+	for range requests {
+		answer, err := http.Get("http://" + key.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+	}
+	if n := made.Load(); n > 10 {
+		t.Errorf("%d connections for %d requests", n, requests)
 	}
 }
 
