@@ -98,11 +98,15 @@ func BenchmarkChecker(b *testing.B) {
 	for n := range all {
 		all[n].Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 1, byte(1 + n/8)}), ports[Kind(strings.Split(all[n].ID, "/")[1])])
 	}
-	var probes, bad atomic.Int64
+	var (
+		probes, bad atomic.Int64
+		why         atomic.Value
+	)
 	p := Prober{Now: time.Now}
-	c := &Checker{Now: time.Now, Log: slog.New(slog.DiscardHandler), Changed: func(_ string, was, is Verdict) {
+	c := &Checker{Now: time.Now, Log: slog.New(slog.DiscardHandler), Changed: func(id string, was, is Verdict) {
 		if is.State == Down {
 			bad.Add(1)
+			why.Store(id + ": " + is.Last.Reason)
 		}
 	}}
 	c.Probe = func(ctx context.Context, t Target) Result { probes.Add(1); return p.Probe(ctx, t) }
@@ -124,7 +128,7 @@ func BenchmarkChecker(b *testing.B) {
 	b.ReportMetric(float64(probes.Load()-before)/took.Seconds(), "probes/s")
 	cancel()
 	if err := <-ended; err != nil || bad.Load() > 0 {
-		b.Errorf("%v; %d services found down", err, bad.Load())
+		b.Errorf("%v; %d services found down, the last %v", err, bad.Load(), why.Load())
 	}
 }
 

@@ -5,12 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Prober probes services over the network.
@@ -63,30 +60,6 @@ func (p *Prober) ask(ctx context.Context, t Target) (warning string, err error) 
 	}
 	err = d.converse()
 	return d.warning, err
-}
-
-// connect connects to a target.
-func connect(ctx context.Context, t Target) (net.Conn, error) {
-	d := net.Dialer{Timeout: t.Check.Connect, KeepAlive: -1}
-	if t.Check.Level == Connect {
-		d.Control = knock
-	}
-	return d.DialTCP(ctx, "tcp", netip.AddrPort{}, t.Addr)
-}
-
-// knock prepares a socket for a connection that only the kernel of the server
-// sees. Without TCP_QUICKACK the last packet of the handshake waits for data to
-// go with, for 200 ms (tcp(7)), and with a linger of 0 the close sends a reset
-// in its place.
-func knock(_, _ string, raw syscall.RawConn) error {
-	var failed error
-	err := raw.Control(func(fd uintptr) {
-		failed = errors.Join(
-			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0),
-			unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}),
-		)
-	})
-	return errors.Join(err, failed)
 }
 
 // trouble is why a probe did not get the answer it should.

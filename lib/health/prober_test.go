@@ -281,6 +281,25 @@ func TestProbeSilentServer(t *testing.T) {
 	}
 }
 
+// An answer that has come is one, whenever it is looked at: this server may have
+// had no time to.
+func TestConnectLookedAtLate(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := Target{Addr: netip.MustParseAddrPort(l.Addr().String()), Check: Check{Level: Connect, Connect: -time.Second}}
+	conn, err := connect(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	l.Close()
+	if _, err := connect(t.Context(), target); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("nobody listens: %v", err)
+	}
+}
+
 // A knock is answered by the kernel, and the service never hears of it.
 func TestProbeKnock(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "::1"} {
