@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/csv"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,26 +15,41 @@ import (
 // one on which it runs has enough to do.
 type contender struct {
 	name  string
-	start func(ctx context.Context, f *field) (stop func(), err error)
+	start func(ctx context.Context, f *field) (balancer, error)
+}
+
+// balancer is a contender that runs.
+type balancer struct {
+	stop func()
+	has  func(server string) (bool, error) // whether it sends requests there; nil: it does not tell
+
+	address string // where visitors ask, if not at the virtual address
 }
 
 func contenders() []contender {
 	return []contender{
 		{"iwx", startIWX},
-		{"haproxy", func(ctx context.Context, f *field) (func(), error) { return f.haproxy(ctx, "check") }},
-		{"haproxy-tuned", func(ctx context.Context, f *field) (func(), error) {
-			return f.haproxy(ctx, "check inter 500ms fastinter 100ms fall 2 rise 3 observe layer4 error-limit 3 on-error mark-down")
-		}},
-		{"nginx", func(ctx context.Context, f *field) (func(), error) { return f.nginx(ctx) }},
+		{"haproxy", func(ctx context.Context, f *field) (balancer, error) { return f.haproxy(ctx, "", "check") }},
+		{"haproxy-tuned", func(ctx context.Context, f *field) (balancer, error) { return f.haproxy(ctx, tunedPage, tuned) }},
+		{"nginx", func(ctx context.Context, f *field) (balancer, error) { return f.nginx(ctx) }},
 	}
 }
 
-// haproxy is HAProxy with the defaults of its Debian package, and servers checked
-// as the words say.
-func (f *field) haproxy(ctx context.Context, check string) (func(), error) {
+// tuned are checks of HAProxy as often as iwx makes them, of a page, with all that
+// it has to see failures sooner.
+const (
+	tunedPage = "option httpchk GET /"
+	tuned     = "check inter 500ms fastinter 100ms fall 2 rise 3 observe layer4 error-limit 3 on-error mark-down"
+)
+
+// haproxy is HAProxy with the defaults of its Debian package, an option, and
+// servers checked as the words say.
+func (f *field) haproxy(ctx context.Context, option, check string) (balancer, error) {
+	stats := filepath.Join(f.dir, "haproxy.stats")
 	var b strings.Builder
 	fmt.Fprintf(&b, `global
     maxconn 4000
+    stats socket %s
 defaults
     mode http
     option redispatch
@@ -42,24 +60,25 @@ defaults
 listen web
     bind %s:80
     balance roundrobin
-`, virtual)
+    %s
+`, stats, virtual, option)
 	for _, w := range webs() {
 		fmt.Fprintf(&b, "    server %s %s:80 %s\n", w.name, w.addr, check)
 	}
 	path := filepath.Join(f.dir, "haproxy.cfg")
 	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-		return nil, err
+		return balancer{}, err
 	}
 	p, err := f.start(ctx, "manager", nil, "haproxy", "-db", "-f", path)
 	if err != nil {
-		return nil, err
+		return balancer{}, err
 	}
-	return p.stop, nil
+	return balancer{stop: p.stop, has: haproxyHas(stats)}, nil
 }
 
 // nginx is nginx as its documentation has it: passive checks, and the next server
 // when one fails.
-func (f *field) nginx(ctx context.Context) (func(), error) {
+func (f *field) nginx(ctx context.Context) (balancer, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "daemon off; pid %s/nginx.pid; error_log /dev/null;\nevents { worker_connections 8192; }\nhttp { access_log off;\n  upstream web {\n", f.dir)
 	for _, w := range webs() {
@@ -68,11 +87,36 @@ func (f *field) nginx(ctx context.Context) (func(), error) {
 	fmt.Fprintf(&b, "  }\n  server { listen %s:80; location / { proxy_pass http://web; } }\n}\n", virtual)
 	path := filepath.Join(f.dir, "nginx.conf")
 	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-		return nil, err
+		return balancer{}, err
 	}
 	p, err := f.start(ctx, "manager", nil, "nginx", "-c", path)
 	if err != nil {
-		return nil, err
+		return balancer{}, err
 	}
-	return p.stop, nil
+	return balancer{stop: p.stop}, nil
+}
+
+// haproxyHas asks HAProxy at its socket: a server is in that is called so, or so
+// with more behind it, and is up (management guide, "CSV format").
+func haproxyHas(socket string) func(string) (bool, error) {
+	return func(server string) (bool, error) {
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			return false, err
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "show stat -1 4 -1\n"); err != nil {
+			return false, err
+		}
+		in := csv.NewReader(conn)
+		in.FieldsPerRecord = -1
+		lines, err := in.ReadAll()
+		for _, line := range lines {
+			const name, status = 1, 17
+			if len(line) > status && strings.HasPrefix(line[name], server) && strings.HasPrefix(line[status], "UP") {
+				return true, nil
+			}
+		}
+		return false, err
+	}
 }

@@ -13,17 +13,17 @@ import (
 
 // startIWX sets up a cluster with the tools themselves, each server below a
 // directory of its own and in its namespace, and has it balance.
-func startIWX(ctx context.Context, f *field) (func(), error) {
+func startIWX(ctx context.Context, f *field) (balancer, error) {
 	dir, err := os.MkdirTemp(f.dir, "cluster-")
 	if err != nil {
-		return nil, err
+		return balancer{}, err
 	}
 	c := &cluster{f: f, dir: dir}
 	if err := c.setUp(ctx); err != nil {
 		c.stop()
-		return nil, err
+		return balancer{}, err
 	}
-	return c.stop, nil
+	return balancer{stop: c.stop, has: haproxyHas(c.run("stats"))}, nil
 }
 
 type cluster struct {
@@ -47,6 +47,11 @@ func (c *cluster) tool(ctx context.Context, on string, stdin []byte, args ...str
 }
 
 func (c *cluster) root(on string) string { return "IWX_ROOT=" + filepath.Join(c.dir, on) }
+
+// run is a file of the manager's HAProxy.
+func (c *cluster) run(name string) string {
+	return filepath.Join(c.dir, "manager", "run", "iwx-haproxy", name)
+}
 
 // daemon starts one on a server.
 func (c *cluster) daemon(ctx context.Context, on string, argv ...string) error {
@@ -94,7 +99,7 @@ func (c *cluster) stop() {
 	for _, p := range c.procs {
 		p.stop()
 	}
-	text, err := os.ReadFile(filepath.Join(c.dir, "manager", "run", "iwx-haproxy", "pid"))
+	text, err := os.ReadFile(c.run("pid"))
 	if err != nil {
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"iwx/testscripts/load"
@@ -46,6 +47,10 @@ func run(ctx context.Context, args []string) error {
 
 // bench measures the contenders, all or those that are named.
 func bench(ctx context.Context, bin string, names []string) error {
+	list, err := chosen(names)
+	if err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "iwx-benchlb-")
 	if err != nil {
 		return err
@@ -56,15 +61,41 @@ func bench(ctx context.Context, bin string, names []string) error {
 		return err
 	}
 	defer f.close()
-	fmt.Printf("each of three servers is away for %s once, at %d requests a second; median, worst\n", outage, rate)
-	fmt.Print(load.RowHead())
-	for _, c := range contenders() {
-		if len(names) > 0 && !slices.Contains(names, c.name) {
-			continue
-		}
-		if err := f.measure(ctx, c); err != nil {
+	fmt.Println(load.Machine())
+	var table load.Table
+	for _, c := range list {
+		fmt.Fprintf(os.Stderr, "%s: servers are killed, hung and cut off\n", c.name)
+		if err := f.measure(ctx, c, &table); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
-	return nil
+	fmt.Printf(outages, rate, slow, outage, tunedPage, tuned)
+	fmt.Print(&table)
+	if err := f.speed(ctx, list); err != nil {
+		return err
+	}
+	return f.checks(ctx)
 }
+
+// chosen returns the named contenders, or all.
+func chosen(names []string) (list []contender, err error) {
+	for _, c := range contenders() {
+		if len(names) == 0 || slices.Contains(names, c.name) {
+			list = append(list, c)
+		}
+	}
+	if len(list) < len(names) {
+		return nil, fmt.Errorf("%s: not all of them are contenders", strings.Join(names, " "))
+	}
+	return list, nil
+}
+
+// outages is the legend of the first table.
+const outages = `
+Outages, behind balancers that are proxies. Each of three servers is away once, while visitors
+ask %d times a second, each on a connection of their own: the median, and the worst if it differs.
+slow: longer than %v. out after: until the balancer sends nothing there (nginx does not tell), and
+how many times iwx that is; never: not in %v. harm for: until the last request that was lost or slow.
+back after: from the server's return to its first answer. iwx, haproxy and nginx: as they come;
+haproxy-tuned: %s, %s.
+`

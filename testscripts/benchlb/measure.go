@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"syscall"
 	"time"
 
@@ -13,10 +14,11 @@ import (
 
 // How it is measured.
 const (
-	rate    = 300                    // requests a second
-	before  = 500 * time.Millisecond // of load, before the event
-	outage  = 5 * time.Second        // how long a server is away
-	back    = 4 * time.Second        // of load after its return
+	rate    = 300                     // requests a second
+	before  = 500 * time.Millisecond  // of load, before the event
+	outage  = 7 * time.Second         // how long a server is away at most
+	after   = 1500 * time.Millisecond // how long it is still away once it was taken out
+	back    = 4 * time.Second         // of load after its return
 	slow    = time.Second
 	patient = 3 * time.Second // a visitor gives up then
 )
@@ -29,13 +31,13 @@ type event struct {
 
 func events() []event {
 	return []event{
-		{"process killed",
+		{load.Killed,
 			func(_ context.Context, _ *field, w *web) error { w.kill(); return nil },
 			func(ctx context.Context, f *field, w *web) error { return w.begin(ctx, f) }},
-		{"process hung",
+		{load.Hung,
 			func(_ context.Context, _ *field, w *web) error { return w.signal(syscall.SIGSTOP) },
 			func(_ context.Context, _ *field, w *web) error { return w.signal(syscall.SIGCONT) }},
-		{"link cut",
+		{load.Cut,
 			func(ctx context.Context, f *field, w *web) error { return f.cut(ctx, w.name, true) },
 			func(ctx context.Context, f *field, w *web) error { return f.cut(ctx, w.name, false) }},
 	}
@@ -54,98 +56,124 @@ func (w *web) begin(ctx context.Context, f *field) (err error) {
 
 // measure has a contender meet every event, each from a fresh start: it may
 // rightly distrust a server that has failed a minute ago.
-func (f *field) measure(ctx context.Context, c contender) error {
+func (f *field) measure(ctx context.Context, c contender, t *load.Table) error {
 	for _, e := range events() {
 		list, err := f.meet(ctx, c, e)
 		if err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
 		}
-		fmt.Print(load.Row(c.name, e.name, list))
+		t.Add(c.name, e.name, list)
 	}
 	return nil
 }
 
 // meet has an event strike each of the servers, one after the other.
 func (f *field) meet(ctx context.Context, c contender, e event) (list []load.Round, err error) {
+	err = f.with(ctx, c, func(b balancer, servers []*web) error {
+		for _, w := range servers {
+			if err := f.settled(ctx); err != nil {
+				return err
+			}
+			r, err := f.round(ctx, b, e, w)
+			if err != nil {
+				return err
+			}
+			list = append(list, r)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// with does something while the web servers run, and the contender before them.
+func (f *field) with(ctx context.Context, c contender, do func(balancer, []*web) error) error {
 	var servers []*web
 	for _, h := range webs() {
 		w := &web{host: h}
 		if err := w.begin(ctx, f); err != nil {
-			return nil, err
+			return err
 		}
 		defer func() { w.stop() }()
 		servers = append(servers, w)
 	}
-	stop, err := c.start(ctx, f)
+	b, err := c.start(ctx, f)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer stop()
-	for _, w := range servers {
-		if err := f.settled(ctx); err != nil {
-			return nil, err
-		}
-		r, err := f.round(ctx, e, w)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, r)
-	}
-	return list, nil
+	defer b.stop()
+	return do(b, servers)
 }
 
 // settled waits until all servers answer behind the virtual address.
-func (f *field) settled(ctx context.Context) error {
-	return await(ctx, "all servers answer at the virtual address", 60*time.Second, func() error {
-		all, err := f.load(ctx, 300*time.Millisecond, 100)
+func (f *field) settled(ctx context.Context) error { return f.answers(ctx, virtual, len(webs())) }
+
+// answers waits until so many servers answer at an address.
+func (f *field) answers(ctx context.Context, address string, servers int) error {
+	return await(ctx, fmt.Sprintf("%d servers answer at %s", servers, address), time.Minute, func() error {
+		visits, err := f.visit(ctx, address, 100)
 		if err != nil {
 			return err
 		}
-		if n := all.Servers(); len(n) < len(webs()) || len(all.Lost()) > 0 {
+		pause(ctx, 300*time.Millisecond)
+		all, err := visits()
+		if err != nil {
+			return err
+		}
+		if n := all.Servers(); len(n) < servers || len(all.Lost()) > 0 {
 			return errors.Join(fmt.Errorf("they are %v, lost %v", n, all.Reasons()), f.fates())
 		}
 		return nil
 	})
 }
 
-// load asks the virtual address for a while.
-func (f *field) load(ctx context.Context, length time.Duration, rate int) (load.Answers, error) {
-	cmd := f.command(ctx, "visitor", f.self, "load", "-rate", fmt.Sprint(rate), "-for", length.String(), "-timeout", patient.String(), virtual+":80")
-	out, err := cmd.Output()
-	if err != nil {
+// visit has visitors ask at an address, until end is called, which returns what
+// became of them.
+func (f *field) visit(ctx context.Context, address string, rate int) (end func() (load.Answers, error), err error) {
+	cmd := f.command(ctx, "visitor", f.self, "load", "-rate", fmt.Sprint(rate), "-timeout", patient.String(), address+":80")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	return load.Read(bytes.NewReader(out))
+	return func() (load.Answers, error) {
+		if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
+			return nil, err
+		}
+		return load.Read(&out)
+	}, nil
 }
 
 // round strikes while visitors come, and mends.
-func (f *field) round(ctx context.Context, e event, w *web) (r load.Round, err error) {
-	type result struct {
-		all load.Answers
-		err error
+func (f *field) round(ctx context.Context, b balancer, e event, w *web) (r load.Round, err error) {
+	visits, err := f.visit(ctx, virtual, rate)
+	if err != nil {
+		return r, err
 	}
-	visits := make(chan result, 1)
-	go func() {
-		all, err := f.load(ctx, before+outage+back, rate)
-		visits <- result{all, err}
-	}()
-	struck, mended, err := f.strike(ctx, e, w)
-	got := <-visits
-	if err != nil || got.err != nil {
-		return r, fmt.Errorf("%w%w", err, got.err)
+	pause(ctx, before)
+	struck := time.Now()
+	err = e.strike(ctx, f, w)
+	var out time.Duration
+	if err == nil {
+		out, err = f.outage(b, w).Wait(struck, ctx.Done())
 	}
-	return got.all.Round(w.name, struck, mended, slow), nil
+	mended := time.Now()
+	err = errors.Join(err, e.mend(ctx, f, w))
+	pause(ctx, back)
+	all, ended := visits()
+	if err := errors.Join(err, ended); err != nil {
+		return r, err
+	}
+	r = all.Round(w.name, struck, mended, slow)
+	r.Out = out
+	return r, nil
 }
 
-func (f *field) strike(ctx context.Context, e event, w *web) (struck, mended time.Time, err error) {
-	pause(ctx, before)
-	struck = time.Now()
-	if err := e.strike(ctx, f, w); err != nil {
-		return struck, mended, err
+func (f *field) outage(b balancer, w *web) load.Outage {
+	o := load.Outage{Most: outage, After: after}
+	if b.has != nil {
+		o.In = func() (bool, error) { return b.has(w.name) }
 	}
-	pause(ctx, outage)
-	mended = time.Now()
-	return struck, mended, e.mend(ctx, f, w)
+	return o
 }
 
 func pause(ctx context.Context, d time.Duration) {

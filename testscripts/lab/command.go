@@ -47,7 +47,7 @@ type scriptCommand = func(*testscript.TestScript, bool, []string)
 //	load RATE HOST:PORT     ask from the client's seat, so many times a second
 //	load-ends LOST          until here; no more requests than this may be lost. What
 //	                        became of them is in the file load
-//	measure BALANCER SERVER a row of figures for each thing that becomes of the server
+//	measure BALANCER SERVER figures of each thing that becomes of the server, printed at the end
 //	tests SERVER PACKAGE [VARIABLE=VALUE...]
 //	                        run a package's tests there with those that are tagged lab
 //

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"iwx/testscripts/load"
 )
 
 // Lab is a network with servers, and a directory for their disks and consoles.
@@ -22,6 +24,7 @@ type Lab struct {
 	servers map[string]*Server
 	unlock  func() // gives back the lab's directory
 	release func() // and the image; nil before there is one
+	figures load.Table
 }
 
 // Open makes the lab: image, network, and iwx installed on a seed from which the

@@ -110,5 +110,6 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
+	defer l.reportFigures()
 	return Run(ctx, l, scripts)
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -16,9 +19,29 @@ const (
 	measureRounds = 3
 	measureRate   = 60
 	measureBefore = time.Second
-	measureOutage = 8 * time.Second
-	measureBack   = 8 * time.Second
+	measureOutage = 8 * time.Second // at most
+	measureAfter  = 2 * time.Second // once it was taken out
+	measureBack   = 5 * time.Second
 )
+
+// measured is the legend of what was measured.
+const measured = `
+Outages, behind balancers with IPVS, direct routing, on whole servers in user mode. One of two is
+away %d times, while visitors ask %d times a second, each on a connection of their own: the median,
+and the worst if it differs. slow: longer than %v. out after: until it is gone from the kernel's table,
+and how many times iwx that is; never: not in %v. harm for: until the last request that was lost or
+slow. back after: from the server's return to its first answer. iwx: as it comes. keepalived and
+ldirectord: checks of a page, as often and as impatient as is sensible (testscripts/lab/bench):
+every 0.5 s, and again after 0.1 s; every 1 s, its least.
+`
+
+// reportFigures prints what was measured, if anything was.
+func (l *Lab) reportFigures() {
+	if text := l.figures.String(); text != "" {
+		fmt.Printf(measured, measureRounds, measureRate, slow, measureOutage)
+		fmt.Print(text)
+	}
+}
 
 // event is what becomes of a server, and how it is made good.
 type event struct {
@@ -34,45 +57,92 @@ func events() []event {
 		}
 	}
 	return []event{
-		{"killed", apache("systemctl", "kill", "--signal=KILL", "apache2"), apache("systemctl", "restart", "apache2")},
-		{"hung", apache("systemctl", "kill", "--signal=STOP", "apache2"), apache("systemctl", "kill", "--signal=CONT", "apache2")},
-		{"cut-off", func(ctx context.Context, s *Server) error { return s.Link(ctx, false) },
+		{load.Killed, apache("systemctl", "kill", "--signal=KILL", "apache2"), apache("systemctl", "restart", "apache2")},
+		{load.Hung, apache("systemctl", "kill", "--signal=STOP", "apache2"), apache("systemctl", "kill", "--signal=CONT", "apache2")},
+		{load.Cut, func(ctx context.Context, s *Server) error { return s.Link(ctx, false) },
 			func(ctx context.Context, s *Server) error { return s.Link(ctx, true) }},
 	}
 }
 
 // measure has a server go through every event while visitors ask at the virtual
-// IP, and prints a row for each.
+// IP, and adds what it came to to the lab's figures.
 func (s *session) measure(ts *testscript.TestScript, neg bool, args []string) {
 	never(ts, neg)
 	usage(ts, len(args) == 2, "measure BALANCER SERVER")
 	server := s.server(ts, args[1])
-	fmt.Print(load.RowHead())
 	for _, e := range events() {
 		var rounds []load.Round
 		for range measureRounds {
 			s.settled(ts)
-			rounds = append(rounds, s.round(ts, server, e))
+			r, err := s.round(server, e)
+			ts.Check(err)
+			rounds = append(rounds, r)
 		}
-		fmt.Print(load.Row(args[0], e.name, rounds))
+		s.lab.figures.Add(args[0], e.name, rounds)
 	}
 }
 
 // round is one event.
-func (s *session) round(ts *testscript.TestScript, server *Server, e event) load.Round {
+func (s *session) round(server *Server, e event) (r load.Round, err error) {
 	a, err := s.ask(measureRate, virtualService)
-	ts.Check(err)
+	if err != nil {
+		return r, err
+	}
 	defer a.kill()
+	in, err := s.inTable(server)
+	if err != nil {
+		return r, err
+	}
 	s.pause(measureBefore)
 	struck := time.Now()
-	ts.Check(e.strike(s.ctx, server))
-	s.pause(measureOutage)
+	if err := e.strike(s.ctx, server); err != nil {
+		return r, err
+	}
+	out, err := load.Outage{Most: measureOutage, After: measureAfter, In: in}.Wait(struck, s.ctx.Done())
 	mended := time.Now()
-	ts.Check(e.mend(s.ctx, server))
+	if err := errors.Join(err, e.mend(s.ctx, server)); err != nil {
+		return r, err
+	}
 	s.pause(measureBack)
 	answers, err := a.end()
-	ts.Check(err)
-	return answers.Round(server.name, struck, mended, slow)
+	r = answers.Round(server.name, struck, mended, slow)
+	r.Out = out
+	return r, err
+}
+
+// tableWatch is a program for bash that ends when an address is gone from the
+// table of IPVS, written as the kernel writes it, or when a minute is over. It
+// starts no other program, which takes a server in user mode too long.
+const tableWatch = `exec 3<> <(:)
+echo ready
+while ((SECONDS < 60)) && mapfile -t lines </proc/net/ip_vs && [[ ${lines[*]} == *" $1 "* ]]; do
+	read -rt 0.02 -u 3
+done`
+
+// inTable returns what tells whether a server is in the manager's table.
+func (s *session) inTable(server *Server) (func() (bool, error), error) {
+	ip := netip.MustParseAddr(server.address()).As4()
+	cmd := s.lab.servers["manager"].Command(s.ctx, "bash", "-c", tableWatch, "watch", fmt.Sprintf("%X:%04X", ip, 80))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		return nil, errors.Join(err, cmd.Wait())
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	return func() (bool, error) {
+		select {
+		case err := <-ended:
+			return false, err
+		default:
+			return true, nil
+		}
+	}, nil
 }
 
 // virtualService is what is measured.

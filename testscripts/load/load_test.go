@@ -83,9 +83,38 @@ func TestRound(t *testing.T) {
 		{At: at(21), Server: "web1", Took: 500 * time.Millisecond},
 	}
 	r := all.Round("web1", at(10), at(20), time.Second)
-	row := load.Row("iwx", "killed", []load.Round{r, r, all[:5].Round("web1", at(10), at(20), time.Second)})
-	want := "iwx            killed          1, 1           1, 1         0.50 s, 0.50 s 1.50 s, not seen 1 × connection refused\n"
-	if row != want {
-		t.Errorf("%q\n%q", row, want)
+	unlucky := all[:5].Round("web1", at(10), at(20), time.Second)
+	r.Out, unlucky.Out = time.Second, load.Never
+	slower := r
+	slower.Out = 4 * time.Second
+	var table load.Table
+	table.Add("iwx", load.Killed, []load.Round{r, r, unlucky})
+	table.Add("iwx", load.Cut, []load.Round{r})
+	table.Add("other", load.Killed, []load.Round{slower})
+	want := `event           balancer       out after               lost        slow        harm for         back after       lost because
+service killed  iwx            1.00 s (never)          1           1           0.50 s           1.50 s (never)   1 × connection refused
+service killed  other          4.00 s           4.0×   1           1           0.50 s           1.50 s           1 × connection refused
+link cut        iwx            1.00 s                  1           1           0.50 s           1.50 s           1 × connection refused
+`
+	if table.String() != want {
+		t.Errorf("%s\n%s", &table, want)
+	}
+}
+
+// TestOutage: it lasts until the server is out, and a little longer.
+func TestOutage(t *testing.T) {
+	looks := 0
+	o := load.Outage{Most: time.Minute, After: 10 * time.Millisecond, In: func() (bool, error) { looks++; return looks < 3, nil }}
+	begin := time.Now()
+	if out, err := o.Wait(begin, nil); err != nil || out <= 0 || out > time.Since(begin)-o.After || looks != 3 {
+		t.Errorf("out after %v, %v; looked at %d times", out, err, looks)
+	}
+	o = load.Outage{Most: 20 * time.Millisecond, In: func() (bool, error) { return true, nil }}
+	if out, err := o.Wait(time.Now(), nil); err != nil || out != load.Never {
+		t.Errorf("out after %v, %v", out, err)
+	}
+	o.In = nil
+	if out, err := o.Wait(time.Now(), nil); err != nil || out != load.Unseen {
+		t.Errorf("out after %v, %v", out, err)
 	}
 }

@@ -1,30 +1,38 @@
 package load
 
 import (
-	"cmp"
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 	"time"
 )
 
 // Never is how long it takes until what does not happen.
 const Never = time.Duration(math.MaxInt64)
 
+// Unseen is a time of which it is not known how long it is.
+const Unseen = time.Duration(-1)
+
+// The events that strike a server.
+const (
+	Killed = "service killed"
+	Hung   = "service hung"
+	Cut    = "link cut"
+)
+
 // Round is what it came to that one server of several was away for a while.
 type Round struct {
-	Sent, Lost, Slow int           // Lost and Slow: since the event
-	Harm             time.Duration // from the event to the last request that was lost or slow
-	Back             time.Duration // from the return to the first answer of the server that was away; Never: not seen
-	Why              []string      // Reasons
+	Lost, Slow int           // since the event
+	Out        time.Duration // from the event until the balancer had taken the server out; Never, Unseen
+	Harm       time.Duration // from the event to the last request that was lost or slow
+	Back       time.Duration // from the return to the first answer of the server that was away; Never: not seen
+	Why        []string      // Reasons
 }
 
 // Round returns what became of the requests, when the named server was struck at
 // a moment and was back at another; slow is one that took longer than a time.
 func (all Answers) Round(server string, struck, mended time.Time, slow time.Duration) Round {
 	after := all.Between(struck, struck.Add(time.Hour))
-	r := Round{Sent: len(all), Lost: len(after.Lost()), Slow: len(after.Slow(slow)), Why: after.Reasons(), Back: Never}
+	r := Round{Lost: len(after.Lost()), Slow: len(after.Slow(slow)), Why: after.Reasons(), Out: Unseen, Back: Never}
 	for _, a := range append(after.Lost(), after.Slow(slow)...) {
 		r.Harm = max(r.Harm, a.At.Sub(struck))
 	}
@@ -37,36 +45,58 @@ func (all Answers) Round(server string, struck, mended time.Time, slow time.Dura
 	return r
 }
 
-const row = "%-14s %-15s %-14s %-12s %-12s %-12s %s\n"
-
-// RowHead is the line above the rows.
-func RowHead() string {
-	return fmt.Sprintf(row, "balancer", "event", "lost", "slow", "harm for", "back after", "lost because")
+// Outage is how a server is kept away: until the balancer has taken it out and
+// what that leaves behind is seen, or for Most.
+type Outage struct {
+	Most, After time.Duration
+	In          func() (bool, error) // whether the balancer still sends requests there; nil: nobody can tell
 }
 
-// Row is a line of a table: of each figure the median of the rounds, and the
-// worst.
-func Row(balancer, event string, rounds []Round) string {
-	return fmt.Sprintf(row, balancer, event,
-		medianAndWorst(rounds, func(r Round) int { return r.Lost }, func(n int) string { return fmt.Sprint(n) }),
-		medianAndWorst(rounds, func(r Round) int { return r.Slow }, func(n int) string { return fmt.Sprint(n) }),
-		medianAndWorst(rounds, func(r Round) time.Duration { return r.Harm }, seconds),
-		medianAndWorst(rounds, func(r Round) time.Duration { return r.Back }, seconds),
-		strings.Join(rounds[len(rounds)-1].Why, ", "))
+// lookEvery is how often a balancer is asked whether a server is in.
+const lookEvery = 10 * time.Millisecond
+
+// Wait waits until the outage that began at a moment has lasted, and returns how
+// long it took until the server was out. It ends early when stop is closed.
+func (o Outage) Wait(struck time.Time, stop <-chan struct{}) (out time.Duration, err error) {
+	if out, err = o.untilOut(struck, stop); err != nil {
+		return out, err
+	}
+	rest := time.Until(struck.Add(o.Most))
+	if out >= 0 && out != Never {
+		rest = min(rest, o.After)
+	}
+	select {
+	case <-stop:
+	case <-time.After(rest):
+	}
+	return out, nil
 }
 
+func (o Outage) untilOut(struck time.Time, stop <-chan struct{}) (time.Duration, error) {
+	if o.In == nil {
+		return Unseen, nil
+	}
+	for time.Since(struck) < o.Most {
+		in, err := o.In()
+		if err != nil || !in {
+			return time.Since(struck), err
+		}
+		select {
+		case <-stop:
+			return Never, nil
+		case <-time.After(lookEvery):
+		}
+	}
+	return Never, nil
+}
+
+// seconds is a time for a table.
 func seconds(d time.Duration) string {
-	if d == Never {
-		return "not seen"
+	switch d {
+	case Never:
+		return "never"
+	case Unseen:
+		return "?"
 	}
 	return fmt.Sprintf("%.2f s", d.Seconds())
-}
-
-func medianAndWorst[N cmp.Ordered](rounds []Round, of func(Round) N, text func(N) string) string {
-	list := make([]N, len(rounds))
-	for i, r := range rounds {
-		list[i] = of(r)
-	}
-	slices.Sort(list)
-	return text(list[len(list)/2]) + ", " + text(list[len(list)-1])
 }
