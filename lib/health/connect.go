@@ -19,8 +19,8 @@ type socket struct{ *os.File }
 func (socket) LocalAddr() net.Addr  { return nil }
 func (socket) RemoteAddr() net.Addr { return nil }
 
-// connect connects to a target.
-func connect(ctx context.Context, t Target) (net.Conn, error) {
+// connect connects to a target, until a moment.
+func connect(ctx context.Context, t Target, until time.Time) (net.Conn, error) {
 	to, family := sockaddr(t.Addr)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
@@ -33,7 +33,7 @@ func connect(ctx context.Context, t Target) (net.Conn, error) {
 		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
 	if err == nil {
-		err = await(ctx, file, t.Check.Connect, func() error { return unix.Connect(fd, to) })
+		err = await(ctx, file, until, func() error { return unix.Connect(fd, to) })
 	}
 	if err != nil {
 		file.Close()
@@ -56,7 +56,7 @@ func knock(fd int) error {
 // await connects, and connects again whenever there is news of the socket: that
 // tells how far it has come (connect(2)). It is asked a last time when the time
 // is over.
-func await(ctx context.Context, file *os.File, within time.Duration, connect func() error) error {
+func await(ctx context.Context, file *os.File, until time.Time, connect func() error) error {
 	came := connect()
 	if !underWay(came) {
 		return came
@@ -65,7 +65,7 @@ func await(ctx context.Context, file *os.File, within time.Duration, connect fun
 	if err != nil {
 		return err
 	}
-	if err := file.SetWriteDeadline(time.Now().Add(within)); err != nil {
+	if err := file.SetWriteDeadline(until); err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, func() { file.SetWriteDeadline(time.Unix(1, 0)) })()

@@ -45,7 +45,7 @@ func (p *Prober) Probe(ctx context.Context, t Target) Result {
 
 // ask has the conversation, and returns what is to be warned of.
 func (p *Prober) ask(ctx context.Context, t Target) (warning string, err error) {
-	conn, err := connect(ctx, t)
+	conn, err := connect(ctx, t, p.Now().Add(t.Check.Connect))
 	if err != nil {
 		return "", notConnected(err, t.Check.Connect)
 	}

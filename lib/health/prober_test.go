@@ -288,14 +288,14 @@ func TestConnectLookedAtLate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := Target{Addr: netip.MustParseAddrPort(l.Addr().String()), Check: Check{Level: Connect, Connect: -time.Second}}
-	conn, err := connect(t.Context(), target)
+	target := Target{Addr: netip.MustParseAddrPort(l.Addr().String()), Check: Check{Level: Connect}}
+	conn, err := connect(t.Context(), target, time.Now().Add(-time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
 	conn.Close()
 	l.Close()
-	if _, err := connect(t.Context(), target); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := connect(t.Context(), target, time.Now().Add(-time.Second)); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("nobody listens: %v", err)
 	}
 }

@@ -110,12 +110,13 @@ func (s *session) round(server *Server, e event) (r load.Round, err error) {
 	return r, err
 }
 
-// tableWatch is a program for bash that ends when an address is gone from the
-// table of IPVS, written as the kernel writes it, or when a minute is over. It
-// starts no other program, which takes a server in user mode too long.
+// tableWatch is a program for bash that ends when an address, written as the
+// kernel writes it, is gone from the table of IPVS or has no weight there, or when
+// a minute is over. It starts no other program, which takes a server in user mode
+// too long.
 const tableWatch = `exec 3<> <(:)
 echo ready
-while ((SECONDS < 60)) && mapfile -t lines </proc/net/ip_vs && [[ ${lines[*]} == *" $1 "* ]]; do
+while ((SECONDS < 60)) && mapfile -t lines </proc/net/ip_vs && [[ ${lines[*]} =~ $1\ +[A-Za-z]+\ +[1-9] ]]; do
 	read -rt 0.02 -u 3
 done`
 
