@@ -81,7 +81,8 @@ func metric(out []byte, unit string) (float64, error) {
 func (f *field) checkingHAProxy(ctx context.Context) (c cost, err error) {
 	addrs := make([]string, checkedServices)
 	var b strings.Builder
-	b.WriteString("defaults\n    timeout connect 5s\n    timeout server 50s\n")
+	b.WriteString("defaults\n    timeout connect 5s\n    timeout client 50s\n    timeout server 50s\n")
+	b.WriteString("listen none\n    bind 127.0.0.1:7999\n") // without a listener it does not start
 	for port := range checkedServices {
 		addrs[port] = fmt.Sprint(":", checkedPort+port)
 		fmt.Fprintf(&b, "backend service%d\n", port)
