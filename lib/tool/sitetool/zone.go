@@ -99,7 +99,9 @@ func (z *zones) ours(ctx context.Context, zone string) error {
 	return notByHand(served(z.look, z.Server), zone)
 }
 
-func byHand(zone string) error { return fault.New(fault.Failed, "zone %s is kept in BIND by hand", zone) }
+func byHand(zone string) error {
+	return fault.New(fault.Failed, "zone %s is kept in BIND by hand", zone)
+}
 
 // notByHand fails if the administrator has a zone of that name in this BIND.
 func notByHand(b *bind.Server, zone string) error {
