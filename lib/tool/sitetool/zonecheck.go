@@ -48,13 +48,14 @@ func (m *manager) checkNew(ctx context.Context, look *upkeep.Cluster, in *dns.Su
 	list = slices.DeleteFunc(list, func(z dns.Zone) bool {
 		return slices.ContainsFunc(have, func(o dns.Zone) bool { return o.Name == z.Name })
 	})
+	var wrong errorList
 	for i := range list {
 		if err := notByHand(b, list[i].Name); err != nil {
-			return err
+			wrong.add(err)
 		}
 	}
-	if len(list) == 0 {
-		return nil
+	if len(list) == 0 || len(wrong) > 0 {
+		return wrong.join()
 	}
 	text, err := dns.Render(&list[0], in)
 	if err != nil {
