@@ -73,6 +73,13 @@ func (s *Server) statement(zone, file string, depth int) (*statement, error) {
 	return nil, nil
 }
 
+// ByHand reports whether the administrator keeps a zone in BIND himself, which takes
+// no second one of that name.
+func (s *Server) ByHand(zone string) (bool, error) {
+	zones, err := s.byHand(s.config, 0)
+	return zones[zone], err
+}
+
 // byHand returns the zones that have a statement of the administrator's own.
 func (s *Server) byHand(file string, depth int) (map[string]bool, error) {
 	zones := map[string]bool{}

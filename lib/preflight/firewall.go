@@ -26,7 +26,9 @@ func (s Server) openPorts() (ports []port) {
 		}
 		return ports
 	}
-	ports = []port{{53, "tcp"}, {53, "udp"}}
+	if s.DNS.Provider != "none" {
+		ports = []port{{53, "tcp"}, {53, "udp"}}
+	}
 	for _, n := range []uint16{25, 80, 110, 143, 443, 587, 993, 995} {
 		ports = append(ports, port{n, "tcp"})
 	}
@@ -153,7 +155,8 @@ func (s Server) nftables(ctx context.Context) (Result, bool) {
 	if len(closed) == 0 {
 		return ok("nftables lets in what iwx needs"), true
 	}
-	return warn(fmt.Sprintf("nft list table %s, and add a rule such as: tcp dport { %s } accept", table, numbers(closed, "tcp")),
+	add := byProtocol(closed, func(proto, list string) string { return proto + " dport { " + list + " } accept" })
+	return warn(fmt.Sprintf("nft list table %s, and add rules such as: %s", table, strings.Join(add, "; ")),
 		"nftables drops what comes in, and no rule names %s%s", joinPorts(closed), rules.caveat(table)), true
 }
 
@@ -172,7 +175,10 @@ func (s Server) iptables(ctx context.Context) (Result, bool) {
 	if len(closed) == 0 {
 		return ok("iptables lets in what iwx needs"), true
 	}
-	return warn(fmt.Sprintf("iptables -I INPUT -p tcp -m multiport --dports %s -j ACCEPT", strings.ReplaceAll(numbers(closed, "tcp"), ", ", ",")),
+	add := byProtocol(closed, func(proto, list string) string {
+		return "iptables -I INPUT -p " + proto + " -m multiport --dports " + strings.ReplaceAll(list, " ", "") + " -j ACCEPT"
+	})
+	return warn(strings.Join(add, " && "),
 		"iptables drops what comes in, and no rule of INPUT names %s", joinPorts(closed)), true
 }
 
@@ -249,13 +255,19 @@ func joinPorts(ports []port) string {
 	return strings.Join(words, " ")
 }
 
-// numbers lists the ports of one protocol, "80, 443".
-func numbers(ports []port, proto string) string {
-	var words []string
-	for _, p := range ports {
-		if p.proto == proto {
-			words = append(words, strconv.Itoa(int(p.number)))
+// byProtocol writes a rule for each protocol that some of the ports are of; list
+// is "80, 443".
+func byProtocol(ports []port, rule func(proto, list string) string) (rules []string) {
+	for _, proto := range []string{"tcp", "udp"} {
+		var words []string
+		for _, p := range ports {
+			if p.proto == proto {
+				words = append(words, strconv.Itoa(int(p.number)))
+			}
+		}
+		if words != nil {
+			rules = append(rules, rule(proto, strings.Join(words, ", ")))
 		}
 	}
-	return strings.Join(words, ", ")
+	return rules
 }

@@ -42,7 +42,7 @@ func TestFirewall(t *testing.T) {
 		{"none", nil, OK, "no firewall was found", ""},
 		{"nft without rules", map[string]string{"nft -j list ruleset": `{"nftables": [{"metainfo": {"version": "1.0.6"}}]}`}, OK, "no firewall", ""},
 		{"nft drops by policy", recorded(t, "drop-policy.json"), Warn,
-			"names 25/tcp 587/tcp 993/tcp 995/tcp (a rule by address", "nft list table inet filter, and add a rule such as: tcp dport { 25, 587, 993, 995 } accept"},
+			"names 25/tcp 587/tcp 993/tcp 995/tcp (a rule by address", "nft list table inet filter, and add rules such as: tcp dport { 25, 587, 993, 995 } accept"},
 		{"nft rejects last, all open", recorded(t, "reject-rule.json"), OK, "nftables lets in", ""},
 		{"nft damaged", map[string]string{"nft -j list ruleset": "{"}, Warn, "could not be read", "nft list ruleset"},
 		{"ufw inactive", map[string]string{"ufw status": "Status: inactive\n"}, OK, "no firewall", ""},
@@ -67,7 +67,7 @@ func TestFirewall(t *testing.T) {
 			"-A INPUT -p tcp -m tcp --dport 2480 -j DROP\n-A INPUT -p udp -m udp --dport 53 -j ACCEPT\n"},
 			Warn, "names 2049/tcp 2480/tcp", "--dports 2049,2480 -j ACCEPT"},
 		{"iptables rejects last", map[string]string{"iptables -S INPUT": "-P INPUT ACCEPT\n-A INPUT -i lo -j ACCEPT\n" +
-			"-A INPUT -j REJECT --reject-with icmp-host-prohibited\n"}, Warn, "names 53/tcp 53/udp 25/tcp", "iptables -I INPUT"},
+			"-A INPUT -j REJECT --reject-with icmp-host-prohibited\n"}, Warn, "names 53/tcp 53/udp 25/tcp", "995,2049,2480 -j ACCEPT && iptables -I INPUT -p udp -m multiport --dports 53 -j ACCEPT"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -84,6 +84,14 @@ func TestOpenPortsOfANode(t *testing.T) {
 	if got := joinPorts(s.openPorts()); strings.Contains(got, "2480") || strings.Contains(got, "2049") || !strings.Contains(got, "443/tcp") {
 		t.Errorf("ports of a node: %s", got)
 	}
+}
+
+func TestFirewallWithoutDNS(t *testing.T) {
+	s := fake(t)
+	s.Role, s.DNS.Provider = Node, "none"
+	s.Command = answers(map[string]string{"iptables -S INPUT": "-P INPUT DROP\n" +
+		"-A INPUT -p tcp -m multiport --dports 25,80,110,143,443,587,993,995 -j ACCEPT\n"})
+	checkOne(t, s, NameFirewall, Result{OK, "iptables lets in", ""})
 }
 
 // The real nft, if it is here, is asked in a network namespace of its own.
@@ -103,5 +111,5 @@ func TestRealNft(t *testing.T) {
 	}
 	s := fake(t)
 	s.Command = answers(map[string]string{"nft -j list ruleset": string(out)})
-	checkOne(t, s, NameFirewall, Result{Warn, "no rule names 53/tcp 53/udp 25/tcp 110/tcp", "nft list table inet f"})
+	checkOne(t, s, NameFirewall, Result{Warn, "no rule names 53/tcp 53/udp 25/tcp 110/tcp", "nft list table inet f, and add rules such as: tcp dport { 53, 25, 110, 143, 587, 993, 995, 2049, 2480 } accept; udp dport { 53 } accept"})
 }

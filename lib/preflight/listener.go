@@ -79,15 +79,19 @@ type program struct {
 // listenerOn finds who listens on addr or on all addresses, through proc(5).
 // Without root only one's own processes can be found.
 func listenerOn(sys string, addr netip.AddrPort) (program, bool) {
-	inodes := append(listening(filepath.Join(sys, "proc/self/net/tcp"), addr),
-		listening(filepath.Join(sys, "proc/self/net/tcp6"), addr)...)
+	found := owners(sys, listening(sys, "tcp", addr))
+	if len(found) == 0 {
+		return program{}, false
+	}
+	return found[0], true
+}
+
+// owners are the processes that have the sockets open.
+func owners(sys string, inodes []string) (list []program) {
 	if len(inodes) == 0 {
-		return program{}, false
+		return nil
 	}
-	fds, err := filepath.Glob(filepath.Join(sys, "proc/[0-9]*/fd/*"))
-	if err != nil {
-		return program{}, false
-	}
+	fds, _ := filepath.Glob(filepath.Join(sys, "proc/[0-9]*/fd/*")) // the pattern is a good one
 	for _, fd := range fds {
 		target, err := os.Readlink(fd)
 		if err != nil || !slices.Contains(inodes, target) {
@@ -97,25 +101,35 @@ func listenerOn(sys string, addr netip.AddrPort) (program, bool) {
 		pid, err := strconv.Atoi(filepath.Base(dir))
 		comm, err2 := os.ReadFile(filepath.Join(dir, "comm"))
 		if err == nil && err2 == nil {
-			return program{pid, strings.TrimSpace(string(comm))}, true
+			list = append(list, program{pid, strings.TrimSpace(string(comm))})
 		}
 	}
-	return program{}, false
+	return list
 }
 
 // listening returns the sockets ("socket:[inode]", as /proc/PID/fd shows them)
-// of a /proc/net/tcp table that listen where addr would.
-func listening(table string, addr netip.AddrPort) []string {
-	const listen = "0A" // TCP_LISTEN of the kernel's tcp_states.h
+// of a transport, tcp or udp, that listen where addr would.
+func listening(sys, transport string, addr netip.AddrPort) (inodes []string) {
+	state := "0A" // TCP_LISTEN of the kernel's tcp_states.h
+	if transport == "udp" {
+		state = "07" // TCP_CLOSE: of a socket that is bound, and not connected
+	}
+	for _, version := range []string{"", "6"} {
+		inodes = append(inodes, listeningIn(filepath.Join(sys, "proc/self/net", transport+version), state, addr)...)
+	}
+	return inodes
+}
+
+// listeningIn returns the sockets of one table of /proc/net that are in the state.
+func listeningIn(table, state string, addr netip.AddrPort) (inodes []string) {
 	f, err := os.Open(table)
 	if err != nil {
 		return nil
 	}
 	defer f.Close()
-	var inodes []string
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		field := strings.Fields(lines.Text())
-		if len(field) < 10 || field[3] != listen {
+		if len(field) < 10 || field[3] != state {
 			continue
 		}
 		local, err := parseSocketAddr(field[1])

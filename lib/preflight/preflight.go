@@ -62,6 +62,7 @@ const (
 	NameNFSClient = "nfs-client"
 	NameNFSServer = "nfs-server"
 	NameStorage   = "storage"
+	NameDNS       = "dns"
 	NameIPVS      = "ipvs"
 	NameState     = "state"
 
@@ -80,7 +81,7 @@ const (
 func Names() []string {
 	return []string{
 		NameRoot, NameSystemd, NameOS, NameAddresses, NameQuorumIP, NamePorts, NameDisk, NameClockSync,
-		NameContainer, NameFirewall, NameSELinux, NameNFSClient, NameNFSServer, NameStorage, NameIPVS, NameState,
+		NameContainer, NameFirewall, NameSELinux, NameNFSClient, NameNFSServer, NameStorage, NameDNS, NameIPVS, NameState,
 		NameOSVersion, NameArch, NameSegment, NameClock, NameVersion, NameMachineID, NameName, NameUIDs,
 	}
 }

@@ -39,6 +39,7 @@ type Server struct {
 	Port     uint16     // of the manager's API, as in iwx.toml
 	Existing Existing   // what the state file says this server is
 	Storage  conf.Storage
+	DNS      conf.DNS
 	Services []uint16 // ports that the firewall is to let in, and no others; nil: all that iwx may need
 
 	// Sys holds proc, sys and sbin; "/" but in tests.
@@ -68,6 +69,7 @@ func (s Server) Probes() []Probe {
 	probes = append(probes, Probe{NameDisk, s.disk}, Probe{NameClockSync, s.clockSync},
 		Probe{NameContainer, s.container}, Probe{NameFirewall, s.firewall}, Probe{NameSELinux, s.selinux})
 	probes = append(probes, s.storageProbes()...)
+	probes = append(probes, Probe{NameDNS, s.dns})
 	if s.Role == Manager {
 		probes = append(probes, Probe{NameIPVS, s.ipvs})
 	}

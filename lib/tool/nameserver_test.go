@@ -2,9 +2,11 @@ package tool_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -54,4 +56,27 @@ func named(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return exec.Command("rndc", "-c", filepath.Join(root, "etc/bind/rndc.conf"), "status").Run() == nil
 	})
+}
+
+// resolve is a program: resolve ADDR NAME TYPE WANT has dig ask the name server at
+// ADDR, prints the status and the records of the answer, and fails unless a line of
+// that matches WANT.
+func resolve() { os.Exit(resolved(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func resolved(args []string, stdout, stderr io.Writer) int {
+	if len(args) != 4 {
+		fmt.Fprintln(stderr, "usage: resolve ADDR NAME TYPE WANT")
+		return 2
+	}
+	want, err := regexp.Compile("(?m)" + args[3])
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 2
+	}
+	out, err := exec.Command("dig", "+time=1", "+tries=1", "+noall", "+comments", "+answer", "@"+args[0], args[1], args[2]).CombinedOutput()
+	stdout.Write(out)
+	if err != nil || !want.Match(out) {
+		return 1
+	}
+	return 0
 }

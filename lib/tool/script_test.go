@@ -75,6 +75,7 @@ func TestMain(m *testing.M) {
 	}
 	commands["visit"] = visit
 	commands["ask"] = ask
+	commands["resolve"] = resolve
 	testscript.Main(m, commands)
 }
 

@@ -20,7 +20,8 @@ type session struct {
 	lab *Lab
 	ctx context.Context // ends with the script's time
 
-	asking *asking // the client, between load and load-ends
+	asking *asking         // the client, between load and load-ends
+	told   strings.Builder // what is printed beneath the script's line
 }
 
 // scriptCommand is a command of the script language.
@@ -47,6 +48,7 @@ type scriptCommand = func(*testscript.TestScript, bool, []string)
 //	load RATE HOST:PORT     ask from the client's seat, so many times a second
 //	load-ends LOST          until here; no more requests than this may be lost. What
 //	                        became of them is in the file load
+//	tell FILE               print figures beneath the script's line, when it passes too
 //	measure BALANCER SERVER figures of each thing that becomes of the server, printed at the end
 //	tests SERVER PACKAGE [VARIABLE=VALUE...]
 //	                        run a package's tests there with those that are tagged lab
@@ -70,6 +72,7 @@ func (s *session) Commands() map[string]scriptCommand {
 		"reboot":    s.forServer(func(v *Server) error { return v.Reboot(s.ctx) }),
 		"load":      s.load,
 		"load-ends": s.loadEnds,
+		"tell":      s.tell,
 		"measure":   s.measure,
 		"tests":     s.tests,
 	}
@@ -217,6 +220,14 @@ func (s *session) install(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(s.send(to, ts.MkAbs(args[1]), path))
 	_, err := to.Do(s.ctx, nil, "dpkg", "--install", path)
 	ts.Check(err)
+}
+
+// tell keeps a file of figures for the script's report; stdout is that of the last
+// command.
+func (s *session) tell(ts *testscript.TestScript, neg bool, args []string) {
+	never(ts, neg)
+	usage(ts, len(args) == 1, "tell FILE")
+	s.told.WriteString(ts.ReadFile(args[0]))
 }
 
 // tests builds a package's tests and runs them on a server.

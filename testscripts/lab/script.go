@@ -25,6 +25,7 @@ type result struct {
 	proves string // its first line
 	took   time.Duration
 	failed bool
+	told   string // figures, a fact a line
 	log    string
 }
 
@@ -152,7 +153,7 @@ func (l *Lab) script(ctx context.Context, file string) (r result) {
 			RequireUniqueNames: true, RequireExplicitExec: true, Deadline: begin.Add(scriptLimit),
 		})
 	})
-	r.failed, r.log = log.failed, log.text.String()
+	r.failed, r.told, r.log = log.failed, s.told.String(), log.text.String()
 	return r
 }
 
@@ -176,6 +177,9 @@ func (l *Lab) report(r result) {
 		word = "FAIL"
 	}
 	fmt.Printf("%s %5.0fs  %-14s %s\n", word, r.took.Seconds(), r.name, r.proves)
+	for line := range strings.Lines(r.told) {
+		fmt.Printf("%12s%s\n", "", strings.TrimSpace(line))
+	}
 	if r.failed || l.verbose {
 		fmt.Println(strings.TrimRight(r.log, "\n"))
 	}

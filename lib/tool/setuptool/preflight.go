@@ -5,15 +5,19 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"iwx/lib/api"
 	"iwx/lib/cli"
+	"iwx/lib/cluster"
 	"iwx/lib/fault"
 	"iwx/lib/join"
 	"iwx/lib/preflight"
+	"iwx/lib/profile"
+	"iwx/lib/tool/upkeep"
 )
 
 type preflightVerb struct {
@@ -45,6 +49,9 @@ func (v *preflightVerb) Run(c *cli.Context) error {
 	if h.Identity != nil && !s.QuorumIP.IsValid() {
 		s.QuorumIP = h.Identity.Manager.Addr()
 	}
+	if s.DNS.Provider, err = h.dnsProvider(); err != nil {
+		return err
+	}
 	probes := s.Probes()
 	if v.Manager != "" {
 		at, err := v.manager(h)
@@ -66,6 +73,19 @@ func (v *preflightVerb) role(h *here) preflight.Role {
 		return preflight.Role(h.Identity.Role)
 	}
 	return preflight.Node
+}
+
+// dnsProvider is the setting that counts: a node is told by its profile what the
+// manager's is.
+func (h *here) dnsProvider() (string, error) {
+	if h.Identity == nil || h.Identity.Role == cluster.RoleManager {
+		return h.Config.DNS.Provider, nil
+	}
+	saved, err := h.store.Profile().Load(h.c)
+	if err == nil && slices.ContainsFunc(saved.Desired.Document.Items, func(i profile.Item) bool { return i.Kind == upkeep.KindDNS }) {
+		return "bind", nil
+	}
+	return "", err
 }
 
 // manager reads the address of the manager's API.

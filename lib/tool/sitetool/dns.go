@@ -70,6 +70,15 @@ func (v *releaseVerb) Run(c *cli.Context) error {
 	})
 }
 
+// notYet is the error where there is nothing that serves zones, or no reason yet.
+func notYet(server *local.Server) error {
+	hint := "set dns.provider = \"bind\" in " + server.Paths.Config
+	if bind.Find(server.Root, nil) == nil {
+		hint = "apt-get install bind9, and " + hint
+	}
+	return fault.Hint(fault.New(fault.Failed, "iwx does not serve DNS here yet"), "%s", hint)
+}
+
 // changeZones has a change made, and then served. It takes turns with the daemon,
 // which serves the same.
 func changeZones(c *cli.Context, name string, change func(server *local.Server, named *bind.Server, key, zone string) error) error {
@@ -92,8 +101,7 @@ func changeZones(c *cli.Context, name string, change func(server *local.Server, 
 		return err
 	}
 	if look.DNS == nil {
-		return fault.Hint(fault.New(fault.Failed, "iwx does not serve DNS here yet"),
-			"apt-get install bind9, and set dns.provider = \"bind\" in %s", server.Paths.Config)
+		return notYet(server)
 	}
 	named, err := upkeep.Names(server, c.Now)
 	if err != nil {

@@ -30,7 +30,7 @@ func (v *dnsDeleteVerb) Run(c *cli.Context) error {
 		return err
 	}
 	defer z.close()
-	zone, err := z.named(v.Zone)
+	zone, err := z.named(c, v.Zone)
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,7 @@ func (f *recordFlags) run(c *cli.Context, words []string, what string, change fu
 		return err
 	}
 	defer z.close()
-	zone, err := z.named(f.Zone)
+	zone, err := z.named(c, f.Zone)
 	if err != nil {
 		return err
 	}

@@ -93,12 +93,8 @@ func (v *dnsImportVerb) read(c *cli.Context) (*dns.File, error) {
 // zone is what the file makes of a zone; old says that there was something else. A
 // site's has nothing by itself then but its name servers and the names of sites.
 func (v *dnsImportVerb) zone(c *cli.Context, z *zones, file *dns.File) (zone *dns.Zone, old bool, err error) {
-	others, err := z.Store.AdoptedZones(c)
-	if err != nil {
+	if err := z.ours(c, file.Zone); err != nil {
 		return nil, false, err
-	}
-	if slices.Contains(others, file.Zone) {
-		return nil, false, fault.Hint(fault.New(fault.Failed, "zone %s is kept in BIND by hand", file.Zone), "iwx-site dns release %s", file.Zone)
 	}
 	zone = &dns.Zone{Name: file.Zone}
 	if i := slices.IndexFunc(z.list, func(o dns.Zone) bool { return o.Name == file.Zone }); i >= 0 {

@@ -36,7 +36,7 @@ func (v *dnsListVerb) Run(c *cli.Context) error {
 }
 
 func (v *dnsListVerb) records(c *cli.Context, z *zones) error {
-	zone, err := z.named(v.Zone)
+	zone, err := z.named(c, v.Zone)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (v *dnsExportVerb) Run(c *cli.Context) error {
 		return err
 	}
 	defer z.close()
-	zone, err := z.named(v.Zone)
+	zone, err := z.named(c, v.Zone)
 	if err != nil {
 		return err
 	}

@@ -71,37 +71,73 @@ func (z *zones) read(ctx context.Context) (err error) {
 }
 
 // named returns the zone of that name.
-func (z *zones) named(name string) (*dns.Zone, error) {
+func (z *zones) named(c *cli.Context, name string) (*dns.Zone, error) {
 	domain, err := site.ParseDomain(name)
 	if err != nil {
 		return nil, err
 	}
 	i := slices.IndexFunc(z.list, func(o dns.Zone) bool { return o.Name == domain })
 	if i < 0 {
+		if err := z.ours(c, domain); err != nil {
+			return nil, err
+		}
 		return nil, fault.Hint(fault.New(fault.Failed, "there is no zone %s", domain), "iwx-site dns list; a site's zone is made with the site, and others by iwx-site dns import")
 	}
 	return &z.list[i], nil
 }
 
+// ours fails if a zone is kept in BIND by hand: what is done to it here is not what
+// is served.
+func (z *zones) ours(ctx context.Context, zone string) error {
+	adopted, err := z.Store.AdoptedZones(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(adopted, zone) {
+		return fault.Hint(byHand(zone), "change it there, and then: rndc reload %[1]s; to keep it here instead, first: iwx-site dns release %[1]s", zone)
+	}
+	return notByHand(served(z.look, z.Server), zone)
+}
+
+func byHand(zone string) error {
+	return fault.New(fault.Failed, "zone %s is kept in BIND by hand", zone)
+}
+
+// notByHand fails if the administrator has a zone of that name in this BIND.
+func notByHand(b *bind.Server, zone string) error {
+	if b == nil {
+		return nil
+	}
+	is, err := b.ByHand(zone)
+	if err == nil && is {
+		err = fault.Hint(byHand(zone), "iwx-site dns adopt %s has the nodes serve it as it is; to keep it here instead, take its statement out of BIND's configuration", zone)
+	}
+	return err
+}
+
+// served is the BIND that serves zones here; nil if none does.
+func served(look *upkeep.Cluster, s *local.Server) *bind.Server {
+	if look.Config.DNS.Provider == "none" {
+		return nil
+	}
+	return bind.Find(s.Root, nil)
+}
+
 // keep has a changed zone written down and served. On an error all is as it was.
 func (z *zones) keep(c *cli.Context, zone *dns.Zone) error {
+	if err := z.ours(c, zone.Name); err != nil {
+		return err
+	}
 	text, err := dns.Render(zone, z.in)
 	if err != nil {
 		return err
 	}
-	if err := z.test(c, zone.Name, text(1)); err != nil {
-		return err
+	if b := served(z.look, z.Server); b != nil {
+		if err := b.CheckZone(c, zone.Name, text(1)); err != nil {
+			return err
+		}
 	}
 	return z.commit(c, zone.Name, func(ctx context.Context) error { return z.Store.PutZone(ctx, zone) })
-}
-
-// test has named-checkzone judge a zone, where there is a BIND.
-func (z *zones) test(ctx context.Context, name, text string) error {
-	b := bind.Find(z.Root, nil)
-	if z.look.Config.DNS.Provider == "none" || b == nil {
-		return nil
-	}
-	return b.CheckZone(ctx, name, text)
 }
 
 // commit writes a zone down and has it served; what cannot be served is taken back.
@@ -117,7 +153,7 @@ func (z *zones) commit(c *cli.Context, name string, write func(context.Context) 
 		return errors.Join(err, z.restore(c, name, kept))
 	}
 	z.Poke()
-	if z.look.Config.DNS.Provider == "none" || bind.Find(z.Root, nil) == nil {
+	if served(z.look, z.Server) == nil {
 		c.Notef("hint: nothing serves zones here; iwx-site dns export %s prints this one", name)
 	}
 	return nil
@@ -131,32 +167,6 @@ func (z *zones) restore(ctx context.Context, name string, kept []dns.Zone) error
 		return z.Store.PutZone(ctx, &kept[i])
 	}
 	return z.Store.DeleteZone(ctx, name)
-}
-
-// checkZones tells what is wrong with the zones that the sites of a change would
-// get, before anything is changed.
-func (m *manager) checkZones(ctx context.Context, specs []site.Spec) error {
-	look, err := upkeep.Look(ctx, m.Server)
-	if err != nil || look.Config.DNS.Provider == "none" {
-		return err
-	}
-	var names []string
-	for i := range specs {
-		if !specs[i].Gone {
-			names = append(names, specs[i].Names()...)
-		}
-	}
-	in, err := look.Surroundings(m.Server)
-	if err != nil {
-		return err
-	}
-	list, err := look.ZonesOf(ctx, m.Server, names)
-	for i := range list {
-		if _, err := dns.Render(&list[i], in); err != nil {
-			return err
-		}
-	}
-	return err
 }
 
 // completeZone offers the zones there are.
