@@ -1,8 +1,10 @@
 package account
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,23 +30,29 @@ func ensure(t *testing.T, a Accounts, s site.Spec) {
 		if err := a.Ensure(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
-		if change, err := a.Check(t.Context(), s); change != "" || err != nil {
-			t.Fatalf("left to do: %q, %v", change, err)
+		if what, err := a.Book().Differs(&s); what != nil || err != nil {
+			t.Fatalf("left to do: %q, %v", what, err)
 		}
+	}
+}
+
+func differs(t *testing.T, a Accounts, s site.Spec, want ...string) {
+	t.Helper()
+	if what, err := a.Book().Differs(&s); !slices.Equal(what, want) || err != nil {
+		t.Errorf("%q, %v, want %q", what, err, want)
 	}
 }
 
 func line(t *testing.T, a Accounts, file, name string) string {
 	t.Helper()
-	return strings.Join(field(a.file(file), name), ":")
+	b := a.Book()
+	return strings.Join(map[string]map[string][]string{"passwd": b.users, "group": b.groups, "shadow": b.shadows}[file][name], ":")
 }
 
 func TestUserComesAndGoes(t *testing.T) {
 	needRoot(t)
 	a, s := Accounts{Root: t.TempDir()}, spec("ann", 20000)
-	if change, err := a.Check(t.Context(), s); change != "make user ann (20000)" || err != nil {
-		t.Errorf("%q, %v", change, err)
-	}
+	differs(t, a, s, "user ann is missing")
 	ensure(t, a, s)
 	if got := line(t, a, "passwd", "ann"); got != "ann:x:20000:20000:ann.example:/srv/iwx/home/ann:/usr/sbin/nologin" {
 		t.Error(got)
@@ -53,14 +61,13 @@ func TestUserComesAndGoes(t *testing.T) {
 		t.Error(got)
 	}
 	s.Shell, s.Suspended = "/bin/bash", true
-	if change, _ := a.Check(t.Context(), s); change != "change user ann" {
-		t.Error(change)
-	}
+	differs(t, a, s, "user ann has shell /usr/sbin/nologin instead of /bin/bash", "user ann is not locked out, and its site is suspended")
 	ensure(t, a, s)
 	if got := line(t, a, "shadow", "ann"); !strings.HasPrefix(got, "ann:!:") || !strings.HasSuffix(got, ":1:") {
 		t.Error(got)
 	}
 	s.Suspended = false
+	differs(t, a, s, "user ann expires on day 1 of shadow(5), and its site is not suspended")
 	ensure(t, a, s)
 	if got := line(t, a, "passwd", "ann") + line(t, a, "shadow", "ann"); !strings.Contains(got, "/bin/bash") || strings.HasSuffix(got, ":1:") {
 		t.Error(got)
@@ -76,6 +83,19 @@ func TestUserComesAndGoes(t *testing.T) {
 	}
 }
 
+// TestGroupAlone holds that a group that was removed by hand is told of, and made
+// again.
+func TestGroupAlone(t *testing.T) {
+	needRoot(t)
+	a, s := Accounts{Root: t.TempDir()}, spec("ann", 20000)
+	ensure(t, a, s)
+	if err := os.WriteFile(filepath.Join(a.Root, "etc/group"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	differs(t, a, s, "group ann is missing")
+	ensure(t, a, s)
+}
+
 func TestForeignAccountStays(t *testing.T) {
 	needRoot(t)
 	a := Accounts{Root: t.TempDir()}
@@ -89,6 +109,9 @@ func TestForeignAccountStays(t *testing.T) {
 	} {
 		if err := a.Ensure(t.Context(), tt.spec); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v, want %q", err, tt.want)
+		}
+		if what, err := a.Book().Differs(&tt.spec); what != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q, %v, want %q", what, err, tt.want)
 		}
 		if err := a.Remove(t.Context(), tt.spec); err != nil {
 			t.Error(err)
@@ -144,6 +167,37 @@ func TestHome(t *testing.T) {
 	}
 	if _, err := os.Lstat(filepath.Join(h.Root, s.Home)); !os.IsNotExist(err) {
 		t.Error("the home is left")
+	}
+}
+
+func TestHomesDiffer(t *testing.T) {
+	needRoot(t)
+	h := Homes{Root: t.TempDir()}
+	var sites []*site.Site
+	for i, user := range []string{"ann", "bob", "cat", "dan"} {
+		s := spec(user, uint32(20000+i)).Site
+		if err := h.Make(t.Context(), &s); err != nil {
+			t.Fatal(err)
+		}
+		sites = append(sites, &s)
+	}
+	if what, err := h.Differ(t.Context(), sites); len(what) != 0 || err != nil {
+		t.Errorf("%q, %v", what, err)
+	}
+	at := func(i int) string { return filepath.Join(h.Root, sites[i].Home) }
+	for _, err := range []error{os.RemoveAll(at(1)), os.RemoveAll(at(2)), os.Symlink(at(0), at(2)), os.Chown(at(3), 7, 7)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	what, err := h.Differ(t.Context(), sites)
+	want := map[string]string{
+		"bob.example": "its home is missing: /srv/iwx/home/bob",
+		"cat.example": "its home is no directory: /srv/iwx/home/cat",
+		"dan.example": "its home belongs to id 7 instead of 20003: /srv/iwx/home/dan",
+	}
+	if !maps.Equal(what, want) || err != nil {
+		t.Errorf("%q, %v", what, err)
 	}
 }
 

@@ -44,8 +44,13 @@ func ParsePair(cert, key []byte, names []string, now time.Time) (*Pair, error) {
 		return nil, err
 	}
 	text := append(append(bytes.TrimSpace(cert), '\n'), append(bytes.TrimSpace(key), '\n')...)
-	sum := sha256.Sum256(text)
-	return &Pair{PEM: text, Digest: hex.EncodeToString(sum[:16]), Expires: own.NotAfter}, nil
+	return &Pair{PEM: text, Digest: PairDigest(text), Expires: own.NotAfter}, nil
+}
+
+// PairDigest returns the digest of a pair's PEM.
+func PairDigest(pem []byte) string {
+	sum := sha256.Sum256(pem)
+	return hex.EncodeToString(sum[:16])
 }
 
 // Covers wants the certificate of a pair to be for all of the names.

@@ -16,7 +16,7 @@ type Report struct {
 	Done   uint64  `json:"done,omitempty"`   // every entry of the queue up to this one was settled then
 	Sites  int     `json:"sites,omitempty"`  // that the server has
 	Digest string  `json:"digest,omitempty"` // of what it is to have of them
-	Faults []Fault `json:"faults,omitempty"` // by domain, MostFaults at most
+	Faults []Fault `json:"faults,omitempty"` // the server's own first, then by domain; MostFaults at most
 	More   int     `json:"more,omitempty"`   // faults beyond those
 	Error  string  `json:"error,omitempty"`  // why it could not look
 }
@@ -26,22 +26,39 @@ const MostFaults = 50
 
 // Fault is something that is not as it was applied.
 type Fault struct {
-	Domain string `json:"domain"`
-	What   string `json:"what"` // in a sentence
+	Domain  string `json:"domain,omitempty"`  // "" for the whole server
+	What    string `json:"what"`              // in a sentence, on one line
+	Foreign bool   `json:"foreign,omitempty"` // somebody else's: iwx leaves it as it is
 }
 
 // Add adds a fault, or counts it where there are too many.
-func (r *Report) Add(domain, what string) {
-	const longest = 300 // bytes; the messages of other programs have no end
-	if len(what) > longest {
-		what = strings.ToValidUTF8(what[:longest], "") + "…"
-	}
+func (r *Report) Add(f Fault) {
 	if len(r.Faults) == MostFaults {
 		r.More++
 		return
 	}
-	r.Faults = append(r.Faults, Fault{Domain: domain, What: what})
+	f.What = brief(f.What)
+	r.Faults = append(r.Faults, f)
 }
+
+// Fail notes why the server could not look, or not at everything.
+func (r *Report) Fail(err error) { r.Error = brief(err.Error()) }
+
+// brief is a message as one line: those of other programs have no end.
+func brief(what string) string {
+	const longest = 300 // bytes
+	what = strings.Join(strings.Fields(what), " ")
+	if len(what) > longest {
+		what = strings.ToValidUTF8(what[:longest], "") + "…"
+	}
+	return what
+}
+
+// Looked reports whether the server has looked since its daemon began.
+func (r *Report) Looked() bool { return r.Digest != "" || r.Error != "" }
+
+// Amiss is how many faults there are.
+func (r *Report) Amiss() int { return len(r.Faults) + r.More }
 
 // Digest returns 32 hexadecimal digits that are the same for the same sites, in
 // any order: two servers of neighbouring versions that are to have the same come

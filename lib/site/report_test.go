@@ -1,10 +1,12 @@
 package site
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func TestDigest(t *testing.T) {
@@ -38,9 +40,17 @@ func TestDigest(t *testing.T) {
 func TestReportIsBounded(t *testing.T) {
 	var r Report
 	for range MostFaults + 3 {
-		r.Add("a.example", strings.Repeat("x", 10000))
+		r.Add(Fault{Domain: "a.example", What: strings.Repeat("ä", 10000)})
 	}
-	if len(r.Faults) != MostFaults || r.More != 3 || len(r.Faults[0].What) > 310 {
+	if len(r.Faults) != MostFaults || r.More != 3 || r.Amiss() != MostFaults+3 || len(r.Faults[0].What) > 310 || !utf8.ValidString(r.Faults[0].What) {
 		t.Errorf("%d faults of %d bytes, and %d more", len(r.Faults), len(r.Faults[0].What), r.More)
+	}
+	r = Report{}
+	if r.Looked() {
+		t.Error("an empty report has looked")
+	}
+	r.Fail(errors.New("two\n lines"))
+	if r.Error != "two lines" || !r.Looked() {
+		t.Errorf("%q", r.Error)
 	}
 }

@@ -66,6 +66,23 @@ func (s *Server) Differs(domain, text string) string {
 	return ""
 }
 
+// Strays returns the domains that have a virtual host of iwx here, by the name of
+// its file, and that are not known.
+func (s *Server) Strays(known func(domain string) bool) (domains []string, err error) {
+	entries, err := os.ReadDir(s.at(s.sites))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		name, ours := strings.CutPrefix(e.Name(), filePrefix)
+		domain, whole := strings.CutSuffix(name, fileSuffix)
+		if ours && whole && !e.IsDir() && !known(domain) {
+			domains = append(domains, domain)
+		}
+	}
+	return domains, err
+}
+
 // different returns the changes that change something.
 func (s *Server) different(changes []Change) (list []Change, err error) {
 	for _, c := range changes {

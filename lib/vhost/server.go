@@ -85,9 +85,15 @@ func (s *Server) at(path string) string { return filepath.Join(s.Root, "/", path
 // program is its binary.
 func (s *Server) program() string { return s.Name }
 
+// The name of a virtual host's file: the domain between these two.
+const (
+	filePrefix = "iwx-"
+	fileSuffix = ".conf"
+)
+
 // File is where the virtual host of a domain lies.
 func (s *Server) File(domain string) string {
-	return filepath.Join(s.at(s.sites), "iwx-"+domain+".conf")
+	return filepath.Join(s.at(s.sites), filePrefix+domain+fileSuffix)
 }
 
 // Group returns the id of the group that its workers read files with.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -140,6 +141,28 @@ func TestPutAfterAKill(t *testing.T) {
 		if what := s.Differs(domain, text); what != "" {
 			t.Error(what)
 		}
+	}
+}
+
+func TestStrays(t *testing.T) {
+	for name, s := range installed(t) {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Dir(s.File("x"))
+			for _, file := range []string{"iwx-a.example.conf", "iwx-b.example.conf", "iwx-c.example.conf.bak", ".iwx-d.conf.tmp", "e.conf"} {
+				write(t, filepath.Join(dir, file), "# by hand\n")
+			}
+			write(t, filepath.Join(dir, "iwx-f.conf/g.conf"), "")
+			known := func(domain string) bool { return domain == "a.example" }
+			if got, err := s.Strays(known); !slices.Equal(got, []string{"b.example"}) || err != nil {
+				t.Errorf("%q, %v", got, err)
+			}
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.Strays(known); got != nil || err != nil {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
 	}
 }
 
