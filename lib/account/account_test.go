@@ -182,7 +182,7 @@ func TestHomesDiffer(t *testing.T) {
 		sites = append(sites, &s)
 	}
 	if what, err := h.Differ(t.Context(), sites); len(what) != 0 || err != nil {
-		t.Errorf("%q, %v", what, err)
+		t.Errorf("%v, %v", what, err)
 	}
 	at := func(i int) string { return filepath.Join(h.Root, sites[i].Home) }
 	for _, err := range []error{os.RemoveAll(at(1)), os.RemoveAll(at(2)), os.Symlink(at(0), at(2)), os.Chown(at(3), 7, 7)} {
@@ -191,13 +191,13 @@ func TestHomesDiffer(t *testing.T) {
 		}
 	}
 	what, err := h.Differ(t.Context(), sites)
-	want := map[string]string{
-		"bob.example": "its home is missing: /srv/iwx/home/bob",
-		"cat.example": "its home is no directory: /srv/iwx/home/cat",
-		"dan.example": "its home belongs to id 7 instead of 20003: /srv/iwx/home/dan",
+	want := map[string]HomeFault{
+		"bob.example": {"its home is missing: /srv/iwx/home/bob", false},
+		"cat.example": {"its home is no directory: /srv/iwx/home/cat", true},
+		"dan.example": {"its home belongs to id 7 instead of 20003: /srv/iwx/home/dan", true},
 	}
 	if !maps.Equal(what, want) || err != nil {
-		t.Errorf("%q, %v", what, err)
+		t.Errorf("%v, %v", what, err)
 	}
 }
 

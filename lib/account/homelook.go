@@ -18,11 +18,17 @@ import (
 // come to, execve(2).
 const lookMost = 500
 
-// Differ tells in a sentence what is wrong with the homes of sites, by domain;
-// of one that is as it should be, nothing. A process of its own looks, stat(1),
-// which can be ended where the storage does not answer; it follows no link.
-func (h Homes) Differ(ctx context.Context, sites []*site.Site) (map[string]string, error) {
-	what := map[string]string{}
+// HomeFault is what is wrong with a home.
+type HomeFault struct {
+	What  string // in a sentence
+	Stays bool   // Make does not mend it
+}
+
+// Differ tells what is wrong with the homes of sites, by domain; of one that is as
+// it should be, nothing. A process of its own looks, stat(1), which can be ended
+// where the storage does not answer; it follows no link.
+func (h Homes) Differ(ctx context.Context, sites []*site.Site) (map[string]HomeFault, error) {
+	faults := map[string]HomeFault{}
 	for part := range slices.Chunk(sites, lookMost) {
 		found, err := h.stat(ctx, part)
 		if err != nil {
@@ -31,15 +37,15 @@ func (h Homes) Differ(ctx context.Context, sites []*site.Site) (map[string]strin
 		for _, s := range part {
 			switch is, there := found[filepath.Join(h.Root, s.Home)]; {
 			case !there:
-				what[s.Domain] = "its home is missing: " + s.Home
+				faults[s.Domain] = HomeFault{What: "its home is missing: " + s.Home}
 			case is.mode&fileType != directory:
-				what[s.Domain] = "its home is no directory: " + s.Home
+				faults[s.Domain] = HomeFault{"its home is no directory: " + s.Home, true}
 			case is.owner != fmt.Sprint(s.UID):
-				what[s.Domain] = fmt.Sprintf("its home belongs to id %s instead of %d: %s", is.owner, s.UID, s.Home)
+				faults[s.Domain] = HomeFault{fmt.Sprintf("its home belongs to id %s instead of %d: %s", is.owner, s.UID, s.Home), true}
 			}
 		}
 	}
-	return what, nil
+	return faults, nil
 }
 
 // The type of a file in its mode, inode(7).

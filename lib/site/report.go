@@ -28,7 +28,8 @@ const MostFaults = 50
 type Fault struct {
 	Domain  string `json:"domain,omitempty"`  // "" for the whole server
 	What    string `json:"what"`              // in a sentence, on one line
-	Foreign bool   `json:"foreign,omitempty"` // somebody else's: iwx leaves it as it is
+	Stays   bool   `json:"stays,omitempty"`   // iwx-site sync does not mend it on this server
+	Foreign bool   `json:"foreign,omitempty"` // likewise, and fails: an account is somebody else's
 }
 
 // Add adds a fault, or counts it where there are too many.
@@ -53,9 +54,6 @@ func brief(what string) string {
 	}
 	return what
 }
-
-// Looked reports whether the server has looked since its daemon began.
-func (r *Report) Looked() bool { return r.Digest != "" || r.Error != "" }
 
 // Amiss is how many faults there are.
 func (r *Report) Amiss() int { return len(r.Faults) + r.More }

@@ -42,20 +42,11 @@ type departure struct {
 
 func newDeparture(n *node) *departure { return &departure{node: n, ordered: make(chan struct{})} }
 
-// heed implements replay.Fetcher's Heed.
+// heed takes the order to leave.
 func (d *departure) heed(orders cluster.Orders) {
 	if orders.Leave() {
 		d.once.Do(func() { close(d.ordered) })
 	}
-}
-
-// recall heeds an order that an earlier run was given.
-func (d *departure) recall(ctx context.Context) error {
-	contact, err := d.Store.Contact(ctx)
-	if err == nil {
-		d.heed(contact.Orders)
-	}
-	return err
 }
 
 // isOrdered reports whether the node is to leave.
@@ -68,7 +59,7 @@ func (d *departure) isOrdered() bool {
 	}
 }
 
-// extend implements replay.Reporter's Extend.
+// extend adds how far the node is on its way out.
 func (d *departure) extend(s *cluster.Status) { s.Leaving = d.status.Load() }
 
 // wait tells the manager what the departure waits for.

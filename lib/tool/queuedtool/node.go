@@ -36,6 +36,7 @@ type node struct {
 	reporter *replay.Reporter
 	mounts   *nfs.Watcher
 	pulse    *pulse.Watcher
+	sites    *inspection
 	exit     *departure
 	trials   *trials
 }
@@ -83,10 +84,33 @@ func (d *server) node(c *cli.Context) (*node, error) {
 	n.reporter = &replay.Reporter{
 		Manager: n.client, Replayer: n.replayer, Profile: d.keeper, Mounts: n.mounts, Instance: instance, Log: d.log,
 	}
-	n.exit, n.trials = newDeparture(n), newTrials(n)
-	n.fetcher.Heed = func(o cluster.Orders) { n.exit.heed(o); n.trials.heed(o) }
-	n.reporter.Extend = func(s *cluster.Status) { n.exit.extend(s); n.trials.extend(s) }
-	return n, n.exit.recall(c)
+	n.sites, n.exit, n.trials = newInspection(n), newDeparture(n), newTrials(n)
+	n.fetcher.Heed, n.reporter.Extend = n.heed, n.extend
+	return n, n.recall(c)
+}
+
+// heed implements replay.Fetcher's Heed.
+func (n *node) heed(orders cluster.Orders) {
+	n.exit.heed(orders)
+	n.sites.heed(orders)
+	n.trials.heed(orders)
+}
+
+// recall heeds what an earlier run was ordered. A trial of the network is over.
+func (n *node) recall(ctx context.Context) error {
+	contact, err := n.Store.Contact(ctx)
+	if err == nil {
+		n.exit.heed(contact.Orders)
+		n.sites.heed(contact.Orders)
+	}
+	return err
+}
+
+// extend implements replay.Reporter's Extend.
+func (n *node) extend(s *cluster.Status) {
+	n.exit.extend(s)
+	n.sites.extend(s)
+	n.trials.extend(s)
 }
 
 // client returns the API's client, with this server's certificate.
@@ -146,6 +170,7 @@ func (n *node) serve() error {
 		daemon.Member{Name: "report", Run: n.reporter.Run},
 		daemon.Member{Name: "mounts", Run: n.mounts.Run},
 		daemon.Member{Name: "pulse", Run: n.pulse.Run},
+		daemon.Member{Name: "sites", Run: n.sites.run},
 		daemon.Member{Name: "standing", Run: func(ctx context.Context) error { return n.standing(ctx, n.mounts.Health, n.settled) }},
 		daemon.Member{Name: "wake", Run: n.wake},
 		daemon.Member{Name: "tell", Run: n.tell},
@@ -239,6 +264,7 @@ func (n *node) once(c context.Context) error {
 	if err := n.lastReload(ctx); err != nil {
 		return err
 	}
+	n.sites.once(ctx)
 	if err := n.reporter.Once(ctx); err != nil {
 		return err
 	}

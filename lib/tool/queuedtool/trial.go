@@ -24,7 +24,7 @@ type trials struct {
 
 func newTrials(n *node) *trials { return &trials{node: n, wake: make(chan struct{}, 1)} }
 
-// heed implements replay.Fetcher's Heed.
+// heed takes an order; it does not wait for what comes of it.
 func (t *trials) heed(orders cluster.Orders) {
 	t.order.Store(&orders.Trial)
 	select {
@@ -33,7 +33,7 @@ func (t *trials) heed(orders cluster.Orders) {
 	}
 }
 
-// extend implements replay.Reporter's Extend.
+// extend adds what came of the last trial.
 func (t *trials) extend(s *cluster.Status) { s.Trial = t.report.Load() }
 
 // run is the member that waits for trials.
