@@ -173,6 +173,9 @@ func write(c *cli.Context, o cli.Output, rows []Row) error {
 		bad = slices.IndexFunc(rows, func(r Row) bool { return GraveProfile(r.Profile()) || r.graveStorage() })
 	}
 	if bad < 0 {
+		bad = slices.IndexFunc(rows, func(r Row) bool { return GraveSites(&r.Node) })
+	}
+	if bad < 0 {
 		return nil
 	}
 	if o.Human() {
@@ -204,8 +207,10 @@ func hint(n *cluster.Node) string {
 	case Grave(n.Word()):
 	case GraveProfile(n.Profile()):
 		return "iwx-node show " + n.Name
-	default:
+	case StorageTrouble(n.Status.Mounts) != "":
 		return storageHint
+	default:
+		return "iwx-site check --node " + n.Name
 	}
 	return "on " + n.Name + ": iwx-cluster-setup status"
 }
@@ -224,7 +229,7 @@ func Verdict(rows []Row) string {
 		return cmp.Or(cmp.Compare(gravity(b), gravity(a)), cmp.Compare(a, b))
 	})
 	if len(words) == 1 && gravity(words[0]) == 0 {
-		return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), words[0]) + profileVerdict(rows) + storageVerdict(rows)
+		return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), words[0]) + others(rows)
 	}
 	parts := make([]string, len(words))
 	for i, word := range words {
@@ -233,7 +238,12 @@ func Verdict(rows []Row) string {
 			parts[i] += " (" + cli.Some(names[word], 5) + ")"
 		}
 	}
-	return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), strings.Join(parts, ", ")) + profileVerdict(rows) + storageVerdict(rows)
+	return fmt.Sprintf("%s: %s", cli.Count(len(rows), "node", "nodes"), strings.Join(parts, ", ")) + others(rows)
+}
+
+// others is what a verdict tells beside the queues.
+func others(rows []Row) string {
+	return profileVerdict(rows) + storageVerdict(rows) + sitesVerdict(rows)
 }
 
 // profileVerdict names the nodes whose profile is not applied.

@@ -6,6 +6,7 @@ import (
 
 	"iwx/lib/cluster"
 	"iwx/lib/nfs"
+	"iwx/lib/site"
 )
 
 func row(name, word string) Row {
@@ -73,5 +74,41 @@ func TestStorage(t *testing.T) {
 	}
 	if hint(&hung.Node) != storageHint {
 		t.Errorf("hint %q", hint(&hung.Node))
+	}
+}
+
+// TestSites holds that sites which are amiss are told, the queue's and the
+// storage's troubles first, and those of a silent node are not: nobody knows.
+func TestSites(t *testing.T) {
+	amiss := row("web1", "current")
+	amiss.Status.Sites = &site.Report{Faults: []site.Fault{{Domain: "a.example", What: "user a is missing"}}}
+	fine := row("web2", "current")
+	fine.Status.Sites = &site.Report{Sites: 1}
+	unknown := row("web4", "current")
+	unknown.Status.Sites = &site.Report{Error: "it took too long"}
+	silent := amiss
+	silent.Name, silent.SilentSince = "web3", time.Unix(2, 0)
+	if got, want := Verdict([]Row{amiss, fine, silent, unknown}), "4 nodes: 1 unreachable (web3), 3 current; sites amiss on web1, web4"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for r, want := range map[*Row]string{&amiss: "sites: a.example: user a is missing", &fine: "", &silent: "", &unknown: "sites: it took too long"} {
+		if got := r.trouble(); got != want {
+			t.Errorf("trouble of %s: %q", r.Name, got)
+		}
+	}
+	if fine.sites() != nil || SitesMark(nil) != nil || SitesMark(&site.Report{}) != nil || SitesMark(fine.Status.Sites) == nil {
+		t.Error("a node without sites, or with good ones")
+	}
+	if got := hint(&amiss.Node); got != "iwx-site check --node web1" {
+		t.Errorf("hint %q", got)
+	}
+	more := amiss
+	more.Status.Sites = &site.Report{Faults: amiss.Status.Sites.Faults, More: 2}
+	more.Status.Mounts = []nfs.Health{{Path: "/srv/b", Word: nfs.Hung}}
+	if got := more.trouble(); got != "storage: /srv/b is hung" || hint(&more.Node) != storageHint {
+		t.Errorf("trouble %q", got)
+	}
+	if got := SitesItems(more.Status.Sites); got.Text != "a.example: user a is missing\nand 2 more" {
+		t.Errorf("%q", got.Text)
 	}
 }

@@ -30,6 +30,7 @@ func Table() cli.Table[Row] {
 		{Name: "since", Value: func(r Row) any { return r.since() }, Rare: true},
 		{Name: "profile", Value: func(r Row) any { return r.profile() }, Rare: true},
 		{Name: "storage", Value: func(r Row) any { return r.storage() }, Rare: true},
+		{Name: "sites", Value: func(r Row) any { return r.sites() }, Rare: true},
 		{Name: "last_seen", Value: func(r Row) any { return r.LastSeen }},
 		{Name: "version", Value: func(r Row) any { return r.Status.Version }},
 		{Name: "error", Value: func(r Row) any { return r.trouble() }, Cut: true, Rare: true},
@@ -52,8 +53,8 @@ func (r Row) profile() any {
 }
 
 // trouble is what a leaving node waits for, why the node is halted, why a
-// request was refused, or what of its profile is not applied or of its storage
-// not healthy.
+// request was refused, or what of its profile is not applied, of its storage not
+// healthy, or of its sites amiss.
 func (r Row) trouble() string {
 	b := r.Status.Blocked
 	switch first, last := r.Tail.First, r.Tail.Last.Seq; {
@@ -62,7 +63,7 @@ func (r Row) trouble() string {
 	case first > 0 && Grave(r.Status.Word) && b == nil:
 		return fmt.Sprintf("it has entries %d-%d, which this manager lost", first, last)
 	case b == nil && r.Refused == "":
-		return cmp.Or(profileTrouble(r.Profile()), StorageTrouble(r.Status.Mounts))
+		return cmp.Or(profileTrouble(r.Profile()), StorageTrouble(r.Status.Mounts), SitesTrouble(&r.Node))
 	case b == nil:
 		return r.Refused
 	case b.WillNotHeal:

@@ -100,7 +100,8 @@ func memberColumns() []cli.Column[record] {
 	}
 }
 
-// profileColumns tell how the node stands with its profile, and its storage.
+// profileColumns tell how the node stands with its profile, its storage and its
+// sites.
 func profileColumns() []cli.Column[record] {
 	return []cli.Column[record]{
 		{Name: "profile", Value: func(r record) any { return nodestatus.ProfileMark(r.Profile()) }, Detail: true},
@@ -109,6 +110,8 @@ func profileColumns() []cli.Column[record] {
 		{Name: "profile_items", Value: func(r record) any { return nodestatus.ProfileItems(r.Profile(), r.now) }, Detail: true},
 		{Name: "storage", Value: func(r record) any { return nodestatus.StorageMark(r.Status.Mounts) }, Detail: true},
 		{Name: "mounts", Value: func(r record) any { return nodestatus.StorageItems(r.Status.Mounts, r.now) }, Detail: true},
+		{Name: "sites", Value: func(r record) any { return nodestatus.SitesMark(r.Status.Sites) }, Detail: true},
+		{Name: "site_faults", Value: func(r record) any { return nodestatus.SitesItems(r.Status.Sites) }, Detail: true},
 	}
 }
 

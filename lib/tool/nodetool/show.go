@@ -60,6 +60,8 @@ func verdict(c *cli.Context, n *cluster.Node) string {
 		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s, and its profile is not applied", n.Name, word))
 	case nfs.Worst(n.Status.Mounts) != nil:
 		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s; %s", n.Name, word, nodestatus.StorageTrouble(n.Status.Mounts)))
+	case nodestatus.GraveSites(n):
+		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s; %s", n.Name, word, nodestatus.SitesTrouble(n)))
 	case n.Baseline != nil:
 		return fmt.Sprintf("node %s is %s: baseline %d of %d", n.Name, word, n.Baseline.Done, n.Baseline.Total)
 	}
