@@ -3,6 +3,7 @@ package lbdaemon
 import (
 	"cmp"
 	"net/netip"
+	"path/filepath"
 	"testing"
 
 	"iwx/lib/cluster"
@@ -10,6 +11,9 @@ import (
 	"iwx/lib/lb"
 	"iwx/lib/nfs"
 	"iwx/lib/profile"
+	"iwx/lib/queue"
+	"iwx/lib/state"
+	"iwx/lib/tool/local"
 	"iwx/lib/tool/upkeep"
 )
 
@@ -114,5 +118,38 @@ func TestManagerWithoutNeeds(t *testing.T) {
 	c := &upkeep.Cluster{Identity: &cluster.Identity{Name: "mgr"}, Config: conf.Default(), Own: true}
 	if got, err := manager(c, &profile.Saved{}, nil); err != nil || got.Unready != "" || got.Unfit != "" {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestNewNodeWaitsForItsBaseline holds that a node is not balanced to before it
+// has replayed what was kept for those who join, sites among it, whatever else of
+// it is as it should be.
+func TestNewNodeWaitsForItsBaseline(t *testing.T) {
+	ctx := t.Context()
+	store, err := state.Create(ctx, filepath.Join(t.TempDir(), "state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.SetIdentity(ctx, &cluster.Identity{ClusterID: "c", ClusterName: "demo", Role: cluster.RoleManager, NodeID: "m", Name: "mgr"}); err != nil {
+		t.Fatal(err)
+	}
+	baseline := state.Draft{Kind: queue.KindCommand, Targets: queue.Targets{Scope: queue.ScopeBaseline}, Body: []byte("{}")}
+	others := state.Draft{Kind: queue.KindCommand, Targets: queue.Members(), Body: []byte("{}")}
+	if _, err := store.Append(ctx, baseline, others, baseline, others); err != nil {
+		t.Fatal(err)
+	}
+	doc := profile.Document{}
+	for done, want := range map[uint64]string{
+		0: "it is new, and has replayed 0 of 2 entries of the baseline",
+		2: "it is new, and has replayed 1 of 2 entries of the baseline",
+		3: "", 4: "",
+	} {
+		n := with(doc.Version())
+		n.ID, n.Name, n.Membership, n.Start, n.Status.Done = "n1", "web1", cluster.Member, 5, done
+		server, err := member(ctx, &local.Server{Store: store}, &n, doc)
+		if err != nil || server == nil || server.Unready != want {
+			t.Errorf("done with %d: %+v, %v, want %q", done, server, err, want)
+		}
 	}
 }
