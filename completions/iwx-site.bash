@@ -14,6 +14,8 @@ _iwx_site_spec() {
             'suspend	Show a page that says so instead of a site, and lock its user out'
             'resume	Take suspend back'
             'delete	Delete sites'
+            'check	Look whether every server has the sites as they should be'
+            'sync	Mend the sites of servers'
             'import	Take over the virtual hosts that are there already'
             'template	The templates of virtual hosts'
             'dns	The zones of the sites, and others'
@@ -182,6 +184,56 @@ _iwx_site_spec() {
         )
         args=(
             'site...'
+        )
+        ;;
+    'check')
+        flags=(
+            '--no-header	For scripts: no header, columns separated by one tab'
+            '-H	For scripts: no header, columns separated by one tab'
+            '--columns	Print only these columns, in this order'
+            '-o	Print only these columns, in this order'
+            '--exact	Print exact numbers and RFC 3339 times'
+            '-p	Print exact numbers and RFC 3339 times'
+            '--json	Print JSON'
+            '--timeout	Wait no longer than this for the servers to answer'
+            '--node	Only this server. May be repeated'
+            '-n	Only this server. May be repeated'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--columns '
+            '-o '
+            '--timeout '
+            '--node server'
+            '-n server'
+            '--root dir'
+        )
+        args=(
+            'site'
+        )
+        ;;
+    'sync')
+        flags=(
+            '--all	Every server, the manager too'
+            '--dry-run	Print what would be mended, and mend nothing'
+            '--timeout	Wait no longer than this for the servers to answer'
+            '--wait	Wait until the nodes have done it'
+            '--wait-timeout	Wait no longer than this; the nodes go on. Implies --wait'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--timeout '
+            '--wait-timeout '
+            '--root dir'
+        )
+        args=(
+            'server...'
         )
         ;;
     'import')

@@ -1,11 +1,11 @@
 # fish completion for iwx-site, generated from its grammar
 
 function __iwx_site_paths
-    printf '%s\n' 'add' 'list' 'show' 'edit' 'suspend' 'resume' 'delete' 'import' 'template' 'template list' 'template show' 'template check' 'template apply' 'dns' 'dns list' 'dns add' 'dns edit' 'dns delete' 'dns import' 'dns export' 'dns adopt' 'dns release'
+    printf '%s\n' 'add' 'list' 'show' 'edit' 'suspend' 'resume' 'delete' 'check' 'sync' 'import' 'template' 'template list' 'template show' 'template check' 'template apply' 'dns' 'dns list' 'dns add' 'dns edit' 'dns delete' 'dns import' 'dns export' 'dns adopt' 'dns release'
 end
 
 function __iwx_site_takes
-    printf '%s\n' ' --root' 'add --user' 'add --alias' 'add --template' 'add --tls-cert' 'add --tls-key' 'add --from' 'add --wait-timeout' 'add --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'edit --alias' 'edit --no-alias' 'edit --template' 'edit --tls-cert' 'edit --tls-key' 'edit --wait-timeout' 'edit --root' 'suspend --wait-timeout' 'suspend --root' 'resume --wait-timeout' 'resume --root' 'delete --timeout' 'delete --root' 'import --columns' 'import -o' 'import --template' 'import --drop' 'import --wait-timeout' 'import --root' 'template --root' 'template list --columns' 'template list -o' 'template list --root' 'template show --syntax' 'template show --site' 'template show --root' 'template check --columns' 'template check -o' 'template check --root' 'template apply --wait-timeout' 'template apply --root' 'dns --root' 'dns list --columns' 'dns list -o' 'dns list --root' 'dns add --ttl' 'dns add --root' 'dns edit --ttl' 'dns edit --root' 'dns delete --root' 'dns import --zone' 'dns import --root' 'dns export --root' 'dns adopt --root' 'dns release --root'
+    printf '%s\n' ' --root' 'add --user' 'add --alias' 'add --template' 'add --tls-cert' 'add --tls-key' 'add --from' 'add --wait-timeout' 'add --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'edit --alias' 'edit --no-alias' 'edit --template' 'edit --tls-cert' 'edit --tls-key' 'edit --wait-timeout' 'edit --root' 'suspend --wait-timeout' 'suspend --root' 'resume --wait-timeout' 'resume --root' 'delete --timeout' 'delete --root' 'check --columns' 'check -o' 'check --timeout' 'check --node' 'check -n' 'check --root' 'sync --timeout' 'sync --wait-timeout' 'sync --root' 'import --columns' 'import -o' 'import --template' 'import --drop' 'import --wait-timeout' 'import --root' 'template --root' 'template list --columns' 'template list -o' 'template list --root' 'template show --syntax' 'template show --site' 'template show --root' 'template check --columns' 'template check -o' 'template check --root' 'template apply --wait-timeout' 'template apply --root' 'dns --root' 'dns list --columns' 'dns list -o' 'dns list --root' 'dns add --ttl' 'dns add --root' 'dns edit --ttl' 'dns edit --root' 'dns delete --root' 'dns import --zone' 'dns import --root' 'dns export --root' 'dns adopt --root' 'dns release --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -79,6 +79,8 @@ complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'edit' -d 'Change a site'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'suspend' -d 'Show a page that says so instead of a site, and lock its user out'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'resume' -d 'Take suspend back'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'delete' -d 'Delete sites'
+complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'check' -d 'Look whether every server has the sites as they should be'
+complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'sync' -d 'Mend the sites of servers'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'import' -d 'Take over the virtual hosts that are there already'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'template' -d 'The templates of virtual hosts'
 complete -c iwx-site -n '__iwx_site_at \'\' 0' -a 'dns' -d 'The zones of the sites, and others'
@@ -152,6 +154,27 @@ complete -c iwx-site -n '__iwx_site_at \'delete\'' -l root -x -a '(__fish_comple
 complete -c iwx-site -n '__iwx_site_at \'delete\'' -l version -d 'Print the version'
 complete -c iwx-site -n '__iwx_site_at \'delete\'' -l help -s h -d 'Print this help'
 complete -c iwx-site -n '__iwx_site_at \'delete\' 0+' -a '(__iwx_site_values site)'
+
+complete -c iwx-site -n '__iwx_site_at \'check\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'
+complete -c iwx-site -n '__iwx_site_at \'check\'' -l columns -s o -x -d 'Print only these columns, in this order'
+complete -c iwx-site -n '__iwx_site_at \'check\'' -l exact -s p -d 'Print exact numbers and RFC 3339 times'
+complete -c iwx-site -n '__iwx_site_at \'check\'' -l json -d 'Print JSON'
+complete -c iwx-site -n '__iwx_site_at \'check\'' -l timeout -x -d 'Wait no longer than this for the servers to answer'
+complete -c iwx-site -n '__iwx_site_at \'check\'' -l node -s n -x -a '(__iwx_site_values server)' -d 'Only this server. May be repeated'
+complete -c iwx-site -n '__iwx_site_at \'check\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'check\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'check\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'check\' 0' -a '(__iwx_site_values site)'
+
+complete -c iwx-site -n '__iwx_site_at \'sync\'' -l all -d 'Every server, the manager too'
+complete -c iwx-site -n '__iwx_site_at \'sync\'' -l dry-run -d 'Print what would be mended, and mend nothing'
+complete -c iwx-site -n '__iwx_site_at \'sync\'' -l timeout -x -d 'Wait no longer than this for the servers to answer'
+complete -c iwx-site -n '__iwx_site_at \'sync\'' -l wait -d 'Wait until the nodes have done it'
+complete -c iwx-site -n '__iwx_site_at \'sync\'' -l wait-timeout -x -d 'Wait no longer than this; the nodes go on. Implies --wait'
+complete -c iwx-site -n '__iwx_site_at \'sync\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-site -n '__iwx_site_at \'sync\'' -l version -d 'Print the version'
+complete -c iwx-site -n '__iwx_site_at \'sync\'' -l help -s h -d 'Print this help'
+complete -c iwx-site -n '__iwx_site_at \'sync\' 0+' -a '(__iwx_site_values server)'
 
 complete -c iwx-site -n '__iwx_site_at \'import\'' -l yes -s y -d 'Do not ask'
 complete -c iwx-site -n '__iwx_site_at \'import\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'

@@ -79,14 +79,14 @@ func (a *application) run(c *cli.Context, order *site.Order) (err error) {
 	a.fetch = func(ctx context.Context, digest string) ([]byte, error) {
 		return upkeep.FetchCertificate(ctx, a.Server, c.Now, digest)
 	}
-	specs, err := a.specs(c, order)
+	specs, strays, err := a.specs(c, order)
 	if err != nil {
 		return err
 	}
 	if specs, err = a.current(c, specs); err != nil {
 		return err
 	}
-	if err := a.apply(c, specs); err != nil {
+	if err := a.apply(c, specs, strays...); err != nil {
 		return err
 	}
 	if err := a.live(c, order); err != nil {
@@ -112,29 +112,39 @@ func (a *application) live(ctx context.Context, order *site.Order) error {
 }
 
 // specs are what the order comes to here: without what a later one says
-// otherwise, and with the sites that are to go with all the others.
-func (a *application) specs(ctx context.Context, order *site.Order) ([]site.Spec, error) {
-	specs := slices.Clone(order.Specs)
+// otherwise, and with the sites that are to go with all the others. The strays are
+// domains that are no site's, and have a virtual host nevertheless.
+func (a *application) specs(ctx context.Context, order *site.Order) (specs []site.Spec, strays []string, err error) {
+	specs = slices.Clone(order.Specs)
 	if order.All {
-		strays, err := a.strays(ctx, specs)
+		gone, err := a.others(ctx, specs)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		specs = append(specs, strays...)
+		specs = append(specs, gone...)
+		strays, err = a.strays(func(domain string) bool { return lists(specs, domain) || a.superseded(domain) })
+		if err != nil {
+			return nil, nil, err
+		}
 	}
-	return slices.DeleteFunc(specs, func(s site.Spec) bool { return a.superseded(s.Domain) }), nil
+	return slices.DeleteFunc(specs, func(s site.Spec) bool { return a.superseded(s.Domain) }), strays, nil
 }
 
-// strays are the sites that this node has and that are none of the specs, to go.
-func (a *application) strays(ctx context.Context, specs []site.Spec) (list []site.Spec, err error) {
+// others are the sites that this node has and that are none of the specs, to go.
+func (a *application) others(ctx context.Context, specs []site.Spec) (list []site.Spec, err error) {
 	here, err := a.Store.SitesHere(ctx)
 	for _, has := range here {
-		if !slices.ContainsFunc(specs, func(s site.Spec) bool { return s.Domain == has.Domain }) {
+		if !lists(specs, has.Domain) {
 			has.Gone = true
 			list = append(list, has.Spec)
 		}
 	}
 	return list, err
+}
+
+// lists reports whether one of the specs is of the domain.
+func lists(specs []site.Spec, domain string) bool {
+	return slices.ContainsFunc(specs, func(s site.Spec) bool { return s.Domain == domain })
 }
 
 // current fetches the certificates that are not here, and leaves out the sites
@@ -158,7 +168,7 @@ func (a *application) current(ctx context.Context, specs []site.Spec) ([]site.Sp
 // what this one says was true once, and its certificate may be gone.
 func (a *application) superseded(domain string) bool {
 	for _, order := range a.ahead {
-		if order.All || slices.ContainsFunc(order.Specs, func(s site.Spec) bool { return s.Domain == domain }) {
+		if order.All || lists(order.Specs, domain) {
 			return true
 		}
 	}
@@ -215,9 +225,5 @@ func (a *application) prune(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	specs := make([]site.Spec, len(here))
-	for i := range here {
-		specs[i] = here[i].Spec
-	}
-	return a.dropCertificates(specs)
+	return a.dropCertificates(specsOf(here))
 }

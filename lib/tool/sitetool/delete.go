@@ -87,7 +87,7 @@ func (m *manager) startDeleting(c *cli.Context, rows []state.SiteRow, purge bool
 		return rows, nil
 	}
 	var err error
-	if ch.Draft, err = m.draft(c, &site.Order{Specs: ch.Specs}); err != nil {
+	if ch.Draft, err = m.draft(c, &site.Order{Specs: ch.Specs}, baseline()); err != nil {
 		return nil, err
 	}
 	if _, err := m.Store.ChangeSites(c, &ch); err != nil {

@@ -30,11 +30,12 @@ type hands struct {
 }
 
 // apply brings users, homes, certificates and virtual hosts to what the specs
-// say; the web server is then owed a reload. Users go last, when it has let go of
-// their sites, and is reloaded for that. It is idempotent; on an error it may have
-// done a part, but no virtual host.
-func (h *hands) apply(ctx context.Context, specs []site.Spec) error {
-	if h.web != nil && len(specs) > 0 {
+// say, and removes the virtual hosts of strays, domains that are no site's; the web
+// server is then owed a reload. Users go last, when it has let go of their sites,
+// and is reloaded for that. It is idempotent; on an error it may have done a part,
+// but no virtual host.
+func (h *hands) apply(ctx context.Context, specs []site.Spec, strays ...string) error {
+	if h.web != nil && len(specs)+len(strays) > 0 {
 		if err := h.reloads.Owe(ctx, h.web.Name); err != nil {
 			return err
 		}
@@ -56,7 +57,7 @@ func (h *hands) apply(ctx context.Context, specs []site.Spec) error {
 		return err
 	}
 	if h.web != nil {
-		if err := h.web.Put(ctx, h.changes(specs)); err != nil {
+		if err := h.web.Put(ctx, h.changes(specs, strays)); err != nil {
 			return err
 		}
 	}
@@ -102,7 +103,15 @@ func (h *hands) reload(ctx context.Context) error {
 	return h.reloads.PayDue(ctx)
 }
 
-// keepCertificates writes those of the specs that are not here yet.
+// strays are the domains that have a virtual host of iwx here and are not known.
+func (h *hands) strays(known func(domain string) bool) ([]string, error) {
+	if h.web == nil {
+		return nil, nil
+	}
+	return h.web.Strays(known)
+}
+
+// keepCertificates writes those of the specs that are not here as they should be.
 func (h *hands) keepCertificates(ctx context.Context, specs []site.Spec) error {
 	for i := range specs {
 		has, err := h.keepCertificate(ctx, &specs[i])
@@ -118,13 +127,14 @@ func (h *hands) keepCertificates(ctx context.Context, specs []site.Spec) error {
 }
 
 // keepCertificate writes the certificate of a site, if it has one that is not
-// here yet. It reports false if the one it is to have is nobody's any more.
+// here as it should be. It reports false if the one it is to have is nobody's any
+// more.
 func (h *hands) keepCertificate(ctx context.Context, spec *site.Spec) (has bool, err error) {
 	if spec.Certificate == "" || spec.Gone {
 		return true, nil
 	}
-	path := certificatePath(h.certificates, spec.Certificate)
-	if _, err := os.Stat(path); err == nil {
+	path := upkeep.CertificatePath(h.certificates, spec.Certificate)
+	if upkeep.CertificateDiffers(path, spec.Certificate) == "" {
 		return true, nil
 	}
 	pem, err := h.fetch(ctx, spec.Certificate)
@@ -139,9 +149,6 @@ func (h *hands) keepCertificate(ctx context.Context, spec *site.Spec) (has bool,
 	}
 	return true, atomicfile.Write(path, pem, 0o600)
 }
-
-// certificatePath is where a certificate lies with its key.
-func certificatePath(dir, digest string) string { return filepath.Join(dir, digest+".pem") }
 
 // dropCertificates removes those that none of the specs has. Repeating it is
 // safe.

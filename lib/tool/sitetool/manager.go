@@ -89,7 +89,7 @@ type change struct {
 // carryOut makes the change on this server and then, in one transaction, in the
 // state and for the nodes. On an error all of it is undone.
 func (m *manager) carryOut(c *cli.Context, ch *change) (op queue.OpID, err error) {
-	if ch.Draft, err = m.draft(c, &site.Order{Specs: ch.Specs, Awaited: ch.awaited}); err != nil {
+	if ch.Draft, err = m.draft(c, &site.Order{Specs: ch.Specs, Awaited: ch.awaited}, baseline()); err != nil {
 		return op, err
 	}
 	if err := m.checkZones(c, ch.Specs); err != nil {
@@ -157,9 +157,9 @@ func (m *manager) giveUp(ctx context.Context, why error) error {
 	return why
 }
 
-// draft is the entry by which the nodes do it too, those that join later as
-// well. Doing it again is nothing, so it may be done again.
-func (m *manager) draft(c *cli.Context, order *site.Order) (*state.Draft, error) {
+// draft is the entry by which the nodes do it too. Doing it again is nothing, so
+// it may be done again.
+func (m *manager) draft(c *cli.Context, order *site.Order, targets queue.Targets) (*state.Draft, error) {
 	order.WebServer = m.webName
 	text, err := order.Encode()
 	if err != nil {
@@ -170,7 +170,7 @@ func (m *manager) draft(c *cli.Context, order *site.Order) (*state.Draft, error)
 		Timeout: m.Config.Queue.Timeout, QueuedAt: c.Now(), QueuedBy: local.Operator(c),
 	}
 	body, err := command.Encode()
-	return &state.Draft{Kind: queue.KindCommand, Targets: baseline(), Body: body}, err
+	return &state.Draft{Kind: queue.KindCommand, Targets: targets, Body: body}, err
 }
 
 // baseline is every node, now and later.

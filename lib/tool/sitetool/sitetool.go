@@ -25,6 +25,8 @@ type grammar struct {
 	Suspend  suspendVerb   `cmd:"" help:"Show a page that says so instead of a site, and lock its user out."`
 	Resume   resumeVerb    `cmd:"" help:"Take suspend back."`
 	Delete   deleteVerb    `cmd:"" help:"Delete sites."`
+	Check    checkVerb     `cmd:"" help:"Look whether every server has the sites as they should be."`
+	Sync     syncVerb      `cmd:"" help:"Mend the sites of servers."`
 	Import   importVerb    `cmd:"" help:"Take over the virtual hosts that are there already."`
 	Template templateVerbs `cmd:"" help:"The templates of virtual hosts."`
 	DNS      dnsVerbs      `cmd:"" name:"dns" help:"The zones of the sites, and others."`
@@ -36,7 +38,7 @@ func open(c *cli.Context) (*local.Server, error) {
 	return local.OpenManager(c, "sites are made on its manager")
 }
 
-// complete offers the sites, zones and templates there are.
+// complete offers the sites, zones, templates and servers there are.
 func complete(c *cli.Context, kind string) []cli.Candidate {
 	server, err := open(c)
 	if err != nil {
@@ -52,8 +54,19 @@ func complete(c *cli.Context, kind string) []cli.Candidate {
 		return completeZone(c, server)
 	case "template":
 		return completeTemplate(server)
+	case "server":
+		return completeServer(c, server)
 	}
 	return nil
+}
+
+func completeServer(c *cli.Context, server *local.Server) []cli.Candidate {
+	list := []cli.Candidate{{Value: server.Identity.Name, Help: "the manager"}}
+	nodes, _ := server.Store.Standings(c)
+	for i := range nodes {
+		list = append(list, cli.Candidate{Value: nodes[i].Name, Help: nodes[i].Word()})
+	}
+	return list
 }
 
 func completeSite(c *cli.Context, server *local.Server) (list []cli.Candidate) {

@@ -109,14 +109,17 @@ func (m *manager) render(s *site.Site) (string, error) {
 	return m.web.Render(s.Template, vhost.FieldsOf(m.Root, s))
 }
 
-// changes are what becomes of the virtual hosts of sites.
-func (h *hands) changes(specs []site.Spec) []vhost.Change {
+// changes are what becomes of the virtual hosts of sites, and of strays.
+func (h *hands) changes(specs []site.Spec, strays []string) []vhost.Change {
 	list := make([]vhost.Change, len(specs))
 	for i := range specs {
 		list[i] = vhost.Change{Domain: specs[i].Domain, Text: specs[i].VHost, Instead: h.begun[specs[i].Domain].Instead}
 		if specs[i].Gone {
 			list[i].Text = ""
 		}
+	}
+	for _, domain := range strays {
+		list = append(list, vhost.Change{Domain: domain})
 	}
 	return list
 }
