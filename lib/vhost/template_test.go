@@ -64,7 +64,9 @@ func TestTry(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := tree(t, filepath.Dir(s.at(s.config)))
-			try := func(text string) error { return s.Try(t.Context(), t.TempDir(), []Change{{Domain: "example.org", Text: text}}) }
+			try := func(text string) error {
+				return s.Try(t.Context(), t.TempDir(), []Change{{Domain: "example.org", Text: text}})
+			}
 			for _, text := range []string{old, ""} {
 				if err := try(text); err != nil {
 					t.Error(err)
