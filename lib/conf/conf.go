@@ -58,6 +58,15 @@ type Backup struct {
 type LB struct {
 	EndpointPort  int    `toml:"endpoint_port" default:"2481" min:"1024" max:"65535" doc:"TCP port at which every server tells an external balancer of its services, over HTTP. It is closed unless external balancing is on."`
 	EndpointAllow string `toml:"endpoint_allow" default:"" rule:"prefixes" doc:"Who may ask there, beside the manager: addresses and networks with spaces between, such as those of the external balancer."`
+	ClientAddress bool   `toml:"client_address" default:"true" doc:"Where HAProxy balances, have the servers log the addresses of clients instead of the manager's."`
+	Proxies       string `toml:"proxies" default:"" rule:"prefixes" doc:"The addresses from which an external balancer connects, with spaces between: the servers log the addresses of clients that it tells."`
+}
+
+// Told returns who is believed about the addresses of clients beside the
+// cluster's own balancer.
+func (l LB) Told() []netip.Prefix {
+	list, _ := readPrefixes(l.Proxies)
+	return list
 }
 
 // Allowed returns who may ask at the health endpoint.

@@ -31,7 +31,7 @@ func TestDefaults(t *testing.T) {
 			Lint:          true,
 		},
 		Backup: Backup{Keep: 7},
-		LB:     LB{EndpointPort: 2481},
+		LB:     LB{EndpointPort: 2481, ClientAddress: true},
 		Site:   Site{UIDRange: "20000-29999", ReloadInterval: 5 * time.Second},
 		Log:    Log{Level: "info"},
 	}

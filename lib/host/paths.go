@@ -22,6 +22,7 @@ type Paths struct {
 	ProfileLock  string // held by who applies the node profile
 	Health       string // 0755, what the health endpoint is to know, package endpoint
 	Addresses    string // notes which virtual addresses were put on this server
+	Clients      string // 0700, notes which programs are to learn of a change to whom they believe, package realip
 	Templates    string // those of virtual hosts that the administrator has written
 	Certificates string // 0700, those of the sites, each with its key
 	SiteLock     string // held by who changes sites, or applies them
@@ -60,6 +61,7 @@ func At(root string) Paths {
 		DaemonLock:   at("run/iwx/queued.lock"),
 		ProfileLock:  at("run/iwx/profile.lock"),
 		Health:       at("run/iwx-health"),
+		Clients:      at("var/lib/iwx/clients"),
 		Templates:    at("etc/iwx/templates"),
 		Certificates: at("var/lib/iwx/certificates"),
 		SiteLock:     at("run/iwx/site.lock"),

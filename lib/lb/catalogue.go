@@ -68,6 +68,30 @@ func Lookup(text string) (Service, error) {
 		"%s", "the names are "+phrase(serviceNames())+"; web and mail stand for the usual ones at once")
 }
 
+// Told returns the services of a server, by its id, that a proxy connects to in
+// the place of clients, so that they have to be told who those are: at the ports
+// that are theirs, and at any for HTTP. A policy whose servers expect the PROXY
+// protocol already is somebody's own arrangement.
+func (s *Setup) Told(id string) (list []Service) {
+	ability, _ := AbilityOf(s.Engine)
+	for _, service := range Services() {
+		if slices.ContainsFunc(s.Policies, func(p Policy) bool {
+			return p.Service == service.Name && p.mayUse(id) && !p.Check.Proxy &&
+				(s.External || ability.forwarding(&p) == Proxy) &&
+				(p.ServerPort == service.Port || service.Kind == health.HTTP)
+		}) {
+			list = append(list, service)
+		}
+	}
+	return list
+}
+
+// mayUse reports whether the policy may have a server answer, be it the manager
+// as the fallback.
+func (p *Policy) mayUse(id string) bool {
+	return id == ManagerID || len(p.Only) == 0 || slices.Contains(p.Only, id)
+}
+
 func serviceNames() []string {
 	var names []string
 	for _, s := range Services() {

@@ -25,6 +25,8 @@ ServerRoot ROOT/etc/apache2
 PidFile ROOT/run/apache2/apache2.pid
 DefaultRuntimeDir ROOT/run/apache2
 ErrorLog ROOT/var/log/apache2/error.log
+LogFormat "%h %s \"%r\"" short
+CustomLog ROOT/var/log/apache2/access.log short
 LogLevel notice
 User www-data
 Group www-data
@@ -42,22 +44,59 @@ Mutex posixsem
 IncludeOptional sites-enabled/*.conf
 `
 
+// nginxConfig is that of an nginx below a root directory, as Debian lays it out.
+const nginxConfig = `
+daemon off;
+pid ROOT/run/nginx.pid;
+error_log ROOT/var/log/nginx/error.log;
+user www-data;
+events { worker_connections 64; }
+http {
+	log_format short '$remote_addr $status "$request"';
+	access_log ROOT/var/log/nginx/access.log short;
+	client_body_temp_path ROOT/var/lib/nginx/body; proxy_temp_path ROOT/var/lib/nginx/proxy; fastcgi_temp_path ROOT/var/lib/nginx/fastcgi;
+	uwsgi_temp_path ROOT/var/lib/nginx/uwsgi; scgi_temp_path ROOT/var/lib/nginx/scgi;
+	server { listen ADDR:80; return 204; }
+	include ROOT/etc/nginx/conf.d/*.conf;
+}
+`
+
 // apache runs an apache2 below a root directory, and waits until it answers. It
 // ends with the script.
 func apache(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: apache ROOT ADDR")
 	}
-	root, addr := ts.MkAbs(args[0]), args[1]
-	for _, dir := range []string{"etc/apache2/sites-enabled", "run/apache2", "var/log/apache2"} {
+	root := layOut(ts, args, "etc/apache2/apache2.conf", apacheConfig, "etc/apache2/sites-enabled", "run/apache2", "var/log/apache2")
+	webServer(ts, root, args[1], exec.Command("apache2", "-f", filepath.Join(root, "etc/apache2/apache2.conf"), "-DFOREGROUND"))
+}
+
+// nginx runs an nginx below a root directory, and waits until it answers. It ends
+// with the script.
+func nginx(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: nginx ROOT ADDR")
+	}
+	root := layOut(ts, args, "etc/nginx/nginx.conf", nginxConfig, "etc/nginx/conf.d", "run", "var/log/nginx", "var/lib/nginx")
+	webServer(ts, root, args[1], exec.Command("nginx", "-c", filepath.Join(root, "etc/nginx/nginx.conf")))
+}
+
+// layOut makes the directories and the configuration of a web server for ROOT and
+// ADDR, and returns the root.
+func layOut(ts *testscript.TestScript, args []string, config, text string, dirs ...string) (root string) {
+	root = ts.MkAbs(args[0])
+	for _, dir := range append(dirs, filepath.Dir(config)) {
 		ts.Check(os.MkdirAll(filepath.Join(root, dir), 0o755))
 	}
-	config := filepath.Join(root, "etc/apache2/apache2.conf")
-	ts.Check(os.WriteFile(config, []byte(strings.NewReplacer("ROOT", root, "ADDR", addr).Replace(apacheConfig)), 0o644))
+	ts.Check(os.WriteFile(filepath.Join(root, config), []byte(strings.NewReplacer("ROOT", root, "ADDR", args[1]).Replace(text)), 0o644))
 	for dir := root; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) { // its workers are not root
 		ts.Check(os.Chmod(dir, 0o755))
 	}
-	cmd := exec.Command("apache2", "-f", config, "-DFOREGROUND")
+	return root
+}
+
+// webServer runs a web server until the script ends, and waits until it answers.
+func webServer(ts *testscript.TestScript, root, addr string, cmd *exec.Cmd) {
 	cmd.Dir = root
 	ts.Check(cmd.Start())
 	ended := make(chan struct{})
@@ -66,10 +105,10 @@ func apache(ts *testscript.TestScript, neg bool, args []string) {
 		cmd.Process.Signal(syscall.SIGTERM) // its workers end with it
 		<-ended
 	})
-	until(ts, 20*time.Second, "apache2 answers at "+addr, func() bool {
+	until(ts, 20*time.Second, cmd.Args[0]+" answers at "+addr, func() bool {
 		select {
 		case <-ended:
-			ts.Fatalf("apache2 ended")
+			ts.Fatalf("%s ended", cmd.Args[0])
 		default:
 		}
 		conn, err := net.Dial("tcp", addr+":80")

@@ -17,7 +17,7 @@ import (
 
 // Change is what becomes of the virtual host of one domain.
 type Change struct {
-	Domain  string
+	Domain  string       // or the name of a file that is no site's
 	Text    string       // "" removes it
 	Instead []site.Aside // files that it takes the place of: set aside for a text, brought back without
 }

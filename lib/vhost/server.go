@@ -3,7 +3,8 @@
 // from templates, writes it so that the server's own test has passed or the old
 // one is back, and has the server take it without dropping a connection.
 //
-// Each site has one file, iwx-DOMAIN.conf. No other file of the server is
+// Each site has one file, iwx-DOMAIN.conf, and there are two that say who is
+// believed about clients: see Forwarded and Proxied. No other file of the server is
 // touched, but for those whose virtual hosts a site takes over, which are set
 // aside.
 //
@@ -81,6 +82,13 @@ func Named(root, name string) (*Server, error) {
 
 // at is a path below the server's root.
 func (s *Server) at(path string) string { return filepath.Join(s.Root, "/", path) }
+
+// Installed reports whether its program is there: its configuration may have
+// outlived it.
+func (s *Server) Installed() bool {
+	_, err := exec.LookPath(s.program())
+	return err == nil
+}
 
 // program is its binary.
 func (s *Server) program() string { return s.Name }

@@ -60,6 +60,7 @@ func (c *Cluster) nodeItems(n *cluster.Roster) ([]profile.Item, error) {
 		func() ([]profile.Item, error) { return c.endpoint(n.ID, n.Address) },
 		c.followsZones,
 		c.web,
+		func() ([]profile.Item, error) { return c.clients(n.ID) },
 		c.copies,
 	)
 	return append([]profile.Item{where}, items...), err
@@ -74,6 +75,7 @@ func (c *Cluster) managerItems() ([]profile.Item, error) {
 		func() ([]profile.Item, error) { return c.endpoint(lb.ManagerID, c.Identity.Address) },
 		c.servesZones,
 		c.web,
+		func() ([]profile.Item, error) { return c.clients(lb.ManagerID) },
 	)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"iwx/lib/backup"
@@ -13,6 +14,7 @@ import (
 	"iwx/lib/lb"
 	"iwx/lib/profile"
 	"iwx/lib/pulse"
+	"iwx/lib/realip"
 	"iwx/lib/tool/upkeep"
 	"iwx/lib/vip"
 )
@@ -129,6 +131,59 @@ func TestEndpoint(t *testing.T) {
 	if documents, err = c.Documents(); err != nil || slices.Contains(kinds(documents["n0"]), "endpoint http") {
 		t.Errorf("%v, %v", kinds(documents["n0"]), err)
 	}
+}
+
+// TestClients: which servers are to know the addresses of which clients, and whom
+// they believe.
+func TestClients(t *testing.T) {
+	const http = `client-address http {"balancers":["192.0.2.9/32","192.0.2.10/32"]}`
+	web := policy("http", 80, nil)
+	tests := []struct {
+		name        string
+		setup       lb.Setup
+		manager, n1 string
+		change      func(*conf.LB)
+	}{
+		{"the kernel balances", lb.Setup{Engine: "ipvs", Policies: []lb.Policy{web}}, "", "", nil},
+		{"a proxy does", lb.Setup{Engine: "haproxy", Policies: []lb.Policy{web}}, http, http, nil},
+		{"not this server", lb.Setup{Engine: "haproxy", Policies: []lb.Policy{policy("http", 80, func(p *lb.Policy) { p.Only = []string{"n0"} })}}, http, "", nil},
+		{"another port", lb.Setup{Engine: "haproxy", Policies: []lb.Policy{policy("http", 80, func(p *lb.Policy) { p.ServerPort = 8080 })}}, http, http, nil},
+		{"somebody's own PROXY port", lb.Setup{Engine: "haproxy", Policies: []lb.Policy{policy("http", 80, func(p *lb.Policy) { p.Check.Proxy = true })}}, "", "", nil},
+		{"a port without a name", lb.Setup{Engine: "haproxy", Policies: []lb.Policy{policy("tcp", 8080, nil)}}, "", "", nil},
+		{"turned off", lb.Setup{Engine: "haproxy", Policies: []lb.Policy{web}}, "", "", func(l *conf.LB) { l.ClientAddress = false }},
+		{"somebody else balances", lb.Setup{Engine: "haproxy", External: true, Policies: []lb.Policy{web}}, "", "", nil},
+		{"and is believed", lb.Setup{Engine: "ipvs", External: true, Policies: []lb.Policy{web}},
+			`client-address http {"balancers":["198.51.100.0/24"]}`, `client-address http {"balancers":["198.51.100.0/24"]}`, func(l *conf.LB) { l.Proxies = "198.51.100.0/24" }},
+	}
+	for _, tt := range tests {
+		c := shop(t, 2)
+		c.Identity.Address = netip.MustParseAddr("192.0.2.9")
+		c.Balancing = tt.setup
+		if tt.change != nil {
+			tt.change(&c.Config.LB)
+		}
+		own, err := c.Manager()
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents, err := c.Documents()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, n := clientsOf(own), clientsOf(documents["n1"]); m != tt.manager || n != tt.n1 {
+			t.Errorf("%s: the manager %q, a node %q", tt.name, m, n)
+		}
+	}
+}
+
+func clientsOf(doc profile.Document) string {
+	var list []string
+	for _, item := range doc.Items {
+		if item.Kind == realip.Kind {
+			list = append(list, item.String()+" "+string(item.Spec))
+		}
+	}
+	return strings.Join(list, "\n")
 }
 
 func kinds(doc profile.Document) (list []string) {

@@ -10,6 +10,7 @@ import (
 	"iwx/lib/lb"
 	"iwx/lib/nfs"
 	"iwx/lib/profile"
+	"iwx/lib/realip"
 	"iwx/lib/tool/local"
 )
 
@@ -60,10 +61,10 @@ func endpointer(s *local.Server) *endpoint.Applier {
 
 // Matters reports whether clients of a server's services notice that an item of
 // this kind is not applied there. Copies of backups are of no account to them, those
-// who ask for names have other servers, and to what a server exports it needs no
-// export itself.
+// who ask for names have other servers, to what a server exports it needs no export
+// itself, and where it is not told who its clients are it serves them all the same.
 func Matters(kind string) bool {
-	return kind != backup.CopyKind && kind != KindDNS && kind != nfs.KindExport
+	return kind != backup.CopyKind && kind != KindDNS && kind != nfs.KindExport && kind != realip.Kind
 }
 
 // Unready tells why a server may not be given traffic, "" if it may: its profile

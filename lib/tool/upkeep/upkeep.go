@@ -16,6 +16,7 @@ import (
 	"iwx/lib/daemon"
 	"iwx/lib/endpoint"
 	"iwx/lib/profile"
+	"iwx/lib/realip"
 	"iwx/lib/tool/local"
 	"iwx/lib/vip"
 )
@@ -44,6 +45,7 @@ func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier 
 	}
 	list[endpoint.Kind] = endpointer(s)
 	list[KindWeb] = reloader{Reloads{Server: s, Interval: s.Config.Site.ReloadInterval, Now: now}}
+	list[realip.Kind] = clientTeller(s)
 	list[KindDNS] = &primary{server: s, now: now}
 	if !s.IsManager() {
 		list[KindDNS] = &secondary{server: s, now: now}

@@ -1,0 +1,71 @@
+package upkeep
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"iwx/lib/daemon"
+	"iwx/lib/profile"
+	"iwx/lib/realip"
+	"iwx/lib/tool/local"
+)
+
+// clients has a server know the addresses of its clients where a proxy balances.
+func (c *Cluster) clients(id string) (items []profile.Item, err error) {
+	spec := realip.Spec{Balancers: c.balancers()}
+	if len(spec.Balancers) == 0 {
+		return nil, nil
+	}
+	for _, service := range c.Balancing.Told(id) {
+		if service.Name != "http" {
+			continue
+		}
+		item, err := realip.Item(service.Name, spec)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+// balancers are where a proxy that balances connects from; none if nobody is to
+// be believed about clients.
+func (c *Cluster) balancers() []netip.Prefix {
+	switch {
+	case c.Balancing.External:
+		return c.Config.LB.Told()
+	case !c.Config.LB.ClientAddress:
+		return nil
+	}
+	return c.ownAddresses()
+}
+
+// ownAddresses are those that the manager's connections to servers come from. To
+// a loopback address that is the first one, as for a whole cluster on one machine.
+func (c *Cluster) ownAddresses() (list []netip.Prefix) {
+	for _, addr := range []netip.Addr{c.Identity.Address, c.Identity.Manager.Addr()} {
+		if !addr.IsValid() {
+			continue
+		}
+		if addr.Is4() && addr.IsLoopback() {
+			addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		}
+		list = append(list, netip.PrefixFrom(addr, addr.BitLen()))
+	}
+	slices.SortFunc(list, netip.Prefix.Compare)
+	return slices.Compact(list)
+}
+
+// clientTeller is the applier of realip.Kind. It keeps out of the way of who
+// changes sites: what has not been tested yet is not to be loaded.
+func clientTeller(s *local.Server) *realip.Applier {
+	return &realip.Applier{Root: s.Root, Notes: s.Clients, Lock: func(ctx context.Context) (func(), error) {
+		busy, err := daemon.WaitLock(ctx, s.SiteLock, lockWait, "changing sites")
+		if err != nil {
+			return nil, err
+		}
+		return func() { busy.Close() }, nil
+	}}
+}
