@@ -154,7 +154,7 @@ func serverValues(addr netip.AddrPort, v lb.Virtual, real lb.Real) string {
 	if v.HTTP {
 		text += reuse
 	}
-	if v.Proxy {
+	if v.Proxy || real.Proxy {
 		text += " send-proxy-v2"
 	}
 	return text

@@ -34,11 +34,12 @@ const gone = 1
 func (s *server) leaving() bool { return s.maint && s.weight != 0 }
 
 func (s *server) real() lb.Real {
-	name, local := strings.CutSuffix(s.name, localMark)
+	name, proxy := strings.CutSuffix(s.name, proxyMark)
+	name, local := strings.CutSuffix(name, localMark)
 	if cut := strings.LastIndex(name, "_"); cut >= 0 {
 		name = name[:cut]
 	}
-	real := lb.Real{Name: name, Local: local}
+	real := lb.Real{Name: name, Local: local, Proxy: proxy}
 	if !s.maint {
 		real.Weight = s.weight
 	}
@@ -48,8 +49,12 @@ func (s *server) real() lb.Real {
 // path is the server in commands.
 func (s *server) path() string { return proxyName(s.key) + "/" + s.name }
 
-// localMark ends the name of a server that is the manager itself.
-const localMark = "_local"
+// What ends the name of a server: that it is the manager itself, and that it
+// expects the PROXY protocol.
+const (
+	localMark = "_local"
+	proxyMark = "_proxy"
+)
 
 // serverName returns the name of a server in HAProxy, "web2_192.0.2.12:80". All
 // that it holds may be in a name: a server's is a host name, and HAProxy takes
@@ -58,6 +63,9 @@ func serverName(addr netip.AddrPort, real lb.Real) string {
 	name := real.Name + "_" + plain(addr)
 	if real.Local {
 		name += localMark
+	}
+	if real.Proxy {
+		name += proxyMark
 	}
 	return name
 }
@@ -117,7 +125,7 @@ func parseServers(text string) ([]server, error) {
 
 func parseServer(value func(column string) string) (s server, ours bool) {
 	s.name = value("svname")
-	name := strings.TrimSuffix(s.name, localMark)
+	name := strings.TrimSuffix(strings.TrimSuffix(s.name, proxyMark), localMark)
 	var err, err2, err3 error
 	s.key, err = parsePlain(value("pxname"))
 	s.addr, err2 = parsePlain(name[strings.LastIndex(name, "_")+1:])

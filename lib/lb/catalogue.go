@@ -36,6 +36,19 @@ func Services() []Service {
 	}
 }
 
+// proxyPorts is how far above a service's port the one is at which a server
+// expects the PROXY protocol for it: a port that does turns ordinary clients away.
+const proxyPorts = 10000
+
+// ProxyPort is the port at which a server's profile has the service expect the
+// PROXY protocol; 0 for HTTP, whose requests tell the client's address themselves.
+func (s Service) ProxyPort() uint16 {
+	if s.Kind == health.HTTP {
+		return 0
+	}
+	return proxyPorts + s.Port
+}
+
 // Groups returns the names of Group.
 func Groups() []string { return []string{"web", "mail"} }
 
@@ -69,21 +82,29 @@ func Lookup(text string) (Service, error) {
 }
 
 // Told returns the services of a server, by its id, that a proxy connects to in
-// the place of clients, so that they have to be told who those are: at the ports
-// that are theirs, and at any for HTTP. A policy whose servers expect the PROXY
-// protocol already is somebody's own arrangement.
+// the place of clients, so that they have to be told who those are.
 func (s *Setup) Told(id string) (list []Service) {
-	ability, _ := AbilityOf(s.Engine)
 	for _, service := range Services() {
-		if slices.ContainsFunc(s.Policies, func(p Policy) bool {
-			return p.Service == service.Name && p.mayUse(id) && !p.Check.Proxy &&
-				(s.External || ability.forwarding(&p) == Proxy) &&
-				(p.ServerPort == service.Port || service.Kind == health.HTTP)
-		}) {
+		if slices.ContainsFunc(s.Policies, func(p Policy) bool { return p.mayUse(id) && s.tells(&p, service) }) {
 			list = append(list, service)
 		}
 	}
 	return list
+}
+
+// tells reports whether the connections of a policy are a proxy's, to a service
+// at the port that is its own, or at any for HTTP. One whose servers expect the
+// PROXY protocol already is somebody's own arrangement; it is ours where an
+// external balancer is to use the port that the profile sets up.
+func (s *Setup) tells(p *Policy, service Service) bool {
+	ability, _ := AbilityOf(s.Engine)
+	switch {
+	case p.Service != service.Name || !s.External && ability.forwarding(p) != Proxy:
+		return false
+	case s.External && p.Check.Proxy:
+		return p.ServerPort == service.ProxyPort()
+	}
+	return !p.Check.Proxy && (p.ServerPort == service.Port || service.ProxyPort() == 0)
 }
 
 // mayUse reports whether the policy may have a server answer, be it the manager

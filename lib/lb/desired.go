@@ -70,7 +70,8 @@ const (
 // member is one server in a pool.
 type member struct {
 	*Server
-	addr     netip.AddrPort
+	at       way
+	others   []way // that are not used
 	verdict  health.Verdict
 	standing standing
 	unready  string
@@ -91,21 +92,46 @@ func (v *View) pool(p *Policy, f Forwarding) *pool {
 
 func (v *View) member(p *Policy, f Forwarding, s *Server) *member {
 	m := &member{Server: s, unready: cmp.Or(s.Unfit, s.Unready)}
-	addr, reachable := s.addr(p, f)
-	if !reachable {
+	ways := s.ways(p, f)
+	if len(ways) == 0 {
 		m.unready = "it has no address of the family of " + p.VIP.String()
 		return m
 	}
-	m.addr = addr
-	m.verdict = v.Verdicts[TargetID(p.Key(), s.ID, addr)]
-	m.verdict.State = cmp.Or(m.verdict.State, health.Unknown)
-	m.had, m.in = v.Actual[p.Key()].Servers[addr]
+	i := v.choose(p, s, ways)
+	m.at, m.others = ways[i], slices.Delete(slices.Clone(ways), i, i+1)
+	m.verdict = v.verdict(p, s, m.at)
+	m.had, m.in = v.Actual[p.Key()].Servers[m.at.addr]
 	m.standing = m.judge()
 	m.draining = v.Setup.drains(p, s.ID)
 	if !m.draining {
 		m.weight = p.weight(s.ID)
 	}
 	return m
+}
+
+// choose returns by which way the server is reached: the first that works; before
+// anything is known, the one that the engine has; else the last.
+func (v *View) choose(p *Policy, s *Server, ways []way) int {
+	known := func(w way) bool {
+		state := v.verdict(p, s, w).State
+		return state == health.Up || state == health.Starting
+	}
+	kept := func(w way) bool {
+		_, in := v.Actual[p.Key()].Servers[w.addr]
+		return in && v.verdict(p, s, w).State == health.Unknown
+	}
+	for _, is := range []func(way) bool{known, kept} {
+		if i := slices.IndexFunc(ways, is); i >= 0 {
+			return i
+		}
+	}
+	return len(ways) - 1
+}
+
+func (v *View) verdict(p *Policy, s *Server, w way) health.Verdict {
+	verdict := v.Verdicts[TargetID(p.Key(), s.ID, w.addr)]
+	verdict.State = cmp.Or(verdict.State, health.Unknown)
+	return verdict
 }
 
 // judge returns what speaks for or against a member that can be reached.
@@ -176,7 +202,7 @@ func (p *pool) servers() (servers map[netip.AddrPort]Real, standby Fallback) {
 	serving := false
 	for _, m := range p.members {
 		if m.stays() {
-			servers[m.addr] = m.real(p.share(m))
+			servers[m.at.addr] = m.real(p.share(m))
 			serving = serving || m.weight > 0
 		}
 	}
@@ -199,7 +225,7 @@ func (m *member) real(share int) Real {
 	if m.weight > 0 {
 		weight = max(1, weight)
 	}
-	return Real{Name: m.Name, Weight: weight, Local: m.Manager}
+	return Real{Name: m.Name, Weight: weight, Local: m.Manager, Proxy: m.at.proxy}
 }
 
 // share is how much of its weight a member gets, in tens of a percent, so that
@@ -215,10 +241,11 @@ func (p *pool) share(m *member) int {
 func (p *pool) addManager(servers map[netip.AddrPort]Real) {
 	for i := range p.view.Servers {
 		s := &p.view.Servers[i]
-		addr, reachable := s.addr(p.policy, p.forwarding)
-		if s.Manager && reachable {
+		ways := s.ways(p.policy, p.forwarding)
+		if s.Manager && len(ways) > 0 {
+			w := ways[p.view.choose(p.policy, s, ways)]
 			weight := cmp.Or(p.policy.weight(s.ID), DefaultWeight)
-			servers[addr] = Real{Name: s.Name, Weight: weight, Local: true}
+			servers[w.addr] = Real{Name: s.Name, Weight: weight, Local: true, Proxy: w.proxy}
 		}
 	}
 }
@@ -227,7 +254,7 @@ func (p *pool) addManager(servers map[netip.AddrPort]Real) {
 func (p *pool) addAll(servers map[netip.AddrPort]Real) {
 	for _, m := range p.members {
 		if m.standing > absent && !m.barred() && m.weight > 0 {
-			servers[m.addr] = m.real(100)
+			servers[m.at.addr] = m.real(100)
 		}
 	}
 }
@@ -236,8 +263,11 @@ func (p *pool) reports() []MemberReport {
 	list := make([]MemberReport, len(p.members))
 	for i, m := range p.members {
 		list[i] = MemberReport{
-			Server: m.ID, Name: m.Name, Addr: m.addr, Manager: m.Manager, Verdict: m.verdict,
+			Server: m.ID, Name: m.Name, Addr: m.at.addr, Manager: m.Manager, Verdict: m.verdict,
 			Unready: m.unready, Draining: m.draining, Kept: m.kept, In: m.in, Weight: m.had.Weight,
+		}
+		for _, w := range m.others {
+			list[i].Others = append(list[i].Others, w.addr)
 		}
 	}
 	return list

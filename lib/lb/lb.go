@@ -88,6 +88,7 @@ type Server struct {
 	Name    string
 	Addrs   []netip.Addr // at which it is reached: one of each family at most
 	Manager bool         // it is the one that balances
+	Proxied []string     // services, by name, that it also has at Service.ProxyPort: its profile has set that up
 
 	// Unready tells why the server may not be added, whatever its services
 	// answer: its profile is not applied, it has not replayed the baseline. One
@@ -131,6 +132,7 @@ type Real struct {
 	Name   string // the server's
 	Weight int    // 0..MaxWeight, with the slow start in it; 0: drained, what it has goes on
 	Local  bool   // it is the manager itself
+	Proxy  bool   // it expects the PROXY protocol, whatever the others do: a way of a proxy alone
 }
 
 // Verb is what an Operation does.

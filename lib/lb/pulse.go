@@ -53,15 +53,16 @@ func (s *Setup) doors(server *Server) []door {
 	for i := range s.Policies {
 		p := &s.Policies[i]
 		f := ability.forwarding(p)
-		addr, reachable := server.addr(p, f)
-		if !reachable || len(p.members([]Server{*server})) == 0 {
+		if len(p.members([]Server{*server})) == 0 {
 			continue
 		}
-		at := door{addr, TargetID(p.Key(), server.ID, addr)}
-		if f.keepsVIP() {
-			at.AddrPort = netip.AddrPortFrom(p.VIP, p.ServerPort)
+		for _, w := range server.ways(p, f) {
+			at := door{w.addr, TargetID(p.Key(), server.ID, w.addr)}
+			if f.keepsVIP() {
+				at.AddrPort = netip.AddrPortFrom(p.VIP, p.ServerPort)
+			}
+			list = append(list, at)
 		}
-		list = append(list, at)
 	}
 	return list
 }
@@ -78,6 +79,11 @@ func (s *Setup) Watched(id string) (ports []uint16, vips []netip.Addr) {
 		ports = append(ports, p.ServerPort)
 		if ability.forwarding(p).keepsVIP() && id != ManagerID {
 			vips = append(vips, p.VIP)
+		}
+	}
+	for _, service := range s.Told(id) {
+		if port := service.ProxyPort(); port != 0 && !s.External {
+			ports = append(ports, port)
 		}
 	}
 	slices.Sort(ports)

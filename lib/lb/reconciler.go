@@ -230,8 +230,11 @@ func (r *Reconciler) end(ctx context.Context, engine Engine, desired Table, repo
 	for i := range reports {
 		for j := range reports[i].Members {
 			m := &reports[i].Members[j]
-			if m.gone() {
-				gone[m.Addr] = true
+			if !m.gone() {
+				continue
+			}
+			for _, addr := range m.addrs() {
+				gone[addr] = true
 			}
 		}
 	}
@@ -259,6 +262,9 @@ func (r *Reconciler) end(ctx context.Context, engine Engine, desired Table, repo
 func (m *MemberReport) gone() bool {
 	return m.Verdict.State == health.Down && (m.Verdict.Hard || m.Verdict.Last.Word == health.Silent)
 }
+
+// addrs are all at which the member is, or was, reached.
+func (m *MemberReport) addrs() []netip.AddrPort { return append([]netip.AddrPort{m.Addr}, m.Others...) }
 
 // relieve takes from the engines that are not in use what they have of ours. One
 // that cannot even tell, as on a kernel without it, has nothing.
@@ -327,8 +333,11 @@ func count(services []ServiceReport, sessions []Sessions) []ServiceReport {
 	for i := range services {
 		for j := range services[i].Members {
 			m := &services[i].Members[j]
-			s := have[[2]netip.AddrPort{services[i].Policy.Key(), m.Addr}]
-			m.Active, m.Other = s.Active, s.Other
+			for _, addr := range m.addrs() {
+				s := have[[2]netip.AddrPort{services[i].Policy.Key(), addr}]
+				m.Active += s.Active
+				m.Other += s.Other
+			}
 		}
 	}
 	return services

@@ -45,16 +45,17 @@ type ServiceReport struct {
 
 // MemberReport is one real server of a policy.
 type MemberReport struct {
-	Server   string         `json:"server"` // its id
-	Name     string         `json:"name"`
-	Addr     netip.AddrPort `json:"addr"`
-	Manager  bool           `json:"manager,omitempty"`
-	Verdict  health.Verdict `json:"verdict"`
-	Unready  string         `json:"unready,omitempty"` // why it may not be added, or takes no traffic, whatever the verdict
-	Draining bool           `json:"draining,omitempty"`
-	Kept     bool           `json:"kept,omitempty"` // it fails softly, and stays since too many others do
-	In       bool           `json:"in"`             // the engine has it
-	Weight   int            `json:"weight"`         // that the engine has
-	Active   int            `json:"active"`         // connections
-	Other    int            `json:"other"`
+	Server   string           `json:"server"` // its id
+	Name     string           `json:"name"`
+	Addr     netip.AddrPort   `json:"addr"`
+	Others   []netip.AddrPort `json:"others,omitempty"` // at which it can be reached too, and may have connections of before
+	Manager  bool             `json:"manager,omitempty"`
+	Verdict  health.Verdict   `json:"verdict"`
+	Unready  string           `json:"unready,omitempty"` // why it may not be added, or takes no traffic, whatever the verdict
+	Draining bool             `json:"draining,omitempty"`
+	Kept     bool             `json:"kept,omitempty"` // it fails softly, and stays since too many others do
+	In       bool             `json:"in"`             // the engine has it
+	Weight   int              `json:"weight"`         // that the engine has
+	Active   int              `json:"active"`         // connections
+	Other    int              `json:"other"`
 }

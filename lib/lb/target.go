@@ -3,6 +3,7 @@ package lb
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"iwx/lib/health"
 )
@@ -22,16 +23,50 @@ func Targets(setup Setup, servers []Server) []health.Target {
 	for i := range setup.Policies {
 		p := &setup.Policies[i]
 		for _, s := range p.members(servers) {
-			addr, ok := s.addr(p, ability.forwarding(p))
-			if !ok {
-				continue
+			for i, w := range s.ways(p, ability.forwarding(p)) {
+				list = append(list, health.Target{
+					ID: TargetID(p.Key(), s.ID, w.addr), Host: s.ID, Name: s.Name + " " + p.Name(), Addr: w.addr, Check: w.check(p, i > 0),
+				})
 			}
-			list = append(list, health.Target{
-				ID: TargetID(p.Key(), s.ID, addr), Host: s.ID, Name: s.Name + " " + p.Name(), Addr: addr, Check: p.Check,
-			})
 		}
 	}
 	return list
+}
+
+// way is how a policy reaches a server.
+type way struct {
+	addr  netip.AddrPort
+	proxy bool // at the service's ProxyPort
+}
+
+// ways returns how the policy can reach the server, the one to be preferred
+// first; none if the server has no address that the policy can use.
+func (s *Server) ways(p *Policy, f Forwarding) []way {
+	addr, reachable := s.addr(p, f)
+	if !reachable {
+		return nil
+	}
+	plain := way{addr: addr}
+	service, _ := Lookup(p.Service)
+	if f != Proxy || p.Check.Proxy || p.ServerPort != service.Port || service.ProxyPort() == 0 || !slices.Contains(s.Proxied, p.Service) {
+		return []way{plain}
+	}
+	return []way{{netip.AddrPortFrom(addr.Addr(), service.ProxyPort()), true}, plain}
+}
+
+// spareInterval is how many times less often a way that is not preferred is
+// asked. It is knocked at as any, and once the other is in doubt, so is this.
+const spareInterval = 10
+
+// check is the policy's check, as it is made by this way.
+func (w way) check(p *Policy, spare bool) health.Check {
+	c := p.Check
+	c.Proxy = c.Proxy || w.proxy
+	if spare {
+		c = c.Filled()
+		c.Interval = min(spareInterval*c.Interval, max(c.Interval, time.Minute))
+	}
+	return c
 }
 
 // members returns the servers that the policy may use.

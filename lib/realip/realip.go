@@ -2,8 +2,10 @@
 // clients where a balancer that is a proxy connects in their place: their logs,
 // and what bans or limits by address, would see the balancer's alone.
 //
-// HTTP in the clear carries the address in X-Forwarded-For. It is believed from
-// the balancer only, so that nobody can make one up.
+// HTTP in the clear carries the address in X-Forwarded-For, all else has it in front,
+// as a header of the PROXY protocol, at a port of its own, which turns ordinary
+// clients away. It is believed from the balancer only, so that nobody can make one
+// up.
 package realip
 
 import (
@@ -18,6 +20,7 @@ import (
 	"syscall"
 
 	"iwx/lib/atomicfile"
+	"iwx/lib/fault"
 	"iwx/lib/profile"
 	"iwx/lib/vhost"
 )
@@ -28,7 +31,8 @@ const Kind = "client-address"
 
 // Spec is what an item says.
 type Spec struct {
-	Balancers []netip.Prefix `json:"balancers"` // who is believed
+	Listen    netip.AddrPort `json:"listen,omitzero"` // where the PROXY protocol is expected; none for HTTP in the clear
+	Balancers []netip.Prefix `json:"balancers"`       // who is believed
 }
 
 // Item returns the item of a service.
@@ -38,10 +42,12 @@ func Item(service string, spec Spec) (profile.Item, error) { return profile.Make
 // counts from the reload on.
 type program interface {
 	String() string
-	differs(spec Spec) (bool, error)          // from what put would make
-	put(ctx context.Context, spec Spec) error // idempotent; when the program refuses it, all is as before
-	drop(ctx context.Context) error           // takes back what put did under any spec
-	reload(ctx context.Context) error         // without ending a connection; one that does not run is left alone
+	differs(spec Spec) (bool, error) // from what put would make
+	// put may have changed something when it fails: that it takes back what it
+	// did before. When the program refuses it, all is as before. It is idempotent.
+	put(ctx context.Context, spec Spec) (changed bool, err error)
+	drop(ctx context.Context) error   // takes back what put did under any spec
+	reload(ctx context.Context) error // without ending a connection; one that does not run is left alone
 }
 
 // Applier is the profile.Applier of Kind. A program that is not installed is none
@@ -86,10 +92,10 @@ func (a *Applier) Apply(ctx context.Context, item profile.Item) error {
 	}
 	return a.change(ctx, item, func(p program) (bool, error) {
 		differs, err := p.differs(spec)
-		if err == nil && differs {
-			err = p.put(ctx, spec)
+		if err != nil || !differs {
+			return false, err
 		}
-		return differs, err
+		return p.put(ctx, spec)
 	})
 }
 
@@ -118,20 +124,24 @@ func (a *Applier) change(ctx context.Context, item profile.Item, one func(progra
 	defer unlock()
 	var faults []error
 	for _, p := range programs {
-		owed := a.owes(item, p)
-		err := a.owe(item, p)
-		if err == nil {
-			var changed bool
-			if changed, err = one(p); err == nil && (changed || owed) {
-				err = p.reload(ctx)
-			}
-		}
-		if err == nil {
-			err = os.Remove(a.note(item, p))
-		}
-		faults = append(faults, err)
+		faults = append(faults, a.changeOne(ctx, item, p, one))
 	}
 	return errors.Join(faults...)
+}
+
+func (a *Applier) changeOne(ctx context.Context, item profile.Item, p program, one func(program) (changed bool, err error)) error {
+	owed := a.owes(item, p)
+	if err := a.owe(item, p); err != nil {
+		return err
+	}
+	changed, err := one(p)
+	if changed || owed && err == nil {
+		err = errors.Join(err, p.reload(ctx))
+	}
+	if err != nil {
+		return err
+	}
+	return os.Remove(a.note(item, p))
 }
 
 func (a *Applier) note(item profile.Item, p program) string {
@@ -154,13 +164,17 @@ func (a *Applier) owes(item profile.Item, p program) bool {
 // programs returns those that serve a service here.
 func (a *Applier) programs(service string) (list []program, err error) {
 	switch service {
-	case "http":
+	case "http", "https":
 		for _, s := range vhost.Find(a.Root) {
-			if s.Installed() {
+			switch {
+			case !s.Installed():
+			case service == "http":
 				list = append(list, web{s})
+			default:
+				list = append(list, secure{s})
 			}
 		}
 		return list, nil
 	}
-	return nil, fmt.Errorf("this version of iwx does not tell the clients of %s", service)
+	return nil, fault.Hint(fault.New(fault.Failed, "this version of iwx does not know how %s learns of its clients", service), "install the manager's version of iwx here")
 }

@@ -16,8 +16,9 @@ func (w web) differs(spec Spec) (bool, error) {
 	return w.Differs(c.Domain, c.Text) != "", nil
 }
 
-func (w web) put(ctx context.Context, spec Spec) error {
-	return w.Put(ctx, []vhost.Change{w.Forwarded(spec.Balancers)})
+func (w web) put(ctx context.Context, spec Spec) (changed bool, err error) {
+	err = w.Put(ctx, []vhost.Change{w.Forwarded(spec.Balancers)})
+	return err == nil, err
 }
 
 func (w web) drop(ctx context.Context) error {

@@ -56,8 +56,11 @@ func (s *Server) Existing() (*Existing, error) {
 	return e, nil
 }
 
-// ours reports whether a file is that of a site.
+// ours reports whether a file is that of a site, or another that iwx has made.
 func (s *Server) ours(file string) bool {
+	if file == s.File(proxied) {
+		return true
+	}
 	dir, base := filepath.Split(s.File("*"))
 	return filepath.Dir(file) == filepath.Clean(dir) && strings.HasPrefix(filepath.Base(file), strings.TrimSuffix(base, "*.conf"))
 }

@@ -182,7 +182,7 @@ func (s *Server) restore() error {
 
 // sweep removes the temporary files of a Put that was killed while it wrote.
 func (s *Server) sweep() error {
-	names, err := filepath.Glob(filepath.Join(s.at(s.sites), ".iwx-*.tmp"))
+	names, err := filepath.Glob(filepath.Join(s.at(s.sites), ".*iwx-*.tmp"))
 	for _, name := range names {
 		err = errors.Join(err, remove(name))
 	}

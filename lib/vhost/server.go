@@ -101,7 +101,14 @@ const (
 
 // File is where the virtual host of a domain lies.
 func (s *Server) File(domain string) string {
-	return filepath.Join(s.at(s.sites), filePrefix+domain+fileSuffix)
+	name := filePrefix + domain + fileSuffix
+	switch {
+	case domain == proxied && s.Syntax == "nginx":
+		name = "iwx-proxied.listen" // for servers to include
+	case domain == proxied:
+		name = "zz-iwx-proxied.conf" // the last of all
+	}
+	return filepath.Join(s.at(s.sites), name)
 }
 
 // Group returns the id of the group that its workers read files with.
@@ -161,34 +168,48 @@ func (s *Server) Test(ctx context.Context) error { return s.testOf(ctx, "") }
 
 // testOf is Test with another configuration than its own, if one is named.
 func (s *Server) testOf(ctx context.Context, config string) error {
+	args := []string{"-t"}
+	if s.Syntax == "nginx" {
+		args = append(args, "-q")
+	}
+	_, err := s.ask(ctx, config, args...)
+	return err
+}
+
+// ask has the server's program do something with a configuration alone, its own if
+// none is named, and returns what it says.
+func (s *Server) ask(ctx context.Context, config string, args ...string) (string, error) {
 	const limit = time.Minute
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if config == "" && (s.Root != "" || s.Syntax == "nginx") {
 		config = s.at(s.config)
 	}
-	args := []string{"-t"}
+	program := s.program()
+	if s.Name == "apache2" && s.Root == "" {
+		program = "apache2ctl" // with the variables of its environment
+	}
 	switch {
-	case config == "" && s.Name == "apache2":
-		args = []string{"configtest"} // of apache2ctl
 	case s.Syntax == "nginx":
-		args = append(args, "-q", "-c", config)
+		args = append(args, "-c", config)
 	case config != "":
 		args = append(args, "-f", config)
 	}
-	if s.Name == "apache2" && s.Root == "" {
-		return s.run(ctx, "apache2ctl", args...) // with the variables of its environment
-	}
-	return s.run(ctx, s.program(), args...)
+	return s.output(ctx, program, args...)
 }
 
 func (s *Server) run(ctx context.Context, program string, args ...string) error {
+	_, err := s.output(ctx, program, args...)
+	return err
+}
+
+func (s *Server) output(ctx context.Context, program string, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
 	if err == nil {
-		return nil
+		return string(out), nil
 	}
 	text := strings.TrimSpace(string(out))
-	return fault.New(fault.Failed, "%s %s: %w\n%s", program, strings.Join(args, " "), err, text)
+	return "", fault.New(fault.Failed, "%s %s: %w\n%s", program, strings.Join(args, " "), err, text)
 }
 
 // Reload has the server take its configuration as it is now: connections that

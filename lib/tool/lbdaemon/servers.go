@@ -11,6 +11,7 @@ import (
 	"iwx/lib/lb"
 	"iwx/lib/nfs"
 	"iwx/lib/profile"
+	"iwx/lib/realip"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/upkeep"
 )
@@ -50,6 +51,11 @@ func Servers(ctx context.Context, s *local.Server, mounts []nfs.Health) ([]lb.Se
 			list = append(list, *server)
 		}
 	}
+	if cluster.Balancing.External { // it goes by the ports that it was given
+		for i := range list {
+			list[i].Proxied = nil
+		}
+	}
 	return list, nil
 }
 
@@ -74,6 +80,7 @@ func manager(c *upkeep.Cluster, saved *profile.Saved, mounts []nfs.Health) (lb.S
 		standing := saved.Standing()
 		self.Unready = unapplied(&standing, doc.Version())
 	}
+	self.Proxied = proxied(doc, &saved.Status)
 	return self, err
 }
 
@@ -96,8 +103,22 @@ func member(ctx context.Context, s *local.Server, n *cluster.Node, doc profile.D
 	}
 	return &lb.Server{
 		ID: n.ID, Name: n.Name, Addrs: []netip.Addr{n.Address},
-		Unready: unready(n, doc.Version()), Unfit: unfit(n.Status.Mounts),
+		Unready: unready(n, doc.Version()), Unfit: unfit(n.Status.Mounts), Proxied: proxied(doc, n.Status.Profile),
 	}, nil
+}
+
+// proxied returns the services that a server is to expect the PROXY protocol for,
+// and does, as far as it has told. It may have applied that of an older profile:
+// whether it works is for the checks to find out.
+func proxied(doc profile.Document, s *profile.Status) (services []string) {
+	for _, item := range doc.Items {
+		if s != nil && item.Kind == realip.Kind && slices.ContainsFunc(s.Items, func(r profile.Result) bool {
+			return r.String() == item.String() && r.Word == profile.WordApplied && !r.Removal
+		}) {
+			services = append(services, item.Name)
+		}
+	}
+	return services
 }
 
 // unready tells why a node may not be added: it is not yet what the manager

@@ -11,15 +11,20 @@ import (
 	"iwx/lib/tool/local"
 )
 
-// clients has a server know the addresses of its clients where a proxy balances.
-func (c *Cluster) clients(id string) (items []profile.Item, err error) {
+// clients has a server know the addresses of its clients where a proxy balances:
+// one that is reached at own.
+func (c *Cluster) clients(id string, own netip.Addr) (items []profile.Item, err error) {
 	spec := realip.Spec{Balancers: c.balancers()}
 	if len(spec.Balancers) == 0 {
 		return nil, nil
 	}
 	for _, service := range c.Balancing.Told(id) {
-		if service.Name != "http" {
-			continue
+		spec.Listen = netip.AddrPort{}
+		if port := service.ProxyPort(); port != 0 {
+			if !own.IsValid() || service.Name != "https" {
+				continue
+			}
+			spec.Listen = netip.AddrPortFrom(own, port)
 		}
 		item, err := realip.Item(service.Name, spec)
 		if err != nil {

@@ -60,7 +60,7 @@ func (c *Cluster) nodeItems(n *cluster.Roster) ([]profile.Item, error) {
 		func() ([]profile.Item, error) { return c.endpoint(n.ID, n.Address) },
 		c.followsZones,
 		c.web,
-		func() ([]profile.Item, error) { return c.clients(n.ID) },
+		func() ([]profile.Item, error) { return c.clients(n.ID, n.Address) },
 		c.copies,
 	)
 	return append([]profile.Item{where}, items...), err
@@ -75,7 +75,7 @@ func (c *Cluster) managerItems() ([]profile.Item, error) {
 		func() ([]profile.Item, error) { return c.endpoint(lb.ManagerID, c.Identity.Address) },
 		c.servesZones,
 		c.web,
-		func() ([]profile.Item, error) { return c.clients(lb.ManagerID) },
+		func() ([]profile.Item, error) { return c.clients(lb.ManagerID, c.Identity.Address) },
 	)
 }
 
