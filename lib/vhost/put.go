@@ -67,7 +67,7 @@ func (s *Server) Differs(domain, text string) string {
 }
 
 // Strays returns the domains that have a virtual host of iwx here, by the name of
-// its file, and that are not known.
+// its file, and that are not known. A name without a dot is no site's, see forwarded.
 func (s *Server) Strays(known func(domain string) bool) (domains []string, err error) {
 	entries, err := os.ReadDir(s.at(s.sites))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -76,7 +76,7 @@ func (s *Server) Strays(known func(domain string) bool) (domains []string, err e
 	for _, e := range entries {
 		name, ours := strings.CutPrefix(e.Name(), filePrefix)
 		domain, whole := strings.CutSuffix(name, fileSuffix)
-		if ours && whole && !e.IsDir() && !known(domain) {
+		if ours && whole && strings.Contains(domain, ".") && !e.IsDir() && !known(domain) {
 			domains = append(domains, domain)
 		}
 	}

@@ -148,7 +148,7 @@ func TestStrays(t *testing.T) {
 	for name, s := range installed(t) {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Dir(s.File("x"))
-			for _, file := range []string{"iwx-a.example.conf", "iwx-b.example.conf", "iwx-c.example.conf.bak", ".iwx-d.conf.tmp", "e.conf"} {
+			for _, file := range []string{"iwx-a.example.conf", "iwx-b.example.conf", filepath.Base(s.File(forwarded)), filepath.Base(s.File(proxied)), "iwx-c.example.conf.bak", ".iwx-d.conf.tmp", "e.conf"} {
 				write(t, filepath.Join(dir, file), "# by hand\n")
 			}
 			write(t, filepath.Join(dir, "iwx-f.conf/g.conf"), "")
