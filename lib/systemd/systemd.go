@@ -19,11 +19,14 @@ import (
 	"iwx/lib/host"
 )
 
-// Limits on a single call. A job may take as long as the unit's own time limit,
-// 90 s unless set otherwise (DefaultTimeoutStartSec=, systemd-system.conf(5)).
+// Limits on a single call. To read all units anew takes systemd half a minute on a
+// slow server, and systemctl(1) waits three for it; a job may take as long as the
+// unit's own time limit, 90 s unless set otherwise (DefaultTimeoutStartSec=,
+// systemd-system.conf(5)).
 const (
-	callLimit = 15 * time.Second
-	jobLimit  = 100 * time.Second
+	callLimit   = 15 * time.Second
+	reloadLimit = 3 * time.Minute
+	jobLimit    = 100 * time.Second
 )
 
 // manager is the part of go-systemd's connection that is used here.
@@ -141,7 +144,7 @@ func (c *Conn) property(ctx context.Context, unit, name string) (string, error) 
 
 // files changes the links of unit files and makes systemd look at them.
 func (c *Conn) files(ctx context.Context, change func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	ctx, cancel := context.WithTimeout(ctx, reloadLimit)
 	defer cancel()
 	if err := change(ctx); err != nil {
 		return err
