@@ -54,9 +54,10 @@ demo: build
 	./testscripts/demo
 
 # Whole servers: see testscripts/lab. One script: make lab RUN=NAME.
+SCRIPTS ?= testscripts/lab
 lab: packages later
 	./testscripts/prepare lab
-	$(GO) run ./testscripts/lab -dist $(DIST) -run '$(RUN)'
+	$(GO) run ./testscripts/lab -dist $(DIST) -scripts '$(SCRIPTS)' -run '$(RUN)'
 
 lab-shell: packages
 	./testscripts/prepare lab
