@@ -10,7 +10,7 @@ import (
 
 // slowBoot is how long one server may take to boot when nothing else runs; half of
 // it is usual. The limits in the scripts are for a machine that keeps to it.
-const slowBoot = 45 * time.Second
+const slowBoot = 30 * time.Second
 
 // errSlow is that a machine does not keep to slowBoot.
 var errSlow = errors.New("whole servers are too slow here for what the scripts wait for")
