@@ -36,15 +36,15 @@ func install(t *testing.T) *program {
 	return &program{dir: dir, log: filepath.Join(dir, "log"), ports: map[string]uint16{}}
 }
 
-// freePort returns a port that nobody has, on both families.
-func freePort(t *testing.T) uint16 {
+// holdPort returns a port that nobody else has, and gives it up when it is told to:
+// as long as it is held, no other call returns it.
+func holdPort(t *testing.T) (port uint16, release func() error) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return netip.MustParseAddrPort(l.Addr().String()).Port()
+	return netip.MustParseAddrPort(l.Addr().String()).Port(), l.Close
 }
 
 // write writes a file of settings: "{dir}" is the folder, any other "{name}" a
@@ -58,7 +58,9 @@ func (p *program) write(t *testing.T, name, settings string) {
 			continue
 		}
 		if p.ports[port] == 0 {
-			p.ports[port] = freePort(t)
+			number, release := holdPort(t)
+			defer release()
+			p.ports[port] = number
 		}
 		settings = strings.ReplaceAll(settings, "{"+port+"}", strconv.Itoa(int(p.ports[port])))
 	}
