@@ -39,17 +39,10 @@ type options struct {
 	verbose bool
 }
 
-// exitSlow is the exit code when nothing was run, since the machine is too slow:
-// EX_TEMPFAIL of sysexits.h.
-const exitSlow = 75
-
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		if !errors.Is(err, flag.ErrHelp) {
 			fmt.Fprintln(os.Stderr, "lab:", err)
-		}
-		if errors.Is(err, errSlow) {
-			os.Exit(exitSlow)
 		}
 		os.Exit(1)
 	}
