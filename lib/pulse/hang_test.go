@@ -102,10 +102,13 @@ func (n *nginx) visit(ctx context.Context, each time.Duration) {
 type ward struct {
 	*health.Checker
 	servers map[string]*nginx
-	down    chan string
+	down    chan outage
 	known   sync.WaitGroup // until enough of their answers are
 	wronged int            // those that were out, and nothing was wrong with them
 }
+
+// An outage is a server that went out, and why.
+type outage struct{ id, reason string }
 
 // enough answers of a server make known what they take, and some are to spare.
 const enough = 40
@@ -131,12 +134,12 @@ func (w *ward) probe(prober *health.Prober) func(context.Context, health.Target)
 // their answers take. Unless inside, nothing of their sockets is heard.
 func watched(t testing.TB, servers int, check health.Check, visits time.Duration, inside bool) *ward {
 	t.Helper()
-	w := &ward{servers: map[string]*nginx{}, down: make(chan string, 1<<16)}
+	w := &ward{servers: map[string]*nginx{}, down: make(chan outage, 1<<16)}
 	w.known.Add(servers)
 	probe := w.probe(&health.Prober{Now: time.Now})
 	w.Checker = &health.Checker{Probe: probe, Now: time.Now, Log: slog.New(slog.DiscardHandler), Changed: func(id string, _, is health.Verdict) {
 		if is.State == health.Down {
-			w.down <- id
+			w.down <- outage{id, is.Last.Reason}
 		}
 	}}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -180,8 +183,8 @@ func (w *ward) hear(_ context.Context, p health.Pulse) error {
 }
 
 // hang stops a server as a debugger does: its kernel goes on, and accepts. It
-// returns how long it took until that was found.
-func (w *ward) hang(t testing.TB, id string) time.Duration {
+// returns how long it took until that was found, and what it was found by.
+func (w *ward) hang(t testing.TB, id string) (time.Duration, string) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); w.Verdicts()[id].State == health.Down; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -194,8 +197,8 @@ func (w *ward) hang(t testing.TB, id string) time.Duration {
 	for {
 		select {
 		case found := <-w.down:
-			if found == id {
-				return time.Since(begun)
+			if found.id == id {
+				return time.Since(begun), found.reason
 			}
 			w.wronged++
 		case <-time.After(30 * time.Second):
@@ -210,8 +213,7 @@ func TestHangIsFound(t *testing.T) {
 	check := health.Check{Kind: health.HTTP, Interval: 100 * time.Millisecond, Connect: 10 * time.Second, Timeout: 10 * time.Second}
 	w := watched(t, 2, check, 20*time.Millisecond, true)
 	for id := range w.servers {
-		took := w.hang(t, id)
-		reason := w.Verdicts()[id].Last.Reason
+		took, reason := w.hang(t, id)
 		if w.wronged > 0 || took >= check.Timeout || !strings.HasSuffix(reason, ", and it accepts no connections") {
 			t.Errorf("found after %v: %s", took, reason)
 		}
@@ -231,7 +233,8 @@ func BenchmarkHang(b *testing.B) {
 					var took []time.Duration
 					for id := range w.servers {
 						time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
-						took = append(took, w.hang(b, id))
+						found, _ := w.hang(b, id)
+						took = append(took, found)
 					}
 					slices.Sort(took)
 					b.ReportMetric(took[len(took)/2].Seconds(), "p50-s")
