@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 	"time"
 )
@@ -39,9 +38,8 @@ func (l *Lab) join(ctx context.Context, s *Server) error {
 	// On a busy machine the manager may not answer in time: as its message says,
 	// that is tried again.
 	const unreachable = 4
-	var exit *exec.ExitError
 	for range 3 {
-		if _, err = s.Do(ctx, token, "iwx-cluster-setup", "node", "-"); !errors.As(err, &exit) || exit.ExitCode() != unreachable {
+		if _, err = s.Do(ctx, token, "iwx-cluster-setup", "node", "-"); !errors.Is(err, exited(unreachable)) {
 			break
 		}
 	}
@@ -61,6 +59,6 @@ func (l *Lab) current(ctx context.Context, nodes int) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("the nodes are not current: %q, %v", out, err)
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
 	}
 }

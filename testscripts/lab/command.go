@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,9 +35,11 @@ type scriptCommand = func(*testscript.TestScript, bool, []string)
 //
 //	cluster [NODE...]       bring up the manager and these nodes, joined and current;
 //	                        recovery.key is what setup printed
-//	servers NAME...         bring up these, with iwx installed and not set up
+//	servers NAME...         bring up these, with iwx installed and not set up, beside
+//	                        those that the script has brought up before
 //	on SERVER CMD...        run there; "! on" wants it to fail
 //	client CMD...           run at the client's seat, on the cluster's network
+//	given FILE on|client …  run it with this file as its standard input
 //	exits CODE on|client …  want this exit code
 //	wait-for TIME on|client …   run again and again until it succeeds;
 //	wait-for TIME RE on|client …   … until its standard output matches, whatever its code
@@ -60,6 +65,7 @@ func (s *session) Commands() map[string]scriptCommand {
 		"servers":   s.servers,
 		"on":        s.remote("on"),
 		"client":    s.remote("client"),
+		"given":     s.given,
 		"exits":     s.exits,
 		"wait-for":  s.waitFor,
 		"copy":      s.copy,
@@ -91,22 +97,55 @@ func (s *session) servers(ts *testscript.TestScript, neg bool, names []string) {
 	ts.Check(s.lab.Fresh(s.ctx, names))
 }
 
-// remote runs the program on or client, which stand in the lab's bin.
-func (s *session) remote(program string) scriptCommand {
+// remote is the command on, or client.
+func (s *session) remote(place string) scriptCommand {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
-		s.target(ts, append([]string{program}, args...))
-		err := ts.Exec(program, args...)
-		if neg == (err == nil) || neg && !ran(err) {
-			ts.Fatalf("%s %s: %v", program, strings.Join(args, " "), orSuccess(err))
-		}
+		s.verdict(ts, neg, nil, append([]string{place}, args...))
 	}
 }
 
-// ran reports whether a command that failed has run at all. A program that is not
-// there, or a server that ssh does not reach, is no failure that a script wants.
-func ran(err error) bool {
-	var exit *exec.ExitError
-	return errors.As(err, &exit) && exit.ExitCode() != 127 && exit.ExitCode() != 255
+// given runs a command with a file as its standard input.
+func (s *session) given(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, len(args) > 1, "given FILE on SERVER CMD...")
+	s.verdict(ts, neg, strings.NewReader(ts.ReadFile(args[0])), args[1:])
+}
+
+// verdict runs a command, and ends the script when it did not come to what was
+// wanted. A program that is not there, or a server that is not reached, is no
+// failure that a script wants.
+func (s *session) verdict(ts *testscript.TestScript, neg bool, stdin io.Reader, args []string) {
+	s.target(ts, args)
+	err := s.run(ts, stdin, ts.Stdout(), ts.Stderr(), args)
+	code, ran := exitCode(err)
+	if neg == (err == nil) || neg && (!ran || code == 127) {
+		ts.Fatalf("%s: %v", strings.Join(args, " "), orSuccess(err))
+	}
+}
+
+// run runs a command in its place, which is its first word.
+func (s *session) run(ts *testscript.TestScript, stdin io.Reader, stdout, stderr io.Writer, args []string) error {
+	if args[0] == "on" {
+		return s.server(ts, args[1]).Run(s.ctx, Command{Args: args[2:], Stdin: stdin, Stdout: stdout, Stderr: stderr})
+	}
+	cmd := exec.CommandContext(s.ctx, filepath.Join(s.lab.bin(), args[0]), args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Dir = stdin, stdout, stderr, ts.MkAbs(".")
+	cmd.Env = append(os.Environ(), "PATH="+ts.Getenv("PATH"), "PWD="+cmd.Dir)
+	return cmd.Run()
+}
+
+// exitCode returns the code of a command that ran, and whether it did.
+func exitCode(err error) (code int, ran bool) {
+	var local *exec.ExitError
+	var remote exited
+	switch {
+	case err == nil:
+		return 0, true
+	case errors.As(err, &local):
+		return local.ExitCode(), true
+	case errors.As(err, &remote):
+		return int(remote), true
+	}
+	return 0, false
 }
 
 // target checks that a command is one that runs somewhere, on a server there is.
@@ -147,11 +186,9 @@ func (s *session) exits(ts *testscript.TestScript, neg bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	s.target(ts, args[1:])
-	code := 0
-	var exit *exec.ExitError
-	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
-		code = exit.ExitCode()
-	} else {
+	err = s.run(ts, nil, ts.Stdout(), ts.Stderr(), args[1:])
+	code, ran := exitCode(err)
+	if !ran {
 		ts.Check(err)
 	}
 	if code != want {
@@ -173,16 +210,29 @@ func (s *session) waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	wanted := matcher(ts, pattern)
 	s.target(ts, args)
 	deadline := time.After(limit)
-	tick := time.NewTicker(200 * time.Millisecond)
+	tick := time.NewTicker(300 * time.Millisecond)
 	defer tick.Stop()
-	for !wanted(ts, ts.Exec(args[0], args[1:]...)) {
-		select {
-		case <-tick.C:
-		case <-s.ctx.Done():
-			ts.Fatalf("%v", s.ctx.Err())
-		case <-deadline:
-			ts.Fatalf("not within %v: %s", limit, strings.Join(args, " "))
+	for {
+		var out, errs bytes.Buffer
+		err := s.run(ts, nil, &out, &errs, args)
+		done := wanted(out.Bytes(), err)
+		failed := ""
+		if !done {
+			select {
+			case <-tick.C:
+				continue
+			case <-s.ctx.Done():
+				failed = s.ctx.Err().Error()
+			case <-deadline:
+				failed = fmt.Sprintf("not within %v: %s", limit, strings.Join(args, " "))
+			}
 		}
+		ts.Stdout().Write(out.Bytes())
+		ts.Stderr().Write(errs.Bytes())
+		if failed != "" {
+			ts.Fatalf("%s", failed)
+		}
+		return
 	}
 }
 
@@ -270,11 +320,11 @@ func orSuccess(err error) any {
 
 // matcher returns whether a command was as wanted: it succeeded, or when there is
 // a pattern a line of its standard output matches.
-func matcher(ts *testscript.TestScript, pattern string) func(*testscript.TestScript, error) bool {
+func matcher(ts *testscript.TestScript, pattern string) func(stdout []byte, err error) bool {
 	if pattern == "" {
-		return func(_ *testscript.TestScript, err error) bool { return err == nil }
+		return func(_ []byte, err error) bool { return err == nil }
 	}
 	re, err := regexp.Compile("(?m)" + pattern)
 	ts.Check(err)
-	return func(ts *testscript.TestScript, _ error) bool { return re.MatchString(ts.ReadFile("stdout")) }
+	return func(stdout []byte, _ error) bool { return re.Match(stdout) }
 }

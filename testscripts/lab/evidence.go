@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -59,11 +60,11 @@ func (l *Lab) evidence(ctx context.Context, r result) {
 func (s *Server) ask(ctx context.Context, line string) []byte {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	out, err := s.Command(ctx, "sh", "-c", line).CombinedOutput()
-	if err != nil {
-		out = fmt.Appendf(out, "\n%v\n", err)
+	var out bytes.Buffer // of one writer at a time: both streams come over one connection
+	if err := s.Run(ctx, Command{Args: []string{"sh", "-c", line + " 2>&1"}, Stdout: &out}); err != nil {
+		fmt.Fprintf(&out, "\n%v\n", err)
 	}
-	return out
+	return out.Bytes()
 }
 
 func (s *Server) running() bool {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 
@@ -25,6 +24,9 @@ type Lab struct {
 	unlock  func() // gives back the lab's directory
 	release func() // and the image; nil before there is one
 	figures load.Table
+
+	// reach runs a command on a server.
+	reach func(context.Context, *Server, Command) error
 }
 
 // Open makes the lab: image, network, and iwx installed on a seed from which the
@@ -46,7 +48,7 @@ func open(ctx context.Context, o options, seed string) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{options: o, dir: filepath.Join("/var/tmp", "iwx-lab-"+o.name), servers: map[string]*Server{}}
+	l := &Lab{options: o, dir: filepath.Join("/var/tmp", "iwx-lab-"+o.name), servers: map[string]*Server{}, reach: overLogin}
 	if err := l.claim(); err != nil {
 		return nil, err
 	}
@@ -116,7 +118,7 @@ func (l *Lab) writeSeat() error {
 	if err := os.MkdirAll(l.bin(), 0o755); err != nil {
 		return err
 	}
-	inside := "exec ip netns exec " + l.net.Name
+	inside := "exec nsenter --net=/run/netns/" + l.net.Name
 	for name, text := range map[string]string{
 		filepath.Join(l.share(), "hosts"): names(),
 		l.login():                         l.loginConfig(),
@@ -149,7 +151,8 @@ func (l *Lab) loginConfig() string {
  UserKnownHostsFile /dev/null
  LogLevel ERROR
  BatchMode yes
- ServerAliveInterval 10
+ ControlMaster auto
+ ControlPersist yes
  ControlPath ` + l.dir + "/%n.mux\n"
 	for _, h := range hosts() {
 		text += "Host " + h.name + "\n HostName " + h.seat() + "\n"
@@ -160,23 +163,23 @@ func (l *Lab) loginConfig() string {
 // bin has the commands on and client.
 func (l *Lab) bin() string { return filepath.Join(l.dir, "bin") }
 
-// ssh is ssh(1) from the client's seat.
-func (l *Lab) ssh(ctx context.Context, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", l.net.Name, "ssh", "-F", l.login()}, args...)...)
-}
-
-// Fresh brings up the named servers, and no others, as they are after iwx was
-// installed.
+// Fresh brings up the named servers as they are after iwx was installed. Others
+// that run go on.
 func (l *Lab) Fresh(ctx context.Context, names []string) error {
-	for _, s := range l.servers {
-		s.Cut()
-	}
 	return l.each(names, func(s *Server) error {
+		s.Cut()
 		if err := s.Renew(ctx); err != nil {
 			return err
 		}
 		return s.On(ctx)
 	})
+}
+
+// cutAll cuts the power of all servers.
+func (l *Lab) cutAll() {
+	for _, s := range l.servers {
+		s.Cut()
+	}
 }
 
 // each does something on all the named servers at the same time.
@@ -196,9 +199,7 @@ func (l *Lab) each(names []string, do func(*Server) error) error {
 
 // Close switches everything off and removes what the lab has made but logs.
 func (l *Lab) Close() {
-	for _, s := range l.servers {
-		s.Cut()
-	}
+	l.cutAll()
 	if l.net != nil {
 		l.net.Close()
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"time"
 
@@ -123,19 +124,19 @@ done`
 // inTable returns what tells whether a server is in the manager's table.
 func (s *session) inTable(server *Server) (func() (bool, error), error) {
 	ip := netip.MustParseAddr(server.address()).As4()
-	cmd := s.lab.servers["manager"].Command(s.ctx, "bash", "-c", tableWatch, "watch", fmt.Sprintf("%X:%04X", ip, 80))
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		return nil, errors.Join(err, cmd.Wait())
-	}
+	watch := Command{Args: []string{"bash", "-c", tableWatch, "watch", fmt.Sprintf("%X:%04X", ip, 80)}}
+	out, in := io.Pipe()
+	watch.Stdout = in
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	go func() {
+		err := s.lab.servers["manager"].Run(s.ctx, watch)
+		in.CloseWithError(err)
+		ended <- err
+	}()
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		return nil, err
+	}
+	go io.Copy(io.Discard, out)
 	return func() (bool, error) {
 		select {
 		case err := <-ended:

@@ -145,6 +145,7 @@ func (l *Lab) script(ctx context.Context, file string) (r result) {
 		r.failed, r.log = true, err.Error()
 		return r
 	}
+	l.cutAll() // what the script before has left
 	s := &session{lab: l, ctx: ctx}
 	log := &verdict{verbose: l.verbose}
 	log.do(func() {

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // host is a server that a script can ask for.
@@ -60,7 +62,7 @@ type Server struct {
 	power  bool          // a kernel that asked for a reboot is started again
 	kernel *exec.Cmd     // nil while it is off
 	off    chan struct{} // closed when the kernel has ended
-	login  *exec.Cmd     // the connection that all commands share
+	login  *ssh.Client   // the connection that all commands share; nil without one
 }
 
 // file is a name of this server's own in the lab's directory.
@@ -100,6 +102,7 @@ func (s *Server) start(ctx context.Context) error {
 			return err
 		}
 	}
+	os.Remove(s.file("mux")) // of a connection to the kernel before, if any
 	console, err := os.OpenFile(s.file("console"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -150,7 +153,7 @@ func (s *Server) watch(ctx context.Context, kernel *exec.Cmd, off chan struct{})
 	defer s.mu.Unlock()
 	s.kernel = nil
 	if s.login != nil {
-		s.login.Process.Kill()
+		s.login.Close()
 	}
 	if s.power && s.rebooting() {
 		if err := s.start(ctx); err != nil {
@@ -173,8 +176,9 @@ func (s *Server) ready(ctx context.Context) error {
 		if err := s.connect(ctx); err != nil {
 			return fmt.Errorf("%s does not come up: %w; its console ends with:\n%s", s.name, err, s.consoleEnd())
 		}
-		out, err := s.Command(ctx, "systemctl", "is-system-running", "--wait").Output()
-		switch state := strings.TrimSpace(string(out)); state {
+		var out bytes.Buffer
+		err := s.Run(ctx, Command{Args: []string{"systemctl", "is-system-running", "--wait"}, Stdout: &out})
+		switch state := strings.TrimSpace(out.String()); state {
 		case "running", "degraded": // a unit that has failed is for a script to find out
 			return nil
 		case "":
@@ -193,19 +197,21 @@ func (s *Server) consoleEnd() string {
 func (s *Server) connect(ctx context.Context) error {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		if s.connected(ctx) {
-			return nil
+	for s.connection() == nil {
+		login, err := s.dial(ctx)
+		if err == nil {
+			s.keep(login)
+			continue
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return errors.Join(ctx.Err(), err)
 		case <-s.ended():
 			return errors.New("it went off")
 		case <-tick.C:
 		}
-		s.dial()
 	}
+	return nil
 }
 
 func (s *Server) ended() <-chan struct{} {
@@ -214,48 +220,37 @@ func (s *Server) ended() <-chan struct{} {
 	return s.off
 }
 
-// connected reports whether the shared connection works.
-func (s *Server) connected(ctx context.Context) bool {
-	return s.lab.ssh(ctx, "-O", "check", s.name).Run() == nil
+// connection is the one there is, or nil.
+func (s *Server) connection() *ssh.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.login
 }
 
-// dial starts a connection, unless one is being tried.
-func (s *Server) dial() {
+// keep makes a connection the server's, until it is lost.
+func (s *Server) keep(login *ssh.Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.login != nil || s.kernel == nil {
+		login.Close()
 		return
 	}
-	// ssh does not take the place of a socket that another one has left, whose
-	// server was switched off.
-	if err := os.Remove(s.file("mux")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return
-	}
-	cmd := s.lab.ssh(context.Background(), "-M", "-N", "-o", "ConnectTimeout=30", s.name)
-	if cmd.Start() != nil {
-		return
-	}
-	s.login = cmd
+	s.login = login
 	go func() {
-		cmd.Wait()
+		login.Wait()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.login = nil
 	}()
 }
 
-// Command is a program that runs on the server. The arguments reach it as they
-// are: the shell there sees them quoted.
-func (s *Server) Command(ctx context.Context, args ...string) *exec.Cmd {
-	return s.lab.ssh(ctx, append([]string{s.name, "--"}, quoteAll(args)...)...)
-}
+// Run runs a command on the server.
+func (s *Server) Run(ctx context.Context, c Command) error { return s.lab.reach(ctx, s, c) }
 
 // Do runs a program on the server; the error has what it said.
 func (s *Server) Do(ctx context.Context, stdin []byte, args ...string) ([]byte, error) {
-	cmd := s.Command(ctx, args...)
 	var out, errs bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &out, &errs
-	if err := cmd.Run(); err != nil {
+	if err := s.Run(ctx, Command{Args: args, Stdin: bytes.NewReader(stdin), Stdout: &out, Stderr: &errs}); err != nil {
 		return nil, fmt.Errorf("on %s: %s: %w\n%s%s", s.name, strings.Join(args, " "), err, out.Bytes(), errs.Bytes())
 	}
 	return out.Bytes(), nil
@@ -280,7 +275,7 @@ func (s *Server) ShutDown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	off := s.ended()
-	s.Command(ctx, "systemctl", "poweroff").Run() // the connection ends with it
+	s.Do(ctx, nil, "systemctl", "poweroff") // the connection ends with it
 	return s.wait(ctx, off, "shut down")
 }
 
@@ -289,7 +284,7 @@ func (s *Server) Reboot(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	off := s.ended()
-	s.Command(ctx, "systemctl", "reboot").Run()
+	s.Do(ctx, nil, "systemctl", "reboot")
 	if err := s.wait(ctx, off, "reboot"); err != nil {
 		return err
 	}
