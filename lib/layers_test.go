@@ -27,7 +27,7 @@ func layers() [][]string {
 			"lib/queue", "lib/pki", "lib/profile", "lib/nfs", "lib/health", "lib/lb", "lib/export", "lib/preflight", "lib/join", "lib/backup", "lib/site", "lib/cluster", "lib/replay", "lib/dns",
 		},
 		// 2: outside boundaries
-		{"lib/state", "lib/systemd", "lib/pulse", "lib/endpoint", "lib/ipvs", "lib/haproxy", "lib/vip", "lib/bind", "lib/account", "lib/vhost", "lib/realip", "lib/api"},
+		{"lib/state", "lib/systemd", "lib/pulse", "lib/endpoint", "lib/ipvs", "lib/haproxy", "lib/vip", "lib/bind", "lib/account", "lib/webconf", "lib/vhost", "lib/realip", "lib/api"},
 		// 3: the face of the tools, and of the daemons
 		{"lib/control", "lib/cli", "lib/daemon"},
 		// 4: the tools

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"iwx/lib/fault"
+	"iwx/lib/webconf"
 )
 
 // Covered fails unless every virtual host at port 443 can be reached at another
@@ -73,49 +74,20 @@ func (s *Server) nginxHosts(ctx context.Context, port uint16) (secure int, lacki
 	if err != nil {
 		return 0, nil, err
 	}
-	list, err := parseNginx(out)
+	servers, err := webconf.NginxServers(out)
 	if err != nil {
 		return 0, nil, err
 	}
-	for _, server := range nginxServers(list) {
-		if !server.listens("443") {
+	for _, server := range servers {
+		if !server.Listens(443) {
 			continue
 		}
 		secure++
-		if !server.listens(fmt.Sprint(port)) && !server.includes("conf.d/iwx-*.listen") {
-			lacking = append(lacking, "server "+server.has("server_name", func(string) bool { return true }))
+		if !server.Listens(port) && !server.Includes("conf.d/iwx-*.listen") {
+			lacking = append(lacking, "server "+server.Name())
 		}
 	}
 	return secure, lacking, nil
-}
-
-// nginxServers finds the servers in the blocks of a configuration.
-func nginxServers(list []directive) (servers []directive) {
-	for _, d := range list {
-		if d.name == "server" && d.body != nil {
-			servers = append(servers, d)
-		}
-		servers = append(servers, nginxServers(d.body)...)
-	}
-	return servers
-}
-
-// has returns the first argument of a directive within d that will do, "" if there is none.
-func (d *directive) has(name string, such func(arg string) bool) string {
-	for _, in := range d.body {
-		if in.name == name && len(in.args) > 0 && such(in.args[0]) {
-			return in.args[0]
-		}
-	}
-	return ""
-}
-
-func (d *directive) listens(port string) bool {
-	return d.has("listen", func(at string) bool { return at == port || strings.HasSuffix(at, ":"+port) }) != ""
-}
-
-func (d *directive) includes(pattern string) bool {
-	return d.has("include", func(arg string) bool { return strings.HasSuffix(arg, pattern) }) != ""
 }
 
 // Looked notes that the virtual hosts were found to be covered as they are now, in

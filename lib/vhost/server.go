@@ -7,15 +7,6 @@
 // believed about clients: see Forwarded and Proxied. No other file of the server is
 // touched, but for those whose virtual hosts a site takes over, which are set
 // aside.
-//
-// What a server has already (Existing) is read from its configuration: words,
-// quotes, comments, includes, apache's variables and the sections that ask for a
-// module. It is read here rather than asked for (apache2ctl -S, nginx -T): these
-// tell names and files, or the text, but not what a virtual host is made of, and
-// nothing of a server whose configuration is broken; and reading starts nothing.
-// What apache's environment defines (envvars), mod_macro, and conditions that
-// only the running server knows are not evaluated. The server's own test has the
-// last word, in Put.
 package vhost
 
 import (

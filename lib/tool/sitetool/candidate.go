@@ -10,12 +10,12 @@ import (
 	"iwx/lib/conf"
 	"iwx/lib/fault"
 	"iwx/lib/site"
-	"iwx/lib/vhost"
+	"iwx/lib/webconf"
 )
 
 // candidate is what is served under a name, or several, and could become a site.
 type candidate struct {
-	vhost.Found
+	webconf.Found
 	takeover
 	request request
 	owner   string     // of the document root, by name or else id
@@ -43,7 +43,7 @@ func (o *candidate) stay(err error) {
 type importing struct {
 	m        *manager
 	c        *cli.Context
-	existing *vhost.Existing
+	existing *webconf.Served
 	verb     *importVerb
 	all      []*candidate // all that there is
 	chosen   []*candidate // what is to be taken over, if it can be

@@ -1,4 +1,4 @@
-package vhost
+package webconf
 
 import (
 	"fmt"
@@ -28,7 +28,43 @@ func say(root string, list []Found) string {
 	return strings.NewReplacer(root+"/etc/apache2/sites-enabled/", "", root+"/etc/nginx/conf.d/", "", root+"/etc/", "/etc/").Replace(b.String())
 }
 
-func TestExisting(t *testing.T) {
+// configured is a server that includes all that is in a directory, below a root of
+// its own.
+func configured(t *testing.T, server string) (from Source, root string) {
+	t.Helper()
+	root = t.TempDir()
+	from = Source{Syntax: "apache", Base: filepath.Join(root, "etc", server), Ours: func(string) bool { return false }}
+	text := "ServerRoot " + from.Base + "\nListen 80\nIncludeOptional sites-enabled/*.conf\n"
+	if server == "nginx" {
+		from.Syntax, text = server, "events {}\nhttp { access_log off; include conf.d/*.conf; }\n"
+	}
+	from.File = filepath.Join(from.Base, server+".conf")
+	write(t, from.File, text)
+	if err := os.Mkdir(sites(from), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return from, root
+}
+
+// sites is the directory that is included.
+func sites(from Source) string {
+	if from.Syntax == "nginx" {
+		return filepath.Join(from.Base, "conf.d")
+	}
+	return filepath.Join(from.Base, "sites-enabled")
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRead(t *testing.T) {
 	tests := []struct{ name, server, text, want string }{
 		{"plain, with what every one has", "apache2", `
 # a comment with \
@@ -173,13 +209,13 @@ c.example: html at x.conf; left index index.php; left location ~ \.php$; left pr
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := installed(t)[tt.server]
-			write(t, filepath.Join(s.at(s.sites), "x.conf"), tt.text)
-			e, err := s.Existing()
+			from, root := configured(t, tt.server)
+			write(t, filepath.Join(sites(from), "x.conf"), tt.text)
+			e, err := Read(from)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := say(s.Root, e.Found); got != tt.want {
+			if got := say(root, e.Found); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 		})
@@ -189,27 +225,27 @@ c.example: html at x.conf; left index index.php; left location ~ \.php$; left pr
 // TestAsides holds which files can be set aside: none that the configuration
 // names, or that have something else in them.
 func TestAsides(t *testing.T) {
-	s := installed(t)["apache2"]
-	dir := s.at(s.sites)
+	from, root := configured(t, "apache2")
+	dir := sites(from)
 	one := "<VirtualHost *:80>\nServerName %s.example\nDocumentRoot /%[1]s\n</VirtualHost>\n"
 	write(t, filepath.Join(dir, "plain.conf"), fmt.Sprintf(one, "plain"))
 	write(t, filepath.Join(dir, "more.conf"), "Listen 8080\n"+fmt.Sprintf(one, "more"))
 	write(t, filepath.Join(dir, "taken.conf"), fmt.Sprintf(one, "taken"))
 	write(t, filepath.Join(dir, "taken.conf.iwx-imported"), "")
 	write(t, filepath.Join(dir, "named.conf"), "Include named.inc\n")
-	write(t, s.at("/etc/apache2/named.inc"), fmt.Sprintf(one, "named"))
-	write(t, s.at("/etc/apache2/sites-available/link.conf"), fmt.Sprintf(one, "link"))
+	write(t, filepath.Join(from.Base, "named.inc"), fmt.Sprintf(one, "named"))
+	write(t, filepath.Join(from.Base, "sites-available/link.conf"), fmt.Sprintf(one, "link"))
 	if err := os.Symlink("../sites-available/link.conf", filepath.Join(dir, "link.conf")); err != nil {
 		t.Fatal(err)
 	}
-	e, err := s.Existing()
+	e, err := Read(from)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
 	for _, f := range e.Found {
 		a, err := e.Aside(f.Files[0])
-		got = append(got, strings.ReplaceAll(fmt.Sprint(f.Names[0], " ", filepath.Base(a.To), " ", a.Link, " ", err), s.Root, ""))
+		got = append(got, strings.ReplaceAll(fmt.Sprint(f.Names[0], " ", filepath.Base(a.To), " ", a.Link, " ", err), root, ""))
 	}
 	want := []string{
 		"link.example . ../sites-available/link.conf <nil>",
@@ -223,76 +259,11 @@ func TestAsides(t *testing.T) {
 	}
 }
 
-// TestPutInstead holds that files are set aside with the test, and are back after
-// one that fails, after a kill, and when the site is taken away again.
-func TestPutInstead(t *testing.T) {
-	s := installed(t)["apache2"]
-	file, link := filepath.Join(s.at(s.sites), "old.conf"), filepath.Join(s.at(s.sites), "link.conf")
-	write(t, file, "# old\n")
-	write(t, s.at("/etc/apache2/sites-available/link.conf"), "# linked\n")
-	if err := os.Symlink("../sites-available/link.conf", link); err != nil {
-		t.Fatal(err)
-	}
-	e, err := s.Existing()
-	if err != nil {
-		t.Fatal(err)
-	}
-	change := Change{Domain: "example.org", Text: "# new\n"}
-	for _, name := range []string{file, link} {
-		a, err := e.Aside(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		change.Instead = append(change.Instead, a)
-	}
-	aside := func(want bool) {
-		t.Helper()
-		for _, a := range change.Instead {
-			if isAside(a) != want {
-				t.Errorf("%s: aside is %v", a.From, !want)
-			}
-		}
-		if to, err := os.Readlink(link); !want && to != "../sites-available/link.conf" {
-			t.Errorf("%q, %v", to, err)
-		}
-	}
-	bad := change
-	bad.Text = "NoSuchDirective on\n"
-	if err := s.Put(t.Context(), []Change{bad}); err == nil {
-		t.Fatal("a bad text was taken")
-	}
-	aside(false)
-	if err := s.save([]Change{change}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.write([]Change{change}); err != nil { // and here it was killed
-		t.Fatal(err)
-	}
-	aside(true)
-	if err := s.Put(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
-	aside(false)
-	for range 2 {
-		if err := s.Put(t.Context(), []Change{change}); err != nil {
-			t.Fatal(err)
-		}
-		aside(true)
-	}
-	change.Text = ""
-	for range 2 {
-		if err := s.Put(t.Context(), []Change{change}); err != nil {
-			t.Fatal(err)
-		}
-		aside(false)
-	}
-}
-
 // TestIncludes holds that circles of includes end, and that errors name file and
 // line.
 func TestIncludes(t *testing.T) {
-	s := installed(t)["nginx"]
-	path := filepath.Join(s.at(s.sites), "x.conf")
+	from, _ := configured(t, "nginx")
+	path := filepath.Join(sites(from), "x.conf")
 	for text, want := range map[string]string{
 		"include conf.d/*.conf;":        "includes are nested too deep, or are too many",
 		"server {\n\tlisten 80;\n":      path + ":1: block of server is not closed",
@@ -301,7 +272,7 @@ func TestIncludes(t *testing.T) {
 		"include none.conf none/*.x;\n": "",
 	} {
 		write(t, path, text)
-		_, err := s.Existing()
+		_, err := Read(from)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
@@ -325,7 +296,7 @@ func FuzzParse(f *testing.F) {
 				}
 			}
 			c := &config{base: "/", defined: map[string]string{}, listed: map[string]bool{}}
-			e := &Existing{config: c, extra: map[string][]string{}}
+			e := &Served{config: c, extra: map[string][]string{}}
 			list = slices.DeleteFunc(list, func(d directive) bool { return strings.HasPrefix(d.name, "include") })
 			for i := range list {
 				expandApache(c, &list[i])

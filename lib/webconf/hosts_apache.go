@@ -1,4 +1,4 @@
-package vhost
+package webconf
 
 import (
 	"path"
@@ -17,7 +17,7 @@ func apacheQuiet() []string {
 
 // apache returns the virtual hosts among the directives of a configuration, and
 // notes what else is in their files.
-func (e *Existing) apache(list []directive) (blocks []*block) {
+func (e *Served) apache(list []directive) (blocks []*block) {
 	var base block
 	for _, d := range list {
 		switch d.name {

@@ -1,4 +1,14 @@
-package vhost
+// Package webconf reads what apache2, httpd or nginx is configured to serve: which
+// virtual hosts there are, and what each is made of.
+//
+// The configuration is read here rather than asked for (apache2ctl -S, nginx -T):
+// these tell names and files, or the text, but not what a virtual host is made of,
+// and nothing of a server whose configuration is broken; and reading starts nothing.
+// Words, quotes, comments, includes, apache's variables and the sections that ask
+// for a module are understood. What apache's environment defines (envvars),
+// mod_macro, and conditions that only the running server knows are not evaluated:
+// the server's own test has the last word, in package vhost.
+package webconf
 
 import (
 	"errors"

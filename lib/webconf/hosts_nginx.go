@@ -1,4 +1,4 @@
-package vhost
+package webconf
 
 import (
 	"slices"
@@ -13,7 +13,7 @@ func nginxQuiet() []string {
 
 // nginx returns the servers among the directives of a configuration, and notes
 // what else is in their files.
-func (e *Existing) nginx(list []directive) (blocks []*block) {
+func (e *Served) nginx(list []directive) (blocks []*block) {
 	var base block
 	for _, d := range list {
 		if d.name != "http" {
