@@ -48,7 +48,7 @@ func (l *Lab) join(ctx context.Context, s *Server) error {
 
 // current waits until that many nodes are, and all of them, current.
 func (l *Lab) current(ctx context.Context, nodes int) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	want := strings.Repeat("current\n", nodes)
 	for {

@@ -34,16 +34,23 @@ func (e exited) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 // a script runs hundreds, and an ssh(1) for each takes as long as the command. A
 // context that ends leaves the command to itself.
 func overLogin(ctx context.Context, s *Server, c Command) error {
+	if !s.running() {
+		return fmt.Errorf("%s is off", s.name)
+	}
+	if err := s.connect(ctx); err != nil {
+		return fmt.Errorf("%s cannot be reached: %w", s.name, err)
+	}
 	login := s.connection()
 	if login == nil {
-		return fmt.Errorf("%s cannot be reached: it is off, or its connection was lost", s.name)
+		return fmt.Errorf("%s went off", s.name)
 	}
+	// What hangs over there answers nothing, not even that its session is closed.
+	defer context.AfterFunc(ctx, func() { login.Close() })()
 	run, err := login.NewSession()
 	if err != nil {
 		return err
 	}
 	defer run.Close()
-	defer context.AfterFunc(ctx, func() { run.Close() })()
 	run.Stdin, run.Stdout, run.Stderr = c.Stdin, c.Stdout, c.Stderr
 	if c.Stdin == nil {
 		run.Stdin = bytes.NewReader(nil)
@@ -77,6 +84,7 @@ func (s *Server) dial(ctx context.Context) (*ssh.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	conn.SetDeadline(time.Now().Add(loginPatience))
 	c, channels, requests, err := ssh.NewClientConn(conn, s.name, &ssh.ClientConfig{
 		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(key)},

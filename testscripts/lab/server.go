@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -108,7 +110,7 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	defer console.Close()
-	cmd := exec.Command("ip", append([]string{"netns", "exec", s.lab.net.Name, "linux.uml"}, s.kernelArgs()...)...)
+	cmd := exec.Command("ip", append([]string{"netns", "exec", s.lab.net.Name, "taskset", "--cpu-list", s.cpu(), "linux.uml"}, s.kernelArgs()...)...)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = console, console, s.lab.dir
 	cmd.Env = append(os.Environ(), "TMPDIR="+memoryDir())
 	// A group of its own: that is what a power cut ends.
@@ -120,6 +122,10 @@ func (s *Server) start(ctx context.Context) error {
 	go s.watch(context.WithoutCancel(ctx), cmd, s.off)
 	return nil
 }
+
+// cpu is the one that the server runs on. Its kernel and its processes take turns,
+// and never run at the same time: on two CPUs, each system call wakes the other.
+func (s *Server) cpu() string { return strconv.Itoa(s.last % runtime.NumCPU()) }
 
 // kernelArgs is the kernel's command line. The machine-id follows from the name:
 // copies of one image would all draw the same.
