@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // startIWX sets up a cluster with the tools themselves, each server below a
@@ -53,14 +56,32 @@ func (c *cluster) run(name string) string {
 	return filepath.Join(c.dir, "manager", "run", "iwx-haproxy", name)
 }
 
-// daemon starts one on a server.
+// daemon starts one on a server, and waits until it says that it is ready, as
+// sd_notify(3) has it.
 func (c *cluster) daemon(ctx context.Context, on string, argv ...string) error {
-	argv[0] = filepath.Join(c.f.bin, argv[0])
-	p, err := c.f.start(ctx, on, []string{c.root(on)}, argv...)
-	if err == nil {
-		c.procs = append(c.procs, p)
+	at := filepath.Join(c.dir, fmt.Sprint("ready-", len(c.procs)))
+	told, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: at, Net: "unixgram"})
+	if err != nil {
+		return err
 	}
-	return err
+	defer told.Close()
+	name := argv[0]
+	argv[0] = filepath.Join(c.f.bin, name)
+	p, err := c.f.start(ctx, on, []string{c.root(on), "NOTIFY_SOCKET=" + at}, argv...)
+	if err != nil {
+		return err
+	}
+	c.procs = append(c.procs, p)
+	told.SetReadDeadline(time.Now().Add(time.Minute))
+	for text := make([]byte, 4096); ; {
+		n, err := told.Read(text)
+		if err != nil {
+			return fmt.Errorf("%s on %s does not get ready: %w\n%s", name, on, err, p.err.Bytes())
+		}
+		if slices.Contains(strings.Split(string(text[:n]), "\n"), "READY=1") {
+			return nil
+		}
+	}
 }
 
 func (c *cluster) setUp(ctx context.Context) error {
