@@ -42,7 +42,7 @@ func Item(service string, spec Spec) (profile.Item, error) { return profile.Make
 // counts from the reload on.
 type program interface {
 	String() string
-	differs(spec Spec) (bool, error) // from what put would make
+	differs(ctx context.Context, spec Spec) (bool, error) // from what put would make
 	// put may have changed something when it fails: that it takes back what it
 	// did before. When the program refuses it, all is as before. It is idempotent.
 	put(ctx context.Context, spec Spec) (changed bool, err error)
@@ -59,18 +59,18 @@ type Applier struct {
 }
 
 // Check implements profile.Applier.
-func (a *Applier) Check(_ context.Context, item profile.Item) (change string, err error) {
+func (a *Applier) Check(ctx context.Context, item profile.Item) (change string, err error) {
 	var spec Spec
 	if err := item.Decode(&spec); err != nil {
 		return "", err
 	}
-	programs, err := a.programs(item.Name)
+	programs, err := a.programs(ctx, item.Name)
 	if err != nil {
 		return "", err
 	}
 	var names []string
 	for _, p := range programs {
-		differs, err := p.differs(spec)
+		differs, err := p.differs(ctx, spec)
 		if err != nil {
 			return "", err
 		}
@@ -90,9 +90,9 @@ func (a *Applier) Apply(ctx context.Context, item profile.Item) error {
 	if err := item.Decode(&spec); err != nil {
 		return err
 	}
-	return a.change(ctx, item, func(p program) (bool, error) {
-		differs, err := p.differs(spec)
-		if err != nil || !differs {
+	return a.change(ctx, item, func(p program, owed bool) (bool, error) {
+		differs, err := p.differs(ctx, spec)
+		if err != nil || !differs && !owed {
 			return false, err
 		}
 		return p.put(ctx, spec)
@@ -101,7 +101,7 @@ func (a *Applier) Apply(ctx context.Context, item profile.Item) error {
 
 // Remove implements profile.Applier.
 func (a *Applier) Remove(ctx context.Context, item profile.Item) error {
-	if err := a.change(ctx, item, func(p program) (bool, error) { return true, p.drop(ctx) }); err != nil {
+	if err := a.change(ctx, item, func(p program, _ bool) (bool, error) { return true, p.drop(ctx) }); err != nil {
 		return err
 	}
 	if err := os.Remove(a.Notes); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
@@ -112,8 +112,8 @@ func (a *Applier) Remove(ctx context.Context, item profile.Item) error {
 
 // change has one change the service's programs, and those reloaded that it has
 // changed, or that an earlier run had when it was cut short.
-func (a *Applier) change(ctx context.Context, item profile.Item, one func(program) (changed bool, err error)) error {
-	programs, err := a.programs(item.Name)
+func (a *Applier) change(ctx context.Context, item profile.Item, one func(p program, owed bool) (changed bool, err error)) error {
+	programs, err := a.programs(ctx, item.Name)
 	if err != nil || len(programs) == 0 {
 		return err
 	}
@@ -129,12 +129,12 @@ func (a *Applier) change(ctx context.Context, item profile.Item, one func(progra
 	return errors.Join(faults...)
 }
 
-func (a *Applier) changeOne(ctx context.Context, item profile.Item, p program, one func(program) (changed bool, err error)) error {
+func (a *Applier) changeOne(ctx context.Context, item profile.Item, p program, one func(p program, owed bool) (changed bool, err error)) error {
 	owed := a.owes(item, p)
 	if err := a.owe(item, p); err != nil {
 		return err
 	}
-	changed, err := one(p)
+	changed, err := one(p, owed)
 	if changed || owed && err == nil {
 		err = errors.Join(err, p.reload(ctx))
 	}
@@ -162,7 +162,7 @@ func (a *Applier) owes(item profile.Item, p program) bool {
 }
 
 // programs returns those that serve a service here.
-func (a *Applier) programs(service string) (list []program, err error) {
+func (a *Applier) programs(ctx context.Context, service string) (list []program, err error) {
 	switch service {
 	case "http", "https":
 		for _, s := range vhost.Find(a.Root) {
@@ -173,6 +173,16 @@ func (a *Applier) programs(service string) (list []program, err error) {
 			default:
 				list = append(list, secure{s})
 			}
+		}
+		return list, nil
+	case "smtp", "submission", "submissions":
+		if p := (postfix{a.Root, service}); p.serves(ctx) {
+			list = append(list, p)
+		}
+		return list, nil
+	case "pop3", "pop3s", "imap", "imaps":
+		if d := (dovecot{a.Root, service}); d.serves(ctx) {
+			list = append(list, d)
 		}
 		return list, nil
 	}

@@ -14,7 +14,7 @@ func (w secure) String() string { return w.Name }
 
 // differs looks at the virtual hosts too, if one was changed: each has to be at
 // both ports.
-func (w secure) differs(spec Spec) (bool, error) {
+func (w secure) differs(_ context.Context, spec Spec) (bool, error) {
 	c, idle := w.Proxied(spec.Listen, spec.Balancers), w.Unproxied()
 	as := w.Differs(c.Domain, c.Text) == "" || w.Differs(idle.Domain, idle.Text) == ""
 	return !as || w.Unlooked(), nil

@@ -11,7 +11,7 @@ type web struct{ *vhost.Server }
 
 func (w web) String() string { return w.Name }
 
-func (w web) differs(spec Spec) (bool, error) {
+func (w web) differs(_ context.Context, spec Spec) (bool, error) {
 	c := w.Forwarded(spec.Balancers)
 	return w.Differs(c.Domain, c.Text) != "", nil
 }

@@ -25,6 +25,7 @@
 //	visited              which wants that none of the requests was lost
 //	apache ROOT ADDR     an apache2 whose files are below ROOT, on ports 80 and 443
 //	nginx ROOT ADDR      an nginx, on port 80
+//	mail ROOT ADDR       a dovecot and a postfix
 //	exec ask ADDR URL [WANT]  ask that one for a page, and print status and text
 //	norm [RE=TEXT...]    make the last output the same on every run: ids, keys,
 //	                     times, addresses, process ids, and what matches RE
@@ -102,6 +103,7 @@ func TestScripts(t *testing.T) {
 			"norm":     normalise,
 			"apache":   apache,
 			"nginx":    nginx,
+			"mail":     mail,
 			"named":    named,
 		},
 	})

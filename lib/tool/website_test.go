@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -68,7 +67,7 @@ func apache(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: apache ROOT ADDR")
 	}
 	root := layOut(ts, args, "etc/apache2/apache2.conf", apacheConfig, "etc/apache2/sites-enabled", "run/apache2", "var/log/apache2")
-	webServer(ts, root, args[1], exec.Command("apache2", "-f", filepath.Join(root, "etc/apache2/apache2.conf"), "-DFOREGROUND"))
+	service(ts, root, args[1]+":80", exec.Command("apache2", "-f", filepath.Join(root, "etc/apache2/apache2.conf"), "-DFOREGROUND"))
 }
 
 // nginx runs an nginx below a root directory, and waits until it answers. It ends
@@ -78,7 +77,7 @@ func nginx(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: nginx ROOT ADDR")
 	}
 	root := layOut(ts, args, "etc/nginx/nginx.conf", nginxConfig, "etc/nginx/conf.d", "run", "var/log/nginx", "var/lib/nginx")
-	webServer(ts, root, args[1], exec.Command("nginx", "-c", filepath.Join(root, "etc/nginx/nginx.conf")))
+	service(ts, root, args[1]+":80", exec.Command("nginx", "-c", filepath.Join(root, "etc/nginx/nginx.conf")))
 }
 
 // layOut makes the directories and the configuration of a web server for ROOT and
@@ -93,31 +92,6 @@ func layOut(ts *testscript.TestScript, args []string, config, text string, dirs 
 		ts.Check(os.Chmod(dir, 0o755))
 	}
 	return root
-}
-
-// webServer runs a web server until the script ends, and waits until it answers.
-func webServer(ts *testscript.TestScript, root, addr string, cmd *exec.Cmd) {
-	cmd.Dir = root
-	ts.Check(cmd.Start())
-	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }()
-	ts.Defer(func() {
-		cmd.Process.Signal(syscall.SIGTERM) // its workers end with it
-		<-ended
-	})
-	until(ts, 20*time.Second, cmd.Args[0]+" answers at "+addr, func() bool {
-		select {
-		case <-ended:
-			ts.Fatalf("%s ended", cmd.Args[0])
-		default:
-		}
-		conn, err := net.Dial("tcp", addr+":80")
-		if err != nil {
-			return false
-		}
-		conn.Close()
-		return true
-	})
 }
 
 // ask is a program: ask ADDR URL [WANT] prints the status with which the web

@@ -21,7 +21,7 @@ func (c *Cluster) clients(id string, own netip.Addr) (items []profile.Item, err 
 	for _, service := range c.Balancing.Told(id) {
 		spec.Listen = netip.AddrPort{}
 		if port := service.ProxyPort(); port != 0 {
-			if !own.IsValid() || service.Name != "https" {
+			if !own.IsValid() {
 				continue
 			}
 			spec.Listen = netip.AddrPortFrom(own, port)
