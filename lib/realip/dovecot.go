@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -85,7 +84,10 @@ func (d dovecot) put(ctx context.Context, spec Spec) (changed bool, err error) {
 	}
 	old, err := os.ReadFile(d.file())
 	if errors.Is(err, fs.ErrNotExist) {
-		old, err = nil, vacant(ctx, spec.Listen, "pop_port_t")
+		var master int
+		if master, err = d.master(ctx); err == nil {
+			err = vacant(ctx, spec.Listen, "pop_port_t", master)
+		}
 	}
 	if err != nil {
 		return false, err
@@ -112,30 +114,23 @@ func (d dovecot) drop(context.Context) error {
 // reload has the master process read its configuration, dovecot(1): those who are
 // connected stay.
 func (d dovecot) reload(ctx context.Context) error {
-	base, err := run(ctx, "doveconf", "-c", d.config(), "-h", "base_dir")
-	if err != nil {
+	pid, err := d.master(ctx)
+	if err != nil || pid == 0 {
 		return err
 	}
-	return signal(filepath.Join(base, "master.pid"), syscall.SIGHUP)
-}
-
-// signal sends a signal to the process of a file, if there is one.
-func signal(path string, sig syscall.Signal) error {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || pid <= 1 {
-		return fault.New(fault.Failed, "%s holds %.20q instead of a process id", path, text)
-	}
-	if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("reload by %s, process %d: %w", path, pid, err)
+	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("reload of dovecot, process %d: %w", pid, err)
 	}
 	return nil
+}
+
+// master is the process that listens, 0 if none runs.
+func (d dovecot) master(ctx context.Context) (int, error) {
+	base, err := run(ctx, "doveconf", "-c", d.config(), "-h", "base_dir")
+	if err != nil {
+		return 0, err
+	}
+	return processOf(filepath.Join(base, "master.pid"))
 }
 
 // run runs a program, and returns what it prints, without the space around it; the

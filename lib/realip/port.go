@@ -3,10 +3,13 @@ package realip
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,9 +20,13 @@ import (
 
 // vacant fails unless a program can be told to listen there: some do not outlive
 // a reload with an address that they do not get. label is the type that SELinux
-// has for the ports of such programs.
-func vacant(ctx context.Context, at netip.AddrPort, label string) error {
+// has for the ports of such programs. The process that listens for the program, 0 if
+// none runs, may have the port itself, from before something was changed by hand.
+func vacant(ctx context.Context, at netip.AddrPort, label string, process int) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", at.String())
+	if errors.Is(err, syscall.EADDRINUSE) && listens(process, at.Port()) {
+		return nil
+	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fault.Hint(fault.New(fault.Failed, "another program has port %d", at.Port()), "ss -ltnp 'sport = :%d'", at.Port())
 	}
@@ -30,6 +37,47 @@ func vacant(ctx context.Context, at netip.AddrPort, label string) error {
 		return err
 	}
 	return labelled(ctx, at.Port(), label)
+}
+
+// listens reports whether a process listens at a port of TCP, as proc(5) has it.
+func listens(process int, port uint16) bool {
+	if process <= 0 {
+		return false
+	}
+	proc := filepath.Join("/proc", strconv.Itoa(process))
+	sockets := map[string]bool{}
+	names, _ := filepath.Glob(filepath.Join(proc, "fd", "*"))
+	for _, name := range names {
+		to, _ := os.Readlink(name)
+		sockets[to] = true
+	}
+	for _, table := range []string{"tcp", "tcp6"} {
+		text, _ := os.ReadFile(filepath.Join(proc, "net", table))
+		for line := range strings.Lines(string(text)) {
+			const local, state, inode, listening = 1, 3, 9, "0A"
+			fields := strings.Fields(line)
+			if len(fields) > inode && fields[state] == listening && strings.HasSuffix(fields[local], fmt.Sprintf(":%04X", port)) && sockets["socket:["+fields[inode]+"]"] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// processOf reads the number of a process from a file, 0 if there is none.
+func processOf(path string) (int, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || pid <= 1 {
+		return 0, fault.New(fault.Failed, "%s holds %.20q instead of a process id", path, text)
+	}
+	return pid, nil
 }
 
 // labelled fails where SELinux enforces a policy by which such programs do not get

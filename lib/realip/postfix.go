@@ -114,7 +114,11 @@ func (p postfix) put(ctx context.Context, spec Spec) (changed bool, err error) {
 		return len(ours) > 0, p.drop(ctx)
 	}
 	if len(ours) == 0 {
-		if err := vacant(ctx, spec.Listen, "smtp_port_t"); err != nil {
+		master, err := p.master(ctx)
+		if err == nil {
+			err = vacant(ctx, spec.Listen, "smtp_port_t", master)
+		}
+		if err != nil {
 			return false, err
 		}
 	}
@@ -136,6 +140,15 @@ func (p postfix) drop(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// master is the process that listens, 0 if none runs.
+func (p postfix) master(ctx context.Context) (int, error) {
+	queue, err := run(ctx, "postconf", "-c", p.config(), "-h", "queue_directory")
+	if err != nil {
+		return 0, err
+	}
+	return processOf(filepath.Join(queue, "pid", "master.pid"))
 }
 
 // name is the entry in the arguments of postconf.

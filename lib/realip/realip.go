@@ -90,13 +90,19 @@ func (a *Applier) Apply(ctx context.Context, item profile.Item) error {
 	if err := item.Decode(&spec); err != nil {
 		return err
 	}
-	return a.change(ctx, item, func(p program, owed bool) (bool, error) {
+	return a.change(ctx, item, believe(ctx, spec))
+}
+
+// believe puts a program right if it is not, or may not be since an earlier run was
+// cut short.
+func believe(ctx context.Context, spec Spec) func(p program, owed bool) (changed bool, err error) {
+	return func(p program, owed bool) (bool, error) {
 		differs, err := p.differs(ctx, spec)
 		if err != nil || !differs && !owed {
 			return false, err
 		}
 		return p.put(ctx, spec)
-	})
+	}
 }
 
 // Remove implements profile.Applier.

@@ -35,7 +35,7 @@ func (w secure) put(ctx context.Context, spec Spec) (changed bool, err error) {
 	if some {
 		c = w.Proxied(spec.Listen, spec.Balancers)
 		if !w.Listens() {
-			err = vacant(ctx, spec.Listen, "http_port_t")
+			err = vacant(ctx, spec.Listen, "http_port_t", 0)
 		}
 	}
 	if changed = w.Differs(c.Domain, c.Text) != ""; err == nil {

@@ -54,6 +54,7 @@ inet_protocols = ipv4
 myhostname = mail.example
 mydestination =
 mynetworks = 127.0.0.0/8
+smtpd_peername_lookup = no
 alias_maps =
 maillog_file = ROOT/var/log/mail.log
 maillog_file_prefixes = ROOT
@@ -67,6 +68,7 @@ ADDR:submission inet n - n - - smtpd
 postlog unix-dgram n - n - 1 postlogd
 anvil unix - - n - 1 anvil
 rewrite unix - - n - - trivial-rewrite
+proxymap unix - - n - - proxymap
 tlsmgr unix - - n 1000? 1 tlsmgr
 `
 
