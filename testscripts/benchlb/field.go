@@ -123,7 +123,10 @@ func (f *field) start(ctx context.Context, name string, env []string, argv ...st
 	p := &process{cmd: f.command(ctx, name, argv...), done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = &p.err
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// A session of its own, as a service has: the scheduler shares the processors
+	// among sessions, sched(7), and a balancer that shares its visitors' is measured
+	// with less of its own.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
