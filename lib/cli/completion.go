@@ -51,6 +51,10 @@ func (t Tool) printCompletion(c *Context, shell string) error {
 	return err
 }
 
+// completionLimit is how long a person who has pressed TAB is kept waiting, on a
+// server that is busy: on any other it takes a few milliseconds.
+const completionLimit = 500 * time.Millisecond
+
 // candidates is the hidden "TOOL __complete KIND": a line for each value, with
 // a tab and its description.
 func (t Tool) candidates(c *Context, kind string) error {
@@ -61,7 +65,7 @@ func (t Tool) candidates(c *Context, kind string) error {
 	if err != nil {
 		return Exit(fault.Failed)
 	}
-	ctx, cancel := context.WithTimeout(c.Context, 150*time.Millisecond)
+	ctx, cancel := context.WithTimeout(c.Context, completionLimit)
 	defer cancel()
 	quiet := *c
 	quiet.Context, quiet.Root, quiet.Stderr = ctx, root, io.Discard
