@@ -77,19 +77,21 @@ type vigil struct {
 	left     []cluster.Node // those that are not, at the last look
 }
 
-// keep looks whenever the state has changed, until nothing is left to wait for.
+// keep looks whenever the state has changed, until nothing is left to wait for or
+// ctx is done. It looks at least once, and ctx cuts no look short: what it says of
+// the nodes is known whenever the time is over.
 func (p *vigil) keep(ctx context.Context, watch *state.DataVersion) error {
 	began := p.c.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for seen, first := int64(0), true; ; {
-		version, err := watch.Read(ctx) // before the look: what comes after it is seen next time
+		version, err := watch.Read(p.c) // before the look: what comes after it is seen next time
 		if err != nil {
 			return err
 		}
 		if first || version != seen {
 			seen, first = version, false
-			if done, err := p.look(ctx); done || err != nil {
+			if done, err := p.look(p.c); done || err != nil {
 				return err
 			}
 		}
