@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"syscall"
 	"time"
@@ -71,9 +70,6 @@ func parse(args []string) (options, error) {
 	if !regexp.MustCompile(`^[a-z0-9]{1,8}$`).MatchString(o.name) {
 		return o, fmt.Errorf("-name %s: 1 to 8 small letters and digits are wanted", o.name)
 	}
-	if _, err := regexp.Compile(o.run); err != nil {
-		return o, fmt.Errorf("-run: %w", err)
-	}
 	if o.jobs < 1 || o.jobs > 8 {
 		return o, fmt.Errorf("-jobs %d: 1 to 8 are wanted", o.jobs)
 	}
@@ -93,7 +89,11 @@ func run(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	var scripts []string
 	if !o.shell {
+		if scripts, err = Scripts(o.scripts, o.run); err != nil {
+			return err
+		}
 		limited, cancel := context.WithTimeout(ctx, o.limit)
 		defer cancel()
 		ctx = limited
@@ -105,10 +105,6 @@ func run(args []string) error {
 	defer l.Close()
 	if o.shell {
 		return l.Shell(ctx)
-	}
-	scripts, err := filepath.Glob(filepath.Join(o.scripts, "*.txtar"))
-	if err != nil {
-		return err
 	}
 	defer l.reportFigures()
 	return Run(ctx, l, scripts)

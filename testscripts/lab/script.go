@@ -37,15 +37,31 @@ type round struct {
 	failed  int
 }
 
+// Scripts returns the files of the directory's scripts whose name matches a regexp.
+func Scripts(dir, name string) ([]string, error) {
+	all, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := regexp.Compile(name)
+	if err != nil {
+		return nil, fmt.Errorf("name of a script: %w", err)
+	}
+	scripts := slices.DeleteFunc(slices.Clone(all), func(file string) bool { return !chosen.MatchString(scriptName(file)) })
+	if len(scripts) > 0 {
+		return scripts, nil
+	}
+	var names []string
+	for _, file := range all {
+		names = append(names, scriptName(file))
+	}
+	return nil, fmt.Errorf("%s: no script matches %q; there are: %s", dir, name, strings.Join(names, ", "))
+}
+
 // Run runs the scripts, as many at a time as is asked for, and prints what each
 // proves and whether it did. A failed one does not hold up the others: each
 // begins with servers of its own.
 func Run(ctx context.Context, first *Lab, scripts []string) error {
-	chosen := regexp.MustCompile(first.run)
-	scripts = slices.DeleteFunc(scripts, func(s string) bool { return !chosen.MatchString(scriptName(s)) })
-	if len(scripts) == 0 {
-		return fmt.Errorf("no script matches %q", first.run)
-	}
 	begin := time.Now()
 	r := &round{scripts: make(chan string, len(scripts))}
 	for _, script := range scripts {

@@ -104,7 +104,7 @@ func (v *addVerb) requests(c *cli.Context) ([]request, error) {
 	}
 	f, err := os.Open(v.From)
 	if err != nil {
-		return nil, fault.WithCode(err, fault.Usage)
+		return nil, fault.Hint(fault.WithCode(err, fault.Usage), "a file has a site in each line, as iwx-site(8) says; - is standard input")
 	}
 	defer f.Close()
 	return readRequests(f, v.From, v.terms)
