@@ -83,6 +83,29 @@ func TestUserComesAndGoes(t *testing.T) {
 	}
 }
 
+// TestNoSubordinateIDs holds that sites do not use up the ranges of subuid(5), and
+// that a group that is there already, of an earlier run that was cut short, is the
+// user's.
+func TestNoSubordinateIDs(t *testing.T) {
+	needRoot(t)
+	a, s := Accounts{Root: t.TempDir()}, spec("ann", 70000) // above GID_MAX of login.defs(5)
+	if err := os.Mkdir(filepath.Join(a.Root, "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"subuid": "", "subgid": "", "group": "bob:x:20001:\n"} {
+		if err := os.WriteFile(filepath.Join(a.Root, "etc", name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ensure(t, a, s)
+	ensure(t, a, spec("bob", 20001))
+	for _, name := range []string{"subuid", "subgid"} {
+		if text, err := os.ReadFile(filepath.Join(a.Root, "etc", name)); len(text) > 0 || err != nil {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+}
+
 // TestGroupAlone holds that a group that was removed by hand is told of, and made
 // again.
 func TestGroupAlone(t *testing.T) {

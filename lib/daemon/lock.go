@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -78,6 +79,23 @@ func WaitLock(ctx context.Context, path string, limit time.Duration, doing strin
 	return f, nil
 }
 
+// Locked reports whether some process holds the lock of [WaitLock] on path.
+func Locked(path string) (bool, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}
+
 // await tries until it has the lock. A blocking flock could not be ended.
 func await(ctx context.Context, f *os.File, limit time.Duration, doing string) error {
 	tick, end := time.NewTicker(lockEvery), time.NewTimer(limit)
@@ -90,7 +108,7 @@ func await(ctx context.Context, f *os.File, limit time.Duration, doing string) e
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return fmt.Errorf("another process is still %s: %w", doing, ctx.Err())
 		case <-end.C:
 			return fault.New(fault.Busy, "another process has been %s for %s", doing, limit)
 		case <-tick.C:

@@ -131,8 +131,9 @@ func (r Reloads) locked(ctx context.Context, pay func(context.Context) error) er
 
 // Overdue returns the reload that is owed, if nobody has come to do it in its time;
 // else a zero one. One that is owed within the interval is due at its end. One that
-// could have been done at once was left to others: to the last of the entries that
-// come one after the other.
+// could have been done at once was left to others: to who is changing sites now,
+// however long that takes, or to the last of the entries that come one after the
+// other.
 func (r Reloads) Overdue(ctx context.Context) (site.Reload, error) {
 	is, wait, err := r.look(ctx)
 	if err != nil || wait > 0 || is.Owed.IsZero() {
@@ -141,6 +142,9 @@ func (r Reloads) Overdue(ctx context.Context) (site.Reload, error) {
 	left := !is.Owed.Before(is.Last.Add(r.Interval))
 	if left && r.Now().Sub(is.Owed) < leftFor {
 		return site.Reload{}, nil
+	}
+	if busy, err := daemon.Locked(r.Server.SiteLock); busy || err != nil {
+		return site.Reload{}, err
 	}
 	return is, nil
 }
