@@ -35,8 +35,9 @@ check:
 test:
 	./testscripts/test -timeout 25m ./...
 
+# Tests of chance have fewer rounds with -short: kills tell the detector nothing more.
 race:
-	CGO_ENABLED=1 ./testscripts/test -race -timeout 25m ./lib/...
+	CGO_ENABLED=1 ./testscripts/test -race -short -timeout 25m ./lib/...
 
 bench: build
 	./testscripts/prepare bench

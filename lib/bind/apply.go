@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"iwx/lib/atomicfile"
-	"iwx/lib/fault"
 )
 
 // Serve has BIND serve as the primary what is wanted, and nothing else of ours. On
@@ -27,14 +27,14 @@ func (s *Server) Serve(ctx context.Context, want *Primary) error {
 	if err := s.mkdir(s.zones, false); err != nil {
 		return err
 	}
-	for _, name := range append(p.fresh, p.changed...) {
-		text, err := p.planned(s.zoneFile(name))
-		if err == nil {
-			err = s.CheckZone(ctx, name, text)
-		}
-		if err != nil {
+	texts := map[string]string{}
+	for _, name := range slices.Concat(p.fresh, p.changed) {
+		if texts[name], err = p.planned(s.zoneFile(name)); err != nil {
 			return err
 		}
+	}
+	if err := s.checkZones(ctx, texts); err != nil {
+		return err
 	}
 	return s.apply(ctx, p)
 }
@@ -84,28 +84,6 @@ func (s *Server) Leave(ctx context.Context) error {
 		return err
 	}
 	return errors.Join(os.RemoveAll(s.zones), os.RemoveAll(s.copies))
-}
-
-// CheckZone has named-checkzone judge a zone file by itself: it asks no other server.
-func (s *Server) CheckZone(ctx context.Context, name, text string) error {
-	if err := validName(name); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(s.ours()), ".iwx-check-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	_, err = s.Command(ctx, "named-checkzone", "-i", "local", "-k", "fail", "-m", "fail", "-n", "fail", "-M", "fail", "-S", "fail", name, f.Name())
-	var it *said
-	if errors.As(err, &it) {
-		return fault.New(fault.Failed, "the zone %s is not valid: named-checkzone: %s", name, faultsOf(it.text, f.Name()))
-	}
-	return err
 }
 
 // mkdir makes a directory of named's: it reads the zones of a primary, and writes
@@ -230,15 +208,4 @@ func (s *Server) own(f *atomicfile.File, path string) error {
 	}
 	st := info.Sys().(*syscall.Stat_t)
 	return f.Chown(int(st.Uid), int(st.Gid))
-}
-
-// checkConf has named-checkconf judge the whole configuration.
-func (s *Server) checkConf(ctx context.Context) error {
-	_, err := s.Command(ctx, "named-checkconf", s.config)
-	var it *said
-	if errors.As(err, &it) {
-		return fault.Hint(fault.New(fault.Failed, "BIND's configuration is not valid, and was left as it was: named-checkconf: %s", it.text),
-			"named-checkconf %s", s.config)
-	}
-	return err
 }

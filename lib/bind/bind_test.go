@@ -171,6 +171,14 @@ func TestFaults(t *testing.T) {
 		t.Error("a bad zone was written")
 	}
 
+	// so it is among others, which are judged together
+	c.primary.Zones = append(c.primary.Zones, zoneOf("c.example", "192.0.2.80"))
+	if among := c.manager.Serve(t.Context(), &c.primary); among == nil || among.Error() != err.Error() {
+		t.Errorf("a bad zone among others: %v; by itself: %v", among, err)
+	}
+	same("a bad zone among others")
+	c.primary.Zones = c.primary.Zones[:2]
+
 	c.primary.Zones[1] = zoneOf("b.example", "192.0.2.80")
 	c.manager.Command = failing("named-checkconf")
 	if err := c.manager.Serve(t.Context(), &c.primary); err == nil || !strings.Contains(err.Error(), "it does not want to") {

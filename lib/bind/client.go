@@ -22,12 +22,13 @@ const askLimit = 2 * time.Second
 // fudge is how far clocks may be apart, in seconds, RFC 8945 §5.2.3.
 const fudge = 300
 
-// client asks one name server, signing with the key.
+// client asks one name server, signing with the key if there is one.
 type client struct {
 	conn net.Conn
 	keys map[string]string
 	at   netip.AddrPort
 	now  func() time.Time
+	lost bool // the connection, as serves found
 }
 
 // dial connects to a name server over TCP, which loses nothing.
@@ -46,12 +47,19 @@ func (s *Server) dial(ctx context.Context, addr netip.Addr, key string) (*client
 	if err != nil {
 		return nil, err
 	}
-	return &client{conn: conn, keys: map[string]string{dns.Fqdn(KeyName): key}, at: at, now: s.Now}, nil
+	c := &client{conn: conn, at: at, now: s.Now}
+	if key != "" {
+		c.keys = map[string]string{dns.Fqdn(KeyName): key}
+	}
+	return c, nil
 }
 
 func (c *client) close() { c.conn.Close() }
 
 func (c *client) sign(m *dns.Msg) {
+	if c.keys == nil {
+		return
+	}
 	m.SetTsig(dns.Fqdn(KeyName), dns.HmacSHA256, fudge, c.now().Unix())
 }
 
@@ -82,6 +90,18 @@ func (c *client) serial(ctx context.Context, zone string) (uint32, error) {
 		}
 	}
 	return 0, &unserved{zone, answer.Rcode}
+}
+
+// serves reports whether the server is an authority for a zone, as far as it
+// answers: once it does not, it is not asked again.
+func (c *client) serves(ctx context.Context, zone string) bool {
+	if c.lost {
+		return false
+	}
+	_, err := c.serial(ctx, zone)
+	var no *unserved
+	c.lost = err != nil && !errors.As(err, &no)
+	return err == nil
 }
 
 // transfer fetches a zone, RFC 5936, over a connection of its own.

@@ -90,10 +90,8 @@ func (s *Server) tell(ctx context.Context, p *plan) error {
 			return err
 		}
 	}
-	for _, name := range p.fresh {
-		if err := s.loaded(ctx, name); err != nil {
-			return err
-		}
+	if err := s.allLoaded(ctx, p.fresh); err != nil {
+		return err
 	}
 	if p.catalog && !started {
 		return s.reloadZone(ctx, Catalog)
@@ -125,6 +123,24 @@ func (s *Server) reloadZone(ctx context.Context, name string) error {
 		_, err := s.ask(ctx, "reload", name)
 		return err
 	})
+}
+
+// allLoaded waits until named serves zones. It is asked by DNS, where that is
+// answered, which needs no process for each.
+func (s *Server) allLoaded(ctx context.Context, zones []string) error {
+	c, err := s.dial(ctx, s.Address, "")
+	if err == nil {
+		defer c.close()
+	}
+	for _, zone := range zones {
+		if err == nil && c.serves(ctx, zone) {
+			continue
+		}
+		if err := s.loaded(ctx, zone); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // loaded waits until named serves a zone.

@@ -114,9 +114,6 @@ func took(t *testing.T, do func()) time.Duration {
 // TestSetupSurvivesKills kills every verb that changes a server, at random
 // moments, and then runs it to its end.
 func TestSetupSurvivesKills(t *testing.T) {
-	if testing.Short() {
-		t.Skip("kills for several seconds")
-	}
 	buildShim(t)
 	block := testBlock(t)
 	dir := t.TempDir()
@@ -124,7 +121,7 @@ func TestSetupSurvivesKills(t *testing.T) {
 	setup := []string{"manager", "--quorum-ip", block + "8", "--address", calibrate.address}
 	managerTime := took(t, func() { calibrate.run("", "iwx-cluster-setup", setup...) })
 	resetTime := took(t, func() { calibrate.run("", "iwx-cluster-setup", "reset", "--yes") })
-	for round := range crashRounds {
+	for round := range often(crashRounds) {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
 			m := server{t, filepath.Join(t.TempDir(), "mgr"), block + "2"}
 			printed := m.crash(managerTime, "manager", "--quorum-ip", block+"1", "--address", m.address, "--name", "demo")

@@ -10,8 +10,16 @@ import (
 	"time"
 )
 
-// siteRounds is how many times iwx-site is killed at random moments.
+// siteRounds is how many times each verb of iwx-site is killed at a random moment.
 const siteRounds = 24
+
+// often is how many rounds a test of chance has: few with -short.
+func often(rounds int) int {
+	if testing.Short() {
+		return max(2, rounds/8)
+	}
+	return rounds
+}
 
 // siteServer is a manager with a web server of its own that is not running: its
 // configuration is tested all the same.
@@ -95,13 +103,10 @@ func (s server) accounts(file string) (list []string) {
 // TestSiteSurvivesKills kills iwx-site at random moments of each of its verbs.
 // The next run leaves nothing half made.
 func TestSiteSurvivesKills(t *testing.T) {
-	if testing.Short() {
-		t.Skip("kills for several seconds")
-	}
 	m := siteServer(t)
 	limit := took(t, func() { m.run("", "iwx-site", "add", "first.example") })
-	killed := 0
-	for round := range siteRounds {
+	killed, rounds := 0, often(siteRounds)
+	for round := range rounds {
 		for _, args := range [][]string{
 			{"add", "second.example"},
 			{"edit", "first.example", "--alias", "www.first.example"},
@@ -117,8 +122,8 @@ func TestSiteSurvivesKills(t *testing.T) {
 		m.run("", "iwx-site", "resume", "first.example")
 		m.whole(round)
 	}
-	if killed < siteRounds {
-		t.Errorf("only %d runs of %d were killed", killed, 4*siteRounds)
+	if killed < rounds {
+		t.Errorf("only %d runs of %d were killed", killed, 4*rounds)
 	}
-	t.Logf("%d of %d runs were killed, within %v", killed, 4*siteRounds, limit.Round(time.Millisecond))
+	t.Logf("%d of %d runs were killed, within %v", killed, 4*rounds, limit.Round(time.Millisecond))
 }
