@@ -16,6 +16,7 @@ import (
 const (
 	inspectEvery = time.Hour        // on the average
 	inspectAgain = 10 * time.Second // after something was amiss, and the queue has gone on
+	inspectRetry = time.Minute      // after it could not look
 )
 
 // inspection is a node looking at what it has of the sites: when its manager asks
@@ -93,6 +94,7 @@ func (i *inspection) note(was, is *site.Report) {
 
 // wait returns when it is time to look again; false when ctx is done.
 func (i *inspection) wait(ctx context.Context) bool {
+	looked := time.Now()
 	due, again := time.NewTimer(replay.Jitter(inspectEvery, rand.Float64())), time.NewTicker(inspectAgain)
 	defer due.Stop()
 	defer again.Stop()
@@ -105,9 +107,15 @@ func (i *inspection) wait(ctx context.Context) bool {
 		case <-due.C:
 			return true
 		case <-again.C:
-			if r := i.report.Load(); r.Amiss() > 0 && r.Done != i.replayer.Status().Done {
+			if lookAgain(i.report.Load(), i.replayer.Status().Done, time.Since(looked)) {
 				return true
 			}
 		}
 	}
+}
+
+// lookAgain reports whether what was found so long ago may be otherwise now, with the
+// entries of the queue up to done settled.
+func lookAgain(r *site.Report, done uint64, ago time.Duration) bool {
+	return r.Amiss() > 0 && r.Done != done || r.Error != "" && ago >= inspectRetry
 }

@@ -31,8 +31,11 @@ type Inspector struct {
 	Done   func() uint64 // every entry of the queue up to this one is settled; nil on the manager
 }
 
-// inspectLimit bounds a look, for which sites being applied have to wait.
-const inspectLimit = 20 * time.Second
+// inspectLimit bounds a look at so many sites, for which sites being applied have to
+// wait: on a busy server each home on the shared storage takes its time.
+func inspectLimit(sites int) time.Duration {
+	return 20*time.Second + time.Duration(sites)*100*time.Millisecond
+}
 
 // Look looks, once nobody is changing sites. What it could not look at is the
 // report's Error.
@@ -47,22 +50,24 @@ func (i *Inspector) Look(ctx context.Context) *site.Report {
 		return r
 	}
 	defer lock.Close()
-	ctx, cancel := context.WithTimeout(ctx, inspectLimit)
+	here, err := i.Server.Store.SitesHere(ctx)
+	if err != nil {
+		r.Fail(err)
+		return r
+	}
+	limit := inspectLimit(len(here))
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := i.look(ctx, r); err != nil {
+	if err := i.look(ctx, r, here); err != nil {
 		if ctx.Err() != nil {
-			err = fault.New(fault.TimedOut, "looking at the sites took longer than %s", inspectLimit)
+			err = fault.New(fault.TimedOut, "looking at the sites took longer than %s", limit.Round(time.Second))
 		}
 		r.Fail(err)
 	}
 	return r
 }
 
-func (i *Inspector) look(ctx context.Context, r *site.Report) error {
-	here, err := i.Server.Store.SitesHere(ctx)
-	if err != nil {
-		return err
-	}
+func (i *Inspector) look(ctx context.Context, r *site.Report, here []state.SiteHere) error {
 	if i.Done != nil {
 		r.Done = i.Done()
 	}
