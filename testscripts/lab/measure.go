@@ -119,7 +119,8 @@ const tableWatch = `exec 3<> <(:)
 echo ready
 while ((SECONDS < 60)) && mapfile -t lines </proc/net/ip_vs && [[ ${lines[*]} =~ $1\ +[A-Za-z]+\ +[1-9] ]]; do
 	read -rt 0.02 -u 3
-done`
+done
+true`
 
 // inTable returns what tells whether a server is in the manager's table.
 func (s *session) inTable(server *Server) (func() (bool, error), error) {
