@@ -94,7 +94,7 @@ func (i *inspection) note(was, is *site.Report) {
 
 // wait returns when it is time to look again; false when ctx is done.
 func (i *inspection) wait(ctx context.Context) bool {
-	looked := time.Now()
+	looked := i.c.Now()
 	due, again := time.NewTimer(replay.Jitter(inspectEvery, rand.Float64())), time.NewTicker(inspectAgain)
 	defer due.Stop()
 	defer again.Stop()
@@ -107,7 +107,7 @@ func (i *inspection) wait(ctx context.Context) bool {
 		case <-due.C:
 			return true
 		case <-again.C:
-			if lookAgain(i.report.Load(), i.replayer.Status().Done, time.Since(looked)) {
+			if lookAgain(i.report.Load(), i.replayer.Status().Done, i.c.Now().Sub(looked)) {
 				return true
 			}
 		}
