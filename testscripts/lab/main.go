@@ -70,6 +70,9 @@ func parse(args []string) (options, error) {
 	if !regexp.MustCompile(`^[a-z0-9]{1,8}$`).MatchString(o.name) {
 		return o, fmt.Errorf("-name %s: 1 to 8 small letters and digits are wanted", o.name)
 	}
+	if _, err := regexp.Compile(o.run); err != nil {
+		return o, fmt.Errorf("-run: %w", err)
+	}
 	if o.jobs < 1 || o.jobs > 8 {
 		return o, fmt.Errorf("-jobs %d: 1 to 8 are wanted", o.jobs)
 	}
@@ -91,7 +94,7 @@ func run(args []string) error {
 	defer stop()
 	var scripts []string
 	if !o.shell {
-		if scripts, err = Scripts(o.scripts, o.run); err != nil {
+		if scripts, err = Scripts(o.scripts, regexp.MustCompile(o.run)); err != nil {
 			return err
 		}
 		limited, cancel := context.WithTimeout(ctx, o.limit)

@@ -37,15 +37,11 @@ type round struct {
 	failed  int
 }
 
-// Scripts returns the files of the directory's scripts whose name matches a regexp.
-func Scripts(dir, name string) ([]string, error) {
+// Scripts returns the files of the directory's scripts whose name matches.
+func Scripts(dir string, chosen *regexp.Regexp) ([]string, error) {
 	all, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
 	if err != nil {
 		return nil, err
-	}
-	chosen, err := regexp.Compile(name)
-	if err != nil {
-		return nil, fmt.Errorf("name of a script: %w", err)
 	}
 	scripts := slices.DeleteFunc(slices.Clone(all), func(file string) bool { return !chosen.MatchString(scriptName(file)) })
 	if len(scripts) > 0 {
@@ -55,7 +51,7 @@ func Scripts(dir, name string) ([]string, error) {
 	for _, file := range all {
 		names = append(names, scriptName(file))
 	}
-	return nil, fmt.Errorf("%s: no script matches %q; there are: %s", dir, name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("%s: no script matches %q; there are: %s", dir, chosen, strings.Join(names, ", "))
 }
 
 // Run runs the scripts, as many at a time as is asked for, and prints what each
