@@ -20,7 +20,7 @@ type frame struct {
 
 // Redraw has draw write its page to the context's streams again and again, and
 // shows it on the terminal in the place of the one before. A signal ends it, and
-// leaves the last page; the error is that of the last draw. An error that was
+// leaves the last page; the error is that of the draw that made it. An error that was
 // not reported already ends it at once.
 func (c *Context) Redraw(every time.Duration, draw func() error) error {
 	fd, ok := terminal(c.Stdout)
@@ -31,12 +31,13 @@ func (c *Context) Redraw(every time.Duration, draw func() error) error {
 	defer func() { c.Stdout, c.Stderr = screen, errs }()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	var shown error // the last page's
 	for begin := clearScreen; ; begin = toCorner {
 		page := &frame{screen: screen}
 		c.Stdout, c.Stderr = page, page
 		last := draw()
 		if c.Err() != nil {
-			return nil
+			return shown
 		}
 		if last != nil && !errors.Is(last, errSilent) {
 			return last
@@ -44,9 +45,10 @@ func (c *Context) Redraw(every time.Duration, draw func() error) error {
 		if _, err := io.WriteString(screen, begin+page.drawn(fd)); err != nil {
 			return err
 		}
+		shown = last
 		select {
 		case <-c.Done():
-			return last
+			return shown
 		case <-tick.C:
 		}
 	}
