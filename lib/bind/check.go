@@ -63,15 +63,20 @@ func (s *Server) checkZones(ctx context.Context, texts map[string]string) error 
 		return err
 	}
 	for _, match := range notLoaded.FindAllStringSubmatch(complaint, -1) {
-		if err := s.CheckZone(ctx, match[1], texts[match[1]]); err != nil {
-			return err
+		if text, ours := texts[match[1]]; ours {
+			if err := s.CheckZone(ctx, match[1], text); err != nil {
+				return err
+			}
 		}
 	}
-	return fault.New(fault.Failed, "zones are not valid: named-checkconf: %s", complaint)
+	return fault.New(fault.Failed, "zones are not valid: named-checkconf: %s", loaded.ReplaceAllString(complaint, ""))
 }
 
-// notLoaded is the line about a zone that is not valid.
-var notLoaded = regexp.MustCompile(`(?m)^zone (\S+)/IN: not loaded due to errors`)
+// Lines about a zone that is not valid, and about one that is.
+var (
+	notLoaded = regexp.MustCompile(`(?m)^zone (\S+)/IN: not loaded due to errors`)
+	loaded    = regexp.MustCompile(`(?m)^zone \S+: loaded serial .*\n?`)
+)
 
 // judged returns what named-checkconf says if one of the zones is not valid.
 func (s *Server) judged(ctx context.Context, names []string, texts map[string]string) (complaint string, err error) {
