@@ -222,13 +222,17 @@ func (c *Checker) watch(ctx context.Context, w *watch) {
 		now := c.Now()
 		at, level := w.plan(now)
 		c.mu.Unlock()
-		timer.Reset(at.Sub(now))
-		select {
-		case <-ctx.Done():
+		if wait := at.Sub(now); wait > 0 {
+			timer.Reset(wait)
+			select {
+			case <-ctx.Done():
+				return
+			case <-w.wake:
+				continue
+			case <-timer.C:
+			}
+		} else if ctx.Err() != nil {
 			return
-		case <-w.wake:
-			continue
-		case <-timer.C:
 		}
 		if failed, is := c.overdue(w); is {
 			c.take(w, failed)
