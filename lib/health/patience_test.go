@@ -79,16 +79,16 @@ func TestCheckerBearsLiars(t *testing.T) {
 	}
 }
 
-// hung returns how long it takes at most until web1/http is out after it hangs,
-// beginning at any time of its interval. Its server tells of it after tells; 0:
-// never.
-func hung(t *testing.T, check Check, tells time.Duration) (most time.Duration) {
+// hung returns how long it takes at most until web1/http, whose answers take so
+// long, is out after it hangs, beginning at any time of its interval. Its server
+// tells of it after tells; 0: never.
+func hung(t *testing.T, check Check, takes, tells time.Duration) (most time.Duration) {
 	t.Helper()
 	for n := range 50 {
 		inWorld(t, func(t *testing.T, w *world) {
 			one := target("web1/http")
 			one.Check = check
-			w.answer(reply{takes: 3 * time.Millisecond}, one.ID)
+			w.answer(reply{takes: takes}, one.ID)
 			w.Set([]Target{one}, nil)
 			at := settle(70*time.Second + time.Duration(n)*41*time.Millisecond)
 			w.answer(reply{word: Silent, takes: check.Filled().Timeout, knock: Good}, one.ID)
@@ -110,22 +110,23 @@ func hung(t *testing.T, check Check, tells time.Duration) (most time.Duration) {
 // Fall probes that are unanswered overlap, and of a service that its server sees
 // hang no Timeout is waited for.
 func TestCheckerFindsHang(t *testing.T) {
+	const soon = 3 * time.Millisecond
 	for _, tt := range []struct {
-		fall   int
-		tells  time.Duration
-		within time.Duration
+		fall                 int
+		takes, tells, within time.Duration
 	}{
-		{1, 0, 4100 * time.Millisecond},
-		{2, 0, 4300 * time.Millisecond},
-		{5, 0, 4600 * time.Millisecond},
-		{1, 600 * time.Millisecond, 1050 * time.Millisecond},
-		{2, 600 * time.Millisecond, 1150 * time.Millisecond},
-		{3, 600 * time.Millisecond, 1250 * time.Millisecond},
+		{1, soon, 0, 4100 * time.Millisecond},
+		{2, soon, 0, 4300 * time.Millisecond},
+		{5, soon, 0, 4600 * time.Millisecond},
+		{1, soon, 600 * time.Millisecond, 1050 * time.Millisecond},
+		{2, soon, 600 * time.Millisecond, 1150 * time.Millisecond},
+		{3, soon, 600 * time.Millisecond, 1250 * time.Millisecond},
+		{2, 500 * time.Millisecond, 600 * time.Millisecond, 2250 * time.Millisecond},
 	} {
-		most := hung(t, Check{Kind: HTTP, Fall: tt.fall}, tt.tells)
-		t.Logf("fall %d, told after %v: found within %v", tt.fall, tt.tells, most)
+		most := hung(t, Check{Kind: HTTP, Fall: tt.fall}, tt.takes, tt.tells)
+		t.Logf("fall %d, answers took %v, told after %v: found within %v", tt.fall, tt.takes, tt.tells, most)
 		if most > tt.within {
-			t.Errorf("fall %d, told after %v: found after %v", tt.fall, tt.tells, most)
+			t.Errorf("fall %d, answers took %v, told after %v: found after %v", tt.fall, tt.takes, tt.tells, most)
 		}
 	}
 }
@@ -223,15 +224,15 @@ func TestUsual(t *testing.T) {
 	if u.late(c) != leastLate || u.hurry(c) != leastHurry {
 		t.Errorf("10 ms: late after %v, given up after %v", u.late(c), u.hurry(c))
 	}
-	u.note(150 * time.Millisecond)
-	if u.late(c) != 600*time.Millisecond || u.hurry(c) != 600*time.Millisecond {
-		t.Errorf("150 ms: late after %v, given up after %v", u.late(c), u.hurry(c))
+	u.note(300 * time.Millisecond)
+	if u.late(c) != 1200*time.Millisecond || u.hurry(c) != 600*time.Millisecond {
+		t.Errorf("300 ms: late after %v, given up after %v", u.late(c), u.hurry(c))
 	}
 	u.note(1900 * time.Millisecond)
-	for range 200 { // more than six minutes of HTTP
+	for range 120 { // four minutes of HTTP
 		u.note(10 * time.Millisecond)
 	}
 	if u.hurry(c) != c.Timeout {
-		t.Errorf("1.9 s, six minutes ago: given up after %v", u.hurry(c))
+		t.Errorf("1.9 s, four minutes ago: given up after %v", u.hurry(c))
 	}
 }

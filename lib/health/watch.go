@@ -85,7 +85,10 @@ func (w *watch) next(now time.Time) (time.Time, Level) {
 // the first is late, or sooner where the target is in doubt for other reasons.
 func (w *watch) beside(now time.Time) time.Time {
 	after := w.usual.late(w.target.Check)
-	if w.doubted || w.verdict.Doubtful(w.target.Check) || w.isStalled(now) {
+	switch {
+	case w.isStalled(now):
+		after = min(after, w.usual.latest())
+	case w.doubted || w.verdict.Doubtful(w.target.Check):
 		after = min(after, w.usual.expected())
 	}
 	return later(now, later(w.notBefore, w.asked[0].began.Add(after)))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // contender is a balancer at the virtual address, of the three servers alone: the
@@ -16,6 +17,7 @@ import (
 type contender struct {
 	name  string
 	start func(ctx context.Context, f *field) (balancer, error)
+	learn time.Duration // for how long it looks at servers before it knows what is usual there
 }
 
 // balancer is a contender that runs.
@@ -28,10 +30,10 @@ type balancer struct {
 
 func contenders() []contender {
 	return []contender{
-		{"iwx", startIWX},
-		{"haproxy", func(ctx context.Context, f *field) (balancer, error) { return f.haproxy(ctx, "", "check") }},
-		{"haproxy-tuned", func(ctx context.Context, f *field) (balancer, error) { return f.haproxy(ctx, tunedPage, tuned) }},
-		{"nginx", func(ctx context.Context, f *field) (balancer, error) { return f.nginx(ctx) }},
+		{name: "iwx", start: startIWX, learn: 70 * time.Second},
+		{name: "haproxy", start: func(ctx context.Context, f *field) (balancer, error) { return f.haproxy(ctx, "", "check") }},
+		{name: "haproxy-tuned", start: func(ctx context.Context, f *field) (balancer, error) { return f.haproxy(ctx, tunedPage, tuned) }},
+		{name: "nginx", start: func(ctx context.Context, f *field) (balancer, error) { return f.nginx(ctx) }},
 	}
 }
 

@@ -96,6 +96,6 @@ Outages, behind balancers that are proxies. Each of three servers is away once, 
 ask %d times a second, each on a connection of their own: the median, and the worst if it differs.
 slow: longer than %v. out after: until the balancer sends nothing there (nginx does not tell), and
 how many times iwx that is; never: not in %v. harm for: until the last request that was lost or slow.
-back after: from the server's return to its first answer. iwx, haproxy and nginx: as they come;
-haproxy-tuned: %s, %s.
+back after: from the server's return to its first answer. iwx, haproxy and nginx: as they come, iwx
+a minute after its start; haproxy-tuned: %s, %s.
 `

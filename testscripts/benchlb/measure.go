@@ -70,6 +70,7 @@ func (f *field) measure(ctx context.Context, c contender, t *load.Table) error {
 // meet has an event strike each of the servers, one after the other.
 func (f *field) meet(ctx context.Context, c contender, e event) (list []load.Round, err error) {
 	err = f.with(ctx, c, func(b balancer, servers []*web) error {
+		pause(ctx, c.learn)
 		for _, w := range servers {
 			if err := f.settled(ctx); err != nil {
 				return err

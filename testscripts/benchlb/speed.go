@@ -43,7 +43,7 @@ func (f *field) speed(ctx context.Context, list []contender) error {
 	fmt.Printf(speeds, visitors, speedFor, speedRounds)
 	fmt.Printf(row, "", ways()[0].name, ways()[1].name)
 	var direct []float64
-	for _, c := range append([]contender{{"direct", directly}}, list...) {
+	for _, c := range append([]contender{{name: "direct", start: directly}}, list...) {
 		fmt.Fprintf(os.Stderr, "%s: requests a second\n", c.name)
 		got, err := f.speedOf(ctx, c)
 		if err != nil {

@@ -54,7 +54,7 @@ type scriptCommand = func(*testscript.TestScript, bool, []string)
 //	load-ends LOST          until here; no more requests than this may be lost. What
 //	                        became of them is in the file load
 //	tell FILE               print figures beneath the script's line, when it passes too
-//	measure BALANCER SERVER figures of each thing that becomes of the server, printed at the end
+//	measure BALANCER EVENT SERVER...  figures of what becomes of servers, printed at the end
 //	tests SERVER PACKAGE [VARIABLE=VALUE...]
 //	                        run a package's tests there with those that are tagged lab
 //

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -27,8 +28,8 @@ const (
 
 // measured is the legend of what was measured.
 const measured = `
-Outages, behind balancers with IPVS, direct routing, on whole servers in user mode. One of two is
-away %d times, while visitors ask %d times a second, each on a connection of their own: the median,
+Outages, behind balancers with IPVS, direct routing, on whole servers in user mode. One of two, in
+turn, is away %d times, while visitors ask %d times a second, each on a connection of their own: the median,
 and the worst if it differs. slow: longer than %v. out after: until it is gone from the kernel's table,
 and how many times iwx that is; never: not in %v. harm for: until the last request that was lost or
 slow. back after: from the server's return to its first answer. iwx: as it comes. keepalived and
@@ -65,22 +66,21 @@ func events() []event {
 	}
 }
 
-// measure has a server go through every event while visitors ask at the virtual
+// measure has an event befall the servers in turn while visitors ask at the virtual
 // IP, and adds what it came to to the lab's figures.
 func (s *session) measure(ts *testscript.TestScript, neg bool, args []string) {
 	never(ts, neg)
-	usage(ts, len(args) == 2, "measure BALANCER SERVER")
-	server := s.server(ts, args[1])
-	for _, e := range events() {
-		var rounds []load.Round
-		for range measureRounds {
-			s.settled(ts)
-			r, err := s.round(server, e)
-			ts.Check(err)
-			rounds = append(rounds, r)
-		}
-		s.lab.figures.Add(args[0], e.name, rounds)
+	usage(ts, len(args) >= 3, "measure BALANCER EVENT SERVER...")
+	i := slices.IndexFunc(events(), func(e event) bool { return e.name == args[1] })
+	usage(ts, i >= 0, "measure BALANCER EVENT SERVER...: EVENT is one of those in measure.go")
+	var rounds []load.Round
+	for n := range measureRounds {
+		s.settled(ts)
+		r, err := s.round(s.server(ts, args[2+n%(len(args)-2)]), events()[i])
+		ts.Check(err)
+		rounds = append(rounds, r)
 	}
+	s.lab.figures.Add(args[0], args[1], rounds)
 }
 
 // round is one event.
