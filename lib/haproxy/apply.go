@@ -69,10 +69,12 @@ func (e *Engine) settle(ctx context.Context, has worker, want lb.Table, anew boo
 		return nil
 	case len(want) == 0:
 		return e.stop(ctx)
-	case has.running && !anew && markOf(e.text(want)) == has.mark:
-		return e.write(e.text(want))
 	}
-	return e.load(ctx, has, want)
+	text := e.text(want)
+	if has.running && !anew && markOf(text) == has.mark {
+		return e.write(text)
+	}
+	return e.load(ctx, has, text)
 }
 
 // change tells the worker of a server, if it has the service. Repeating it
@@ -140,8 +142,8 @@ func (e *Engine) sweep(ctx context.Context, has *worker) {
 	}
 }
 
-// load gives HAProxy the services of a table, and starts it if need be.
-func (e *Engine) load(ctx context.Context, has worker, want lb.Table) error {
+// load gives HAProxy a configuration, and starts it if need be.
+func (e *Engine) load(ctx context.Context, has worker, text string) error {
 	program, err := e.program()
 	if err != nil {
 		return err
@@ -149,13 +151,13 @@ func (e *Engine) load(ctx context.Context, has worker, want lb.Table) error {
 	if err := e.directories(); err != nil {
 		return err
 	}
-	if err := e.check(ctx, program, e.text(want)); err != nil {
+	if err := e.check(ctx, program, text); err != nil {
 		return err
 	}
 	if has.running {
-		return e.reload(ctx, want)
+		return e.reload(ctx, markOf(text))
 	}
-	return e.start(ctx, want)
+	return e.start(ctx, markOf(text))
 }
 
 // Available reports whether HAProxy is installed on the server of paths.
@@ -268,9 +270,9 @@ func (e *Engine) adopt() error {
 	return atomicfile.SyncDir(e.dir)
 }
 
-// reload has a new worker take over. When it does not come about, the
+// reload has a new worker take over, with the draft, whose mark is given. When it does not come about, the
 // configuration before comes back: the worker before goes on in any case.
-func (e *Engine) reload(ctx context.Context, want lb.Table) error {
+func (e *Engine) reload(ctx context.Context, mark string) error {
 	before, err := os.ReadFile(e.config)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -287,7 +289,7 @@ func (e *Engine) reload(ctx context.Context, want lb.Table) error {
 	if err := e.adopt(); err != nil {
 		return err
 	}
-	err = e.turn(ctx, markOf(e.text(want)))
+	err = e.turn(ctx, mark)
 	if err == nil || before == nil {
 		return err
 	}
@@ -338,9 +340,9 @@ func until(ctx context.Context, limit time.Duration, or, hint string, is func(co
 	}
 }
 
-// start starts an instance. One that is still ending its connections would be in
+// start starts an instance with the draft, whose mark is given. One that is still ending its connections would be in
 // the way, and is ended.
-func (e *Engine) start(ctx context.Context, want lb.Table) error {
+func (e *Engine) start(ctx context.Context, mark string) error {
 	if err := e.runner.end(ctx); err != nil {
 		return err
 	}
@@ -350,7 +352,7 @@ func (e *Engine) start(ctx context.Context, want lb.Table) error {
 	if err := e.runner.start(ctx); err != nil {
 		return err
 	}
-	return e.await(ctx, markOf(e.text(want)), nil)
+	return e.await(ctx, mark, nil)
 }
 
 // stop takes no new connections. The instance ends with the last that it has.

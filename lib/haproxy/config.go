@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,10 +70,14 @@ const tableSize = "100k"
 
 // text returns the configuration for the services of a table.
 func (l layout) text(table lb.Table) string {
-	body := l.head() + services(table, func(key netip.AddrPort, v lb.Virtual) string {
-		return serviceLine(key, v) + listen(key, v)
-	})
-	return notice + "\nglobal\n" + markWord + digest(body) + "\n" + body
+	var b strings.Builder
+	b.WriteString(l.head())
+	for _, key := range slices.SortedFunc(maps.Keys(table), netip.AddrPort.Compare) {
+		v := table[key]
+		b.WriteString("\n" + serviceLine(key, v))
+		listen(&b, key, v)
+	}
+	return notice + "\nglobal\n" + markWord + digest(b.String()) + "\n" + b.String()
 }
 
 // head is all that comes before the services.
@@ -94,32 +99,22 @@ func (l layout) head() string {
 		"peers iwx\n    bind unix@" + quote(l.peer) + " mode 600" + owner + "\n    server iwx\n"
 }
 
-// services joins what one returns for each service, in the order of the keys.
-func services(table lb.Table, one func(netip.AddrPort, lb.Virtual) string) string {
-	var b strings.Builder
-	for _, key := range slices.SortedFunc(maps.Keys(table), netip.AddrPort.Compare) {
-		b.WriteString("\n" + one(key, table[key]))
-	}
-	return b.String()
-}
-
-// listen is the section of a virtual service. The address need not be there yet:
-// it may come later at boot, and go and come back.
-func listen(key netip.AddrPort, v lb.Virtual) string {
-	text := "listen " + proxyName(key) + "\n    bind " + key.String() + " transparent\n"
+// listen writes the section of a virtual service. The address need not be there
+// yet: it may come later at boot, and go and come back.
+func listen(b *strings.Builder, key netip.AddrPort, v lb.Virtual) {
+	b.WriteString("listen " + proxyName(key) + "\n    bind " + key.String() + " transparent\n")
 	if v.HTTP {
-		text += httpWords
+		b.WriteString(httpWords)
 	}
-	text += balance(v.Scheduler) + persistence(key.Addr(), v.Persistence)
+	b.WriteString(balance(v.Scheduler) + persistence(key.Addr(), v.Persistence))
 	for _, addr := range slices.SortedFunc(maps.Keys(v.Servers), netip.AddrPort.Compare) {
 		real := v.Servers[addr]
-		text += serverWord + serverName(addr, real) + " " + serverValues(addr, v, real)
+		b.WriteString(serverWord + serverName(addr, real) + " " + serverValues(addr, v, real))
 		if real.Weight == 0 {
-			text += " disabled"
+			b.WriteString(" disabled")
 		}
-		text += "\n"
+		b.WriteString("\n")
 	}
-	return text
 }
 
 // balance gives the algorithm for a scheduler of ipvsadm(8). Those of HAProxy
@@ -150,7 +145,7 @@ func persistence(vip netip.Addr, d time.Duration) string {
 
 // serverValues is what a server line and the command "add server" have alike.
 func serverValues(addr netip.AddrPort, v lb.Virtual, real lb.Real) string {
-	text := fmt.Sprintf("%s weight %d%s", addr, real.Weight, watch)
+	text := addr.String() + " weight " + strconv.Itoa(real.Weight) + watch
 	if v.HTTP {
 		text += reuse
 	}

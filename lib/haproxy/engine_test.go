@@ -386,10 +386,11 @@ func TestReloadThatFailsLeavesWhatWas(t *testing.T) {
 	held := mustDial(t, key)
 	worse := table1(a.addr, lb.Virtual{}, reals{}) // a port that is taken
 	worse[key] = want[key]
-	if err := e.check(t.Context(), e.programs[0], e.text(worse)); err != nil {
+	text := e.text(worse)
+	if err := e.check(t.Context(), e.programs[0], text); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.reload(t.Context(), worse); err == nil || fault.HintOf(err) == "" {
+	if err := e.reload(t.Context(), markOf(text)); err == nil || fault.HintOf(err) == "" {
 		t.Errorf("the error is %v, hint %q", err, fault.HintOf(err))
 	}
 	if got := observe(t, e); !reflect.DeepEqual(got, want) {

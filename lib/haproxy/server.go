@@ -3,6 +3,7 @@ package haproxy
 import (
 	"encoding/csv"
 	"fmt"
+	"io"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -96,20 +97,24 @@ func parsePlain(text string) (netip.AddrPort, error) {
 // as ours are passed over.
 func parseServers(text string) ([]server, error) {
 	r := csv.NewReader(strings.NewReader(strings.TrimPrefix(strings.TrimSpace(text), "# ")))
-	r.FieldsPerRecord = -1
-	rows, err := r.ReadAll()
-	if err != nil {
-		return nil, fmt.Errorf("haproxy's statistics: %w", err)
-	}
-	if len(rows) == 0 || rows[0][0] != "pxname" {
+	r.FieldsPerRecord, r.ReuseRecord = -1, true
+	names, err := r.Read()
+	if err != nil || names[0] != "pxname" {
 		return nil, fmt.Errorf("haproxy's statistics: %.80q", text)
 	}
 	column := map[string]int{}
-	for i, name := range rows[0] {
+	for i, name := range names {
 		column[name] = i
 	}
 	var list []server
-	for _, row := range rows[1:] {
+	for {
+		row, err := r.Read()
+		if err == io.EOF {
+			return list, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("haproxy's statistics: %w", err)
+		}
 		value := func(name string) string {
 			if i, there := column[name]; there && i < len(row) {
 				return row[i]
@@ -120,7 +125,6 @@ func parseServers(text string) ([]server, error) {
 			list = append(list, s)
 		}
 	}
-	return list, nil
 }
 
 func parseServer(value func(column string) string) (s server, ours bool) {

@@ -19,7 +19,7 @@ import (
 
 // newEngine returns an engine in a directory of its own, whose instance ends
 // with the test. The name of a socket must be short, so the directory's is.
-func newEngine(t *testing.T) *Engine {
+func newEngine(t testing.TB) *Engine {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hx")
 	if err != nil {
@@ -61,7 +61,7 @@ func observe(t *testing.T, e *Engine) lb.Table {
 func addr(text string) netip.AddrPort { return netip.MustParseAddrPort(text) }
 
 // freePort returns an address of the host with a port that nobody has.
-func freePort(t *testing.T, host string) netip.AddrPort {
+func freePort(t testing.TB, host string) netip.AddrPort {
 	t.Helper()
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
