@@ -132,11 +132,11 @@ func (e *Engine) drop(ctx context.Context, s server) error {
 	return e.stats.do(ctx, "del server "+s.path(), "Server deleted", "Server still has connections")
 }
 
-// sweep drops the servers that were deleted when they had connections, and now
+// sweep drops the servers that were deleted when they had connections, if they now
 // have none. One that stays does no harm, so nothing is said of it.
 func (e *Engine) sweep(ctx context.Context, has *worker) {
 	for _, s := range has.servers {
-		if s.leaving() && s.sessions == 0 {
+		if s.leaving() {
 			_ = e.drop(ctx, s)
 		}
 	}

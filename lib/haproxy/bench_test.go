@@ -31,9 +31,16 @@ func (w *watched) Apply(ctx context.Context, ops []lb.Operation) error {
 	return err
 }
 
-// BenchmarkVerdict is from the verdict on a service of a node until HAProxy has it:
-// nine services on 50 nodes, of which one at a time goes, and is back.
+// BenchmarkVerdict is from the verdict on a service of a node until HAProxy has it,
+// and its configuration: nine services, of which one at a time goes on a node, and
+// is back.
 func BenchmarkVerdict(b *testing.B) {
+	for _, nodes := range []int{3, 50} {
+		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) { verdicts(b, nodes) })
+	}
+}
+
+func verdicts(b *testing.B, nodes int) {
 	vip := netip.MustParseAddr("127.0.0.9")
 	setup := lb.Setup{Engine: "haproxy", VIPs: []lb.VIP{{Addr: vip}}}
 	for range 9 {
@@ -44,7 +51,7 @@ func BenchmarkVerdict(b *testing.B) {
 	}
 	var servers []lb.Server
 	up := map[string]health.Verdict{}
-	for n := range 50 {
+	for n := range nodes {
 		s := lb.Server{ID: fmt.Sprint("id", n), Name: fmt.Sprint("web", n), Addrs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 1, byte(1 + n)})}}
 		servers = append(servers, s)
 		for _, p := range setup.Policies {
@@ -66,10 +73,11 @@ func BenchmarkVerdict(b *testing.B) {
 	<-e.applied
 	var took []time.Duration
 	for n := 0; b.Loop(); n++ {
-		id, state := ids[n/2*37%len(ids)], health.Down
+		id, state := ids[n/2*7%len(ids)], health.Down
 		if n%2 == 1 {
 			state = health.Up
 		}
+		time.Sleep(20 * time.Millisecond) // what follows from the one before is done
 		begun := time.Now()
 		mu.Lock()
 		up[id] = health.Verdict{State: state, Hard: state == health.Down}

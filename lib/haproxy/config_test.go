@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,27 +143,51 @@ func TestNamesHaveWhatIsKnownOfAServer(t *testing.T) {
 		if got := serverName(a, tt.real); got != tt.name {
 			t.Errorf("%v: got %s, want %s", tt, got, tt.name)
 		}
-		columns := map[string]string{"pxname": "192.0.2.10:80", "svname": tt.name, "uweight": "9", "scur": "3", "status": "UP"}
-		if tt.real.Weight == 0 {
-			columns["uweight"], columns["status"] = "0", "MAINT"
-		}
-		s, ours := parseServer(func(column string) string { return columns[column] })
-		tt.real.Weight = s.weight
-		if !ours || s.addr != a || s.sessions != 3 || s.real() != tt.real {
+		s, ours := parseName("192.0.2.10:80", tt.name)
+		s.weight, s.maint = tt.real.Weight, tt.real.Weight == 0
+		if !ours || s.addr != a || s.real() != tt.real {
 			t.Errorf("%s is read as %+v, %v", tt.name, s, s.real())
 		}
 	}
 }
 
+func TestServersAreRead(t *testing.T) {
+	key, web1, web2 := addr("192.0.2.10:80"), addr("192.0.2.11:80"), addr("192.0.2.12:80")
+	states := "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight\n" +
+		"2 192.0.2.10:80 1 web1_192.0.2.11:80 192.0.2.11 2 0 100 100\n" +
+		"2 192.0.2.10:80 2 web2_192.0.2.12:80 192.0.2.12 0 5 0 1\n" +
+		"3 stats 1 other 192.0.2.13 2 0 1 1\n"
+	for text, want := range map[string][]server{
+		states:                                 {{key: key, addr: web1, name: "web1_192.0.2.11:80", weight: 100}, {key: key, addr: web2, name: "web2_192.0.2.12:80", maint: true}},
+		"1\n# be_id be_name srv_id srv_name\n": nil,
+	} {
+		if got, err := parseStates(text); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q is read as %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "2\n# be_id be_name\n", "Unknown command.\n"} {
+		if got, err := parseStates(text); err == nil {
+			t.Errorf("%q is read as %+v", text, got)
+		}
+	}
+	got, err := parseSessions("# pxname,svname,qcur,scur,\n192.0.2.10:80,web1_192.0.2.11:80,0,3,\nstats,other,0,1,\n\n")
+	if want := []server{{key: key, addr: web1, name: "web1_192.0.2.11:80", sessions: 3}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func FuzzParseServers(f *testing.F) {
-	f.Add("# pxname,svname,scur,status,uweight,\n192.0.2.10:80,web1_192.0.2.11:80,3,UP,100,\n")
+	f.Add("# pxname,svname,scur,\n192.0.2.10:80,web1_192.0.2.11:80,3,\n")
 	f.Add("# pxname,svname\n2001:db8::1:80,\"a,b\"\n")
+	f.Add("1\n# be_id be_name srv_name srv_admin_state srv_uweight\n2 192.0.2.10:80 web1_192.0.2.11:80 0 1\n")
 	f.Add("Can't find the target PID matching the prefix '@!1'\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		list, err := parseServers(text)
-		for _, s := range list {
-			if err != nil || !s.key.IsValid() || !s.addr.IsValid() || !strings.Contains(text, s.name) {
-				t.Errorf("%q is read as %+v, %v", text, s, err)
+		for _, parse := range []func(string) ([]server, error){parseSessions, parseStates} {
+			list, err := parse(text)
+			for _, s := range list {
+				if err != nil || !s.key.IsValid() || !s.addr.IsValid() || !strings.Contains(text, s.name) {
+					t.Errorf("%q is read as %+v, %v", text, s, err)
+				}
 			}
 		}
 	})

@@ -159,14 +159,14 @@ func (w *worker) find(key, addr netip.AddrPort) (server, bool) {
 // the worker knows the mark; when that is another, as after a crash in the
 // middle of a change, nothing is known of them, and they are set up anew.
 func (e *Engine) observe(ctx context.Context) (worker, error) {
-	answer, err := e.stats.ask(ctx, "show info; "+showServers)
+	answer, err := e.stats.ask(ctx, "show info; "+showStates)
 	if errors.Is(err, errNobody) {
 		return worker{}, nil
 	}
 	if err != nil {
 		return worker{}, err
 	}
-	info, stat, _ := strings.Cut(answer, "\n\n")
+	info, states, _ := strings.Cut(answer, "\n\n")
 	w := worker{running: true, mark: field(info, "description")}
 	text, err := os.ReadFile(e.config)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -175,7 +175,7 @@ func (e *Engine) observe(ctx context.Context) (worker, error) {
 	if markOf(string(text)) == w.mark {
 		w.services = parse(string(text))
 	}
-	w.servers, err = parseServers(stat)
+	w.servers, err = parseStates(states)
 	return w, err
 }
 
@@ -230,11 +230,11 @@ func (e *Engine) everyWorker(ctx context.Context, f func(pid int, servers []serv
 		return err
 	}
 	for _, pid := range status.workers {
-		stat, err := e.master.askWorker(ctx, pid, showServers)
+		stat, err := e.master.askWorker(ctx, pid, showSessions)
 		if err != nil {
 			return err
 		}
-		servers, err := parseServers(stat)
+		servers, err := parseSessions(stat)
 		if err != nil {
 			continue // the master says that it is gone, in words
 		}

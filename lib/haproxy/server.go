@@ -11,16 +11,21 @@ import (
 	"iwx/lib/lb"
 )
 
-// showServers asks for the servers of all proxies: type 4 of "show stat".
-const showServers = "show stat -1 4 -1"
+// What is asked of the servers of all proxies: what each is like, and with type 4
+// of "show stat" how many connections it has, which takes HAProxy several times as
+// long to tell.
+const (
+	showStates   = "show servers state"
+	showSessions = "show stat -1 4 -1"
+)
 
 // server is a server as a worker has it.
 type server struct {
 	key, addr netip.AddrPort
 	name      string // of the server in HAProxy
-	weight    int
-	maint     bool // gets no new connection, in maintenance
-	sessions  int
+	weight    int    // with showStates
+	maint     bool   // with showStates: gets no new connection, in maintenance
+	sessions  int    // with showSessions
 }
 
 // HAProxy lets nobody remove a server that has connections, so there are three
@@ -92,20 +97,46 @@ func parsePlain(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr, uint16(port)), err
 }
 
-// parseServers reads the answer to showServers: lines of comma separated values
-// under a line of their names, "# pxname,svname,…". Servers that are not named
-// as ours are passed over.
-func parseServers(text string) ([]server, error) {
+// parseStates reads the answer to showStates: the version of the format, a line of
+// names, "# be_id be_name srv_id srv_name …", and a line of words for each server.
+// Servers that are not named as ours are passed over.
+func parseStates(text string) ([]server, error) {
+	version, text, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	names, text, _ := strings.Cut(text, "\n")
+	if version != "1" || !strings.HasPrefix(names, "# be_id ") {
+		return nil, fmt.Errorf("haproxy's servers: %.80q", version+"\n"+names)
+	}
+	column := columns(strings.Fields(names)[1:])
+	var list []server
+	for line := range strings.Lines(text) {
+		value := column.of(strings.Fields(line))
+		s, ours := parseName(value("be_name"), value("srv_name"))
+		weight, err := strconv.Atoi(value("srv_uweight"))
+		admin, err2 := strconv.Atoi(value("srv_admin_state"))
+		if ours && err == nil && err2 == nil {
+			s.weight, s.maint = weight, admin&adminMaint != 0
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
+
+// adminMaint are the bits of srv_admin_state that are maintenance: by command, with
+// another server, and by resolution (management guide, "show servers state").
+// That it was so in the configuration is another bit, which stays.
+const adminMaint = 0x01 | 0x02 | 0x20
+
+// parseSessions reads the answer to showSessions: lines of comma separated values
+// under a line of their names, "# pxname,svname,…". Servers that are not named as
+// ours are passed over.
+func parseSessions(text string) ([]server, error) {
 	r := csv.NewReader(strings.NewReader(strings.TrimPrefix(strings.TrimSpace(text), "# ")))
 	r.FieldsPerRecord, r.ReuseRecord = -1, true
 	names, err := r.Read()
 	if err != nil || names[0] != "pxname" {
 		return nil, fmt.Errorf("haproxy's statistics: %.80q", text)
 	}
-	column := map[string]int{}
-	for i, name := range names {
-		column[name] = i
-	}
+	column := columns(names)
 	var list []server
 	for {
 		row, err := r.Read()
@@ -115,29 +146,41 @@ func parseServers(text string) ([]server, error) {
 		if err != nil {
 			return nil, fmt.Errorf("haproxy's statistics: %w", err)
 		}
-		value := func(name string) string {
-			if i, there := column[name]; there && i < len(row) {
-				return row[i]
-			}
-			return ""
-		}
-		if s, ours := parseServer(value); ours {
+		value := column.of(row)
+		if s, ours := parseName(value("pxname"), value("svname")); ours {
+			s.sessions, _ = strconv.Atoi(value("scur"))
 			list = append(list, s)
 		}
 	}
 }
 
-func parseServer(value func(column string) string) (s server, ours bool) {
-	s.name = value("svname")
-	name := strings.TrimSuffix(strings.TrimSuffix(s.name, proxyMark), localMark)
-	var err, err2, err3 error
-	s.key, err = parsePlain(value("pxname"))
-	s.addr, err2 = parsePlain(name[strings.LastIndex(name, "_")+1:])
-	s.weight, err3 = strconv.Atoi(value("uweight"))
-	if err != nil || err2 != nil || err3 != nil {
-		return server{}, false
+// header has the number of each column, by its name.
+type header map[string]int
+
+func columns(names []string) header {
+	h := header{}
+	for i, name := range names {
+		h[name] = i
 	}
-	s.sessions, _ = strconv.Atoi(value("scur"))
-	s.maint = strings.HasPrefix(value("status"), "MAINT")
-	return s, true
+	return h
+}
+
+// of returns what gives the value of a row in a column, "" for one that it has not.
+func (h header) of(row []string) func(column string) string {
+	return func(column string) string {
+		if i, there := h[column]; there && i < len(row) {
+			return row[i]
+		}
+		return ""
+	}
+}
+
+// parseName returns the server of a proxy's name and its own.
+func parseName(proxy, name string) (s server, ours bool) {
+	s.name = name
+	name = strings.TrimSuffix(strings.TrimSuffix(name, proxyMark), localMark)
+	var err, err2 error
+	s.key, err = parsePlain(proxy)
+	s.addr, err2 = parsePlain(name[strings.LastIndex(name, "_")+1:])
+	return s, err == nil && err2 == nil
 }

@@ -16,8 +16,8 @@ func TestServerNames(t *testing.T) {
 		{Name: "web1", Weight: 7, Proxy: true}, {Name: "web1", Weight: 7, Local: true, Proxy: true},
 	} {
 		s := server{name: serverName(at, want), weight: want.Weight}
-		row := map[string]string{"svname": s.name, "pxname": "192.0.2.10:443", "uweight": "7", "status": "UP"}
-		is, ours := parseServer(func(column string) string { return row[column] })
+		is, ours := parseName("192.0.2.10:443", s.name)
+		is.weight = s.weight
 		if !ours || is.addr != at || is.real() != want {
 			t.Errorf("%s: %v %+v", s.name, is.addr, is.real())
 		}

@@ -47,8 +47,11 @@ func (s *Server) ways(p *Policy, f Forwarding) []way {
 		return nil
 	}
 	plain := way{addr: addr}
+	if f != Proxy || p.Check.Proxy || !slices.Contains(s.Proxied, p.Service) {
+		return []way{plain}
+	}
 	service, _ := Lookup(p.Service)
-	if f != Proxy || p.Check.Proxy || p.ServerPort != service.Port || service.ProxyPort() == 0 || !slices.Contains(s.Proxied, p.Service) {
+	if p.ServerPort != service.Port || service.ProxyPort() == 0 {
 		return []way{plain}
 	}
 	return []way{{netip.AddrPortFrom(addr.Addr(), service.ProxyPort()), true}, plain}

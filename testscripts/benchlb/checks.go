@@ -53,12 +53,49 @@ func (f *field) checks(ctx context.Context) error {
 	return nil
 }
 
+// verdictsLegend is the legend of the fourth table.
+const verdictsLegend = `
+From a verdict on one of nine services of a node until HAProxy sends nothing there, or does again, and its
+configuration on the disk says so; %d times.
+`
+
+// verdicts prints how long it takes from a verdict to the engine.
+func (f *field) verdicts(ctx context.Context) error {
+	const times = 500
+	fmt.Printf(verdictsLegend, times)
+	for _, nodes := range []int{3, 50} {
+		fmt.Fprintf(os.Stderr, "iwx: verdicts, %d nodes\n", nodes)
+		out, err := benchmark(ctx, "./lib/haproxy", fmt.Sprintf("Verdict/nodes=%d$", nodes), times)
+		if err != nil {
+			return err
+		}
+		half, err := metric(out, "p50-ms")
+		if err != nil {
+			return err
+		}
+		most, err := metric(out, "p99-ms")
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%2d nodes       median %.1f ms, 99 %% within %.1f ms\n", nodes, half, most)
+	}
+	return nil
+}
+
+// benchmark runs one of a package's.
+func benchmark(ctx context.Context, pkg, name string, times int) ([]byte, error) {
+	out, err := exec.CommandContext(ctx, "go", "test", pkg, "-run", "^$", "-bench", name, "-benchtime", fmt.Sprint(times, "x")).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("benchmark %s of %s: %w: %s", name, pkg, err, out)
+	}
+	return out, nil
+}
+
 // checker is the cost of iwx's, as the benchmark of its package has it.
 func checker(ctx context.Context) (c cost, err error) {
-	seconds := fmt.Sprintf("%.0fx", checkedFor.Seconds())
-	out, err := exec.CommandContext(ctx, "go", "test", "./lib/health", "-run", "^$", "-bench", "Checker$", "-benchtime", seconds).CombinedOutput()
+	out, err := benchmark(ctx, "./lib/health", "Checker$", int(checkedFor.Seconds()))
 	if err != nil {
-		return c, fmt.Errorf("%w: %s", err, out)
+		return c, err
 	}
 	if c.core, err = metric(out, "%cpu"); err == nil {
 		c.memory, err = metric(out, "MB")

@@ -74,7 +74,10 @@ func bench(ctx context.Context, bin string, names []string) error {
 	if err := f.speed(ctx, list); err != nil {
 		return err
 	}
-	return f.checks(ctx)
+	if err := f.checks(ctx); err != nil {
+		return err
+	}
+	return f.verdicts(ctx)
 }
 
 // chosen returns the named contenders, or all.
