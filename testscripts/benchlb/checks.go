@@ -60,7 +60,7 @@ configuration on the disk says so; %d times.
 `
 
 // verdicts prints how long it takes from a verdict to the engine.
-func (f *field) verdicts(ctx context.Context) error {
+func verdicts(ctx context.Context) error {
 	const times = 500
 	fmt.Printf(verdictsLegend, times)
 	for _, nodes := range []int{3, 50} {

@@ -77,7 +77,7 @@ func bench(ctx context.Context, bin string, names []string) error {
 	if err := f.checks(ctx); err != nil {
 		return err
 	}
-	return f.verdicts(ctx)
+	return verdicts(ctx)
 }
 
 // chosen returns the named contenders, or all.
