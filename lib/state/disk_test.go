@@ -94,6 +94,17 @@ func TestDiskFull(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
+	fillUp(t, fill)
+	if s, err := state.Open(t.Context(), filepath.Join(dir, "state.db")); err == nil {
+		_, err = s.Append(t.Context(), draft(strings.Repeat("x", 64<<10)))
+		wantFault(t, err, fault.Failed, "the disk that holds "+s.Path()+" is full", "df "+dir)
+		s.Close()
+	} else {
+		wantFault(t, err, fault.Failed, " is full", "df "+dir)
+	}
+	if err := os.Remove(fill); err != nil {
+		t.Fatal(err)
+	}
 	if n := len(verify(t, open(t, filepath.Join(dir, "state.db")))); n != 6 {
 		t.Errorf("%d entries, want 6", n)
 	}

@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 
 	"iwx/lib/fault"
@@ -323,7 +324,11 @@ func (s *Store) explain(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	switch e.Code() & 0xff {
+	class := e.Code() & 0xff
+	if class == sqliteIOErr && noRoom(filepath.Dir(s.path)) {
+		class = sqliteFull
+	}
+	switch class {
 	case sqliteFull:
 		return fault.Hint(fault.New(fault.Failed, "the disk that holds %s is full; nothing was written", s.path),
 			"make room: df %s", filepath.Dir(s.path))
@@ -339,6 +344,14 @@ func (s *Store) explain(err error) error {
 		return fault.Hint(fault.New(fault.Failed, "%s cannot be written: %w", s.path, err), "run it as root, on a file system that is mounted writable")
 	}
 	return fmt.Errorf("%s: %w", s.path, err)
+}
+
+// noRoom reports whether a disk has less room than SQLite's shared memory begins
+// with, 32 KiB (sqlite.org/walformat.html §2.2): what it has for that is an error of
+// the disk, and not that it is full.
+func noRoom(dir string) bool {
+	var is unix.Statfs_t
+	return unix.Statfs(dir, &is) == nil && is.Bavail*uint64(is.Bsize) < 32<<10
 }
 
 // millis is t as it is stored; the zero time is 0.
