@@ -98,6 +98,11 @@ func (s *Server) dial(ctx context.Context) (*ssh.Client, error) {
 	return ssh.NewClient(c, channels, requests), nil
 }
 
+// init keeps the first thread for main: it does not end with its goroutine as
+// others do (runtime.LockOSThread), so that dial would leave it in the namespace,
+// of which Close ends every process, and this one with them.
+func init() { runtime.LockOSThread() }
+
 // dial connects from the client's seat.
 func (n *Network) dial(ctx context.Context, address string) (conn net.Conn, err error) {
 	done := make(chan struct{})
