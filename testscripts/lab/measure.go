@@ -33,8 +33,9 @@ turn, is away %d times, while visitors ask %d times a second, each on a connecti
 and the worst if it differs. slow: longer than %v. out after: until it is gone from the kernel's table,
 and how many times iwx that is; never: not in %v. harm for: until the last request that was lost or
 slow. back after: from the server's return to its first answer. iwx: as it comes, with each event from
-a fresh start, and a hang a minute after it. keepalived and ldirectord: checks of a page, as often and as impatient as is sensible (testscripts/lab/bench):
-every 0.5 s, and again after 0.1 s; every 1 s, its least.
+a fresh start, and a hang a minute after it. keepalived and ldirectord: checks of a page, as often and
+as impatient as is sensible (testscripts/lab/bench): every 0.5 s, and again after 0.1 s; every 1 s,
+its least.
 `
 
 // reportFigures prints what was measured, if anything was.
