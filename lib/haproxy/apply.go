@@ -270,8 +270,9 @@ func (e *Engine) adopt() error {
 	return atomicfile.SyncDir(e.dir)
 }
 
-// reload has a new worker take over, with the draft, whose mark is given. When it does not come about, the
-// configuration before comes back: the worker before goes on in any case.
+// reload has a new worker take over, with the draft, whose mark is given. When it
+// does not come about, the configuration before comes back: the worker before goes
+// on in any case.
 func (e *Engine) reload(ctx context.Context, mark string) error {
 	before, err := os.ReadFile(e.config)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -340,8 +341,8 @@ func until(ctx context.Context, limit time.Duration, or, hint string, is func(co
 	}
 }
 
-// start starts an instance with the draft, whose mark is given. One that is still ending its connections would be in
-// the way, and is ended.
+// start starts an instance with the draft, whose mark is given. One that is still
+// ending its connections would be in the way, and is ended.
 func (e *Engine) start(ctx context.Context, mark string) error {
 	if err := e.runner.end(ctx); err != nil {
 		return err
