@@ -74,6 +74,48 @@ func TestCluster(t *testing.T) {
 	web3.comes("www.d.example", "192.0.2.80", atOnce)
 }
 
+// TestEarly: a node that follows before the manager serves has the zones soon after,
+// though nobody tells it; one that is refused for good says by whom.
+func TestEarly(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	c := newCluster(t)
+	c.primary.Secondaries = nil // nobody is told
+	c.follow(t, c.web1)
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(c.web1.log(), "tsig indicates error"); time.Sleep(askEvery) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the node was not refused\n%s", c.web1.log())
+		}
+	}
+	served := make(chan error, 1)
+	go func() {
+		time.Sleep(time.Second)
+		c.primary.Zones = []Zone{zoneOf("a.example", "192.0.2.80")}
+		served <- c.manager.Serve(t.Context(), &c.primary)
+	}()
+	if err := c.web1.Fetched(t.Context(), &c.secondary); err != nil {
+		t.Fatalf("%v\n%s", err, c.web1.log())
+	}
+	if err := <-served; err != nil {
+		t.Fatal(err)
+	}
+	c.web1.comes("www.a.example", "192.0.2.80", atOnce)
+
+	other := c.secondary
+	other.Key = newKey()
+	if err := c.web2.Follow(t.Context(), &other); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.web2.Fetched(t.Context(), &other); err == nil || !strings.HasPrefix(err.Error(), "the manager's named does not give its zones: ") {
+		t.Errorf("with another key: %v", err)
+	}
+	c.manager.stop()
+	if err := c.web2.Fetched(t.Context(), &other); err == nil || !strings.HasPrefix(err.Error(), "the manager's named does not answer") {
+		t.Errorf("without a manager: %v", err)
+	}
+}
+
 // TestBatch measures two hundred zones that come and go in one change.
 func TestBatch(t *testing.T) {
 	if !alone(t) {

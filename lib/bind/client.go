@@ -138,15 +138,51 @@ func catalogued(records []dns.RR) (zones []string) {
 // Answers fails if named does not serve the catalog at this server's own address,
 // where the others ask it.
 func (s *Server) Answers(ctx context.Context, key string) error {
+	return s.unanswered(s.hasCatalog(ctx, key))
+}
+
+func (s *Server) hasCatalog(ctx context.Context, key string) error {
 	c, err := s.dial(ctx, s.Address, key)
-	if err == nil {
-		defer c.close()
-		_, err = c.serial(ctx, Catalog)
-	}
 	if err != nil {
-		return fault.Hint(fmt.Errorf("named does not answer: %w", err), "look at listen-on in %s, at journalctl -u %s, and for another program at port 53: ss -lntup sport = :53", s.config, Unit)
+		return err
 	}
-	return nil
+	defer c.close()
+	_, err = c.serial(ctx, Catalog)
+	return err
+}
+
+func (s *Server) unanswered(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.Hint(fmt.Errorf("named does not answer: %w", err), "look at listen-on in %s, at journalctl -u %s, and for another program at port 53: ss -lntup sport = :53", s.config, Unit)
+}
+
+// Fetched waits until a node's named serves the catalog, and has it ask the manager
+// again meanwhile: refused once, because the manager did not serve it yet, it would
+// wait for a minute by itself, and for twice as long each time.
+func (s *Server) Fetched(ctx context.Context, want *Secondary) error {
+	var no *unserved
+	err := until(ctx, fetchLimit, refreshEvery, func() error {
+		err := s.hasCatalog(ctx, want.Key)
+		if errors.As(err, &no) {
+			_, failed := s.ask(ctx, "refresh", Catalog)
+			return errors.Join(err, failed)
+		}
+		return err
+	})
+	if err == nil || !errors.As(err, &no) {
+		return s.unanswered(err)
+	}
+	up, refused := s.upstream(ctx, want)
+	if refused != nil {
+		return refused
+	}
+	if up == nil {
+		return fault.Hint(fault.New(fault.Failed, "the manager's named does not answer, and its zones were not fetched yet"), "on the manager: iwx-cluster-setup status")
+	}
+	up.close()
+	return fault.Hint(fmt.Errorf("the manager's zones were not fetched: %w", err), "journalctl -u %s", Unit)
 }
 
 // Behind returns the zones of which this server has an older state than the

@@ -12,9 +12,11 @@ import (
 
 // Times of telling named.
 const (
-	startLimit = 10 * time.Second // to start, which is a second or two
-	loadLimit  = 10 * time.Second // to load new zones
-	askEvery   = 20 * time.Millisecond
+	startLimit   = 10 * time.Second // to start, which is a second or two
+	loadLimit    = 10 * time.Second // to load new zones
+	askEvery     = 20 * time.Millisecond
+	fetchLimit   = 10 * time.Second // to fetch the catalog for the first time
+	refreshEvery = 500 * time.Millisecond
 )
 
 // batch is how many zones are reloaded one by one; of more, all are looked at.
@@ -47,7 +49,7 @@ func (s *Server) running(ctx context.Context) (started bool, err error) {
 	if err != nil {
 		return started, fault.Hint(fmt.Errorf("named cannot be started: %w", err), "journalctl -u %s", Unit)
 	}
-	return started, s.until(ctx, startLimit, func() error {
+	return started, until(ctx, startLimit, askEvery, func() error {
 		_, err := s.ask(ctx, "status")
 		return err
 	})
@@ -60,10 +62,10 @@ func (s *Server) Start(ctx context.Context) error {
 }
 
 // until waits for something to succeed; its last error is told.
-func (s *Server) until(ctx context.Context, limit time.Duration, try func() error) error {
+func until(ctx context.Context, limit, every time.Duration, try func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	tick := time.NewTicker(askEvery)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		err := try()
@@ -93,10 +95,15 @@ func (s *Server) tell(ctx context.Context, p *plan) error {
 	if err := s.allLoaded(ctx, p.fresh); err != nil {
 		return err
 	}
-	if p.catalog && !started {
-		return s.reloadZone(ctx, Catalog)
+	if !p.catalog || started {
+		return nil
 	}
-	return nil
+	if err := s.reloadZone(ctx, Catalog); err != nil {
+		return err
+	}
+	// A node that is refused at the very moment it is told forgets that it was.
+	_, err = s.ask(ctx, "notify", Catalog)
+	return err
 }
 
 // reload has named read its configuration, and the zones that changed.
@@ -119,7 +126,7 @@ func (s *Server) reload(ctx context.Context, p *plan) error {
 }
 
 func (s *Server) reloadZone(ctx context.Context, name string) error {
-	return s.until(ctx, loadLimit, func() error {
+	return until(ctx, loadLimit, askEvery, func() error {
 		_, err := s.ask(ctx, "reload", name)
 		return err
 	})
@@ -145,7 +152,7 @@ func (s *Server) allLoaded(ctx context.Context, zones []string) error {
 
 // loaded waits until named serves a zone.
 func (s *Server) loaded(ctx context.Context, name string) error {
-	return s.until(ctx, loadLimit, func() error {
+	return until(ctx, loadLimit, askEvery, func() error {
 		out, err := s.ask(ctx, "zonestatus", name)
 		if err == nil && !strings.Contains(out, "serial:") {
 			err = errors.New("not loaded")

@@ -122,7 +122,7 @@ func (b *named) start() {
 	if err := b.cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}
-	err = b.until(b.t.Context(), 20*time.Second, func() error {
+	err = until(b.t.Context(), 20*time.Second, askEvery, func() error {
 		_, err := b.ask(b.t.Context(), "status")
 		return err
 	})
@@ -166,7 +166,7 @@ func (b *named) lookup(name string) string {
 func (b *named) comes(name, want string, limit time.Duration) time.Duration {
 	b.t.Helper()
 	began := time.Now()
-	err := b.until(b.t.Context(), limit, func() error {
+	err := until(b.t.Context(), limit, askEvery, func() error {
 		if got := b.lookup(name); got != want {
 			return fmt.Errorf("%s at %s is %q, not %q", name, b.Address, got, want)
 		}

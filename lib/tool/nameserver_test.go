@@ -1,6 +1,7 @@
 package tool_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -41,12 +42,15 @@ func named(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(exec.Command("ip", "address", "replace", addr+"/32", "dev", "lo").Run())
 	ts.Defer(func() { exec.Command("ip", "address", "del", addr+"/32", "dev", "lo").Run() })
 	cmd := exec.Command("named", "-4", "-g", "-c", filepath.Join(root, "etc/bind/named.conf"))
+	log := &bytes.Buffer{}
+	cmd.Stderr = log
 	ts.Check(cmd.Start())
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
 	ts.Defer(func() {
 		cmd.Process.Kill()
 		<-ended
+		ts.Logf("log of named at %s:\n%s", addr, log)
 	})
 	until(ts, 20*time.Second, fmt.Sprintf("named answers at %s", addr), func() bool {
 		select {

@@ -281,21 +281,15 @@ func (a *primary) Apply(ctx context.Context, _ profile.Item) error {
 	if err := b.Serve(ctx, want); err != nil {
 		return err
 	}
-	return answering(ctx, b, want.Key)
+	if err := b.Start(ctx); err != nil {
+		return err
+	}
+	return b.Answers(ctx, want.Key)
 }
 
 // Remove implements profile.Applier.
 func (a *primary) Remove(ctx context.Context, _ profile.Item) error {
 	return leaveZones(ctx, a.server, a.now)
-}
-
-// answering starts named where it does not run, and has it answer at this server's
-// address.
-func answering(ctx context.Context, b *bind.Server, key string) error {
-	if err := b.Start(ctx); err != nil {
-		return err
-	}
-	return b.Answers(ctx, key)
 }
 
 // leaveZones takes everything back; a BIND that is gone took it along.
@@ -350,7 +344,10 @@ func (a *secondary) Apply(ctx context.Context, item profile.Item) error {
 	if err := b.Follow(ctx, want); err != nil {
 		return err
 	}
-	if err := answering(ctx, b, want.Key); err != nil {
+	if err := b.Start(ctx); err != nil {
+		return err
+	}
+	if err := b.Fetched(ctx, want); err != nil {
 		return err
 	}
 	behind, err := b.Behind(ctx, want)
