@@ -117,7 +117,8 @@ func (s Setup) UseEngine(name string) (is Setup, changed bool, err error) {
 	}
 	var faults []error
 	for i := range s.Policies {
-		faults = append(faults, ability.validate(&s.Policies[i]))
+		p := &s.Policies[i]
+		faults = append(faults, ability.validate(p, s.command(p)))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return s, false, err
@@ -135,14 +136,24 @@ func (s *Setup) Validate(p *Policy, servers []Server) error {
 	if err != nil {
 		return err
 	}
+	command := s.command(p)
 	return errors.Join(
 		s.validVIP(p),
-		validValues(p),
-		ability.validate(p),
-		validWeights(p, servers),
+		validValues(p, command),
+		ability.validate(p, command),
+		validWeights(p, command, servers),
 		validOnly(p, servers),
 		validCheck(p),
 	)
+}
+
+// command is what makes the policy another one, to be followed by flags.
+func (s *Setup) command(p *Policy) string {
+	verb := "edit"
+	if s.Policy(p.Key()) == nil {
+		verb = "add"
+	}
+	return "iwx-lb " + verb + " " + p.Name() + " --vip " + p.VIP.String()
 }
 
 func (s *Setup) validVIP(p *Policy) error {
@@ -152,8 +163,7 @@ func (s *Setup) validVIP(p *Policy) error {
 	return fault.Hint(fault.New(fault.Usage, "%s: %s is not one of the virtual IPs", p, p.VIP), "iwx-lb vip add %s", p.VIP)
 }
 
-func validValues(p *Policy) error {
-	hint := "iwx-lb " + "edit " + p.Name() + " --vip " + p.VIP.String()
+func validValues(p *Policy, command string) error {
 	switch {
 	case p.Port == 0 || p.ServerPort == 0:
 		return fault.New(fault.Usage, "%s: port 0 is none", p)
@@ -161,27 +171,26 @@ func validValues(p *Policy) error {
 		return fault.New(fault.Usage, "%s: service %q has no port of its own", p, p.Service)
 	case p.Persistence < 0 || p.Persistence > MaxPersistence || p.Persistence%time.Second != 0:
 		return fault.Hint(fault.New(fault.Usage, "%s: persistence %v is not whole seconds from 0s to %v", p, p.Persistence, MaxPersistence),
-			"%s --persistence 300s", hint)
+			"%s --persistence 300s", command)
 	case p.Fallback != ToManager && p.Fallback != ToAll && p.Fallback != ToNone:
-		return fault.Hint(fault.New(fault.Usage, "%s: fallback %q is unknown", p, p.Fallback), "%s --fallback manager, all or reject", hint)
+		return fault.Hint(fault.New(fault.Usage, "%s: fallback %q is unknown", p, p.Fallback), "%s --fallback manager, all or reject", command)
 	}
 	return nil
 }
 
 // validate tells what the engine cannot have of a policy.
-func (a *Ability) validate(p *Policy) error {
-	hint := "iwx-lb edit " + p.Name() + " --vip " + p.VIP.String()
+func (a *Ability) validate(p *Policy, command string) error {
 	forwarding := a.forwarding(p)
 	switch {
 	case !slices.Contains(a.Schedulers, p.Scheduler):
 		return fault.Hint(fault.New(fault.Usage, "%s: scheduler %q is not one that %s has: %s", p, p.Scheduler, a.Engine, phrase(a.Schedulers)),
-			"%s --scheduler %s", hint, a.Schedulers[0])
+			"%s --scheduler %s", command, a.Schedulers[0])
 	case !a.hasForwarding(p.Forwarding):
 		return fault.Hint(fault.New(fault.Usage, "%s: forwarding %q is not one that %s has: %s", p, p.Forwarding, a.Engine, phrase(words(a.Forwardings))),
-			"%s --forwarding %s", hint, a.Forwardings[0])
+			"%s --forwarding %s", command, a.Forwardings[0])
 	case p.ServerPort != p.Port && !forwarding.Moves():
 		return fault.Hint(fault.New(fault.Usage, "%s: server port %d differs from %d, which forwarding %s cannot do", p, p.ServerPort, p.Port, forwarding),
-			"%s --server-port %d", hint, p.Port)
+			"%s --server-port %d", command, p.Port)
 	case p.Check.Proxy && forwarding != Proxy:
 		return fault.Hint(fault.New(fault.Usage, "%s: forwarding %s sends no PROXY header, which its check would", p, forwarding),
 			"leave --proxy-protocol away, or change the engine: iwx-lb engine haproxy")
@@ -197,7 +206,7 @@ func words[T ~string](list []T) []string {
 	return text
 }
 
-func validWeights(p *Policy, servers []Server) error {
+func validWeights(p *Policy, command string, servers []Server) error {
 	for _, id := range slices.Sorted(maps.Keys(p.Weights)) {
 		weight := p.Weights[id]
 		name, known := nameOf(id, servers)
@@ -206,9 +215,10 @@ func validWeights(p *Policy, servers []Server) error {
 			return noServer(p, id, "--weight", servers)
 		case weight < 0 || weight > MaxWeight:
 			return fault.Hint(fault.New(fault.Usage, "%s: weight %d of %s is out of range 0..%d", p, weight, name, MaxWeight),
-				"iwx-lb edit %s --vip %s --weight %s=%d", p.Name(), p.VIP, name, DefaultWeight)
+				"%s --weight %s=%d", command, name, DefaultWeight)
 		case len(p.Only) > 0 && !slices.Contains(p.Only, id):
-			return fault.New(fault.Usage, "%s: %s has a weight, and is not among its servers", p, name)
+			return fault.Hint(fault.New(fault.Usage, "%s: %s has a weight, and is not among its servers", p, name),
+				"%s --weight %s=%d", command, name, DefaultWeight)
 		}
 	}
 	return nil

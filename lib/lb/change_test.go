@@ -85,7 +85,7 @@ func TestValidate(t *testing.T) {
 		{"ipvs", func(p *Policy) { p.Only = []string{"web7"} },
 			"http on 192.0.2.10: --only web7 is not a server of this cluster", "its servers are manager, web1 and web2"},
 		{"ipvs", func(p *Policy) { p.Only, p.Weights = []string{"id2"}, map[string]int{"id1": 5} },
-			"http on 192.0.2.10: web1 has a weight, and is not among its servers", ""},
+			"http on 192.0.2.10: web1 has a weight, and is not among its servers", "iwx-lb edit http --vip 192.0.2.10 --weight web1=100"},
 		{"haproxy", func(p *Policy) { p.Scheduler = "lblc" },
 			`http on 192.0.2.10: scheduler "lblc" is not one that haproxy has: wlc, rr, wrr, lc and sh`, "iwx-lb edit http --vip 192.0.2.10 --scheduler wlc"},
 		{"haproxy", func(p *Policy) { p.Forwarding = Direct },
@@ -117,6 +117,18 @@ func TestValidate(t *testing.T) {
 		if got := hint(err); got != tt.hint {
 			t.Errorf("%s: hint\ngot  %s\nwant %s", tt.want, got, tt.hint)
 		}
+	}
+}
+
+// TestHintOfAPolicyThatIsNotThere: what cannot be added cannot be edited either.
+func TestHintOfAPolicyThatIsNotThere(t *testing.T) {
+	v := scene(1)
+	p := v.Setup.Policies[0]
+	v.Setup.Policies = nil
+	p.Scheduler = "nope"
+	_, _, err := v.Setup.Add(p, v.Servers)
+	if got, want := hint(err), "iwx-lb add http --vip 192.0.2.10 --scheduler wlc"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 

@@ -44,6 +44,11 @@ func (v *restoreVerb) Run(c *cli.Context) error {
 		return err
 	}
 	defer h.close()
+	file, err := os.Open(v.File) // before somebody looks for the key
+	if err != nil {
+		return err
+	}
+	defer file.Close()
 	key, err := v.key(c)
 	if err != nil {
 		return err
@@ -57,7 +62,7 @@ func (v *restoreVerb) Run(c *cli.Context) error {
 		return err
 	}
 	defer unlock()
-	err = v.restore(h, key)
+	err = v.restore(h, file, key)
 	os.RemoveAll(h.Work) // it holds keys; the next run removes what is left
 	if fresh {
 		os.Remove(h.Lib) // fails when there is anything in it, as it should
@@ -89,8 +94,8 @@ type unpacked struct {
 	config   conf.Config
 }
 
-func (v *restoreVerb) restore(h *here, key string) error {
-	u, err := v.unpack(h, key)
+func (v *restoreVerb) restore(h *here, file *os.File, key string) error {
+	u, err := v.unpack(h, file, key)
 	if err != nil {
 		return err
 	}
@@ -139,16 +144,11 @@ func (v *restoreVerb) restore(h *here, key string) error {
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // unpack opens the backup in the work directory and verifies what is in it.
-func (v *restoreVerb) unpack(h *here, key string) (*unpacked, error) {
-	f, err := os.Open(v.File)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
+func (v *restoreVerb) unpack(h *here, file *os.File, key string) (*unpacked, error) {
 	if err := h.makeWorkDir(); err != nil {
 		return nil, err
 	}
-	opened, err := backup.Open(f, key, h.Work)
+	opened, err := backup.Open(file, key, h.Work)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", v.File, err)
 	}
