@@ -137,13 +137,16 @@ func (c *Checker) doubt(host string) {
 func (c *Checker) Tell(id string, r Result) {
 	c.mu.Lock()
 	w := c.watches[id]
-	if w != nil {
-		w.look()
-	}
 	c.mu.Unlock()
-	if w != nil && !r.Word.Up() {
+	if w == nil {
+		return
+	}
+	if !r.Word.Up() {
 		c.take(w, finding{&asking{level: Connect}, r})
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w.look()
 }
 
 // Stall takes from a server which of its services accept none of the connections

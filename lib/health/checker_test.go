@@ -341,7 +341,7 @@ func TestCheckerTell(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.Set(targets("web1/imap"), nil)
 		at := settle(11 * time.Second)
-		w.answer(reply{word: Refused}, "web1/imap")
+		w.answer(reply{word: Refused, takes: 10 * time.Millisecond}, "web1/imap")
 		w.Tell("web1/imap", Result{Word: Refused, Reason: "nobody listens"})
 		w.Tell("web9/imap", Result{Word: Refused})
 		if v := w.Verdicts()["web1/imap"]; v.State != Down || !v.Hard || v.Last.Reason != "nobody listens" {
