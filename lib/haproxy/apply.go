@@ -43,6 +43,7 @@ func (e *Engine) Apply(ctx context.Context, ops []lb.Operation) error {
 	}
 	e.changing.Lock()
 	defer e.changing.Unlock()
+	e.hurry(ctx, ops)
 	has, err := e.observe(ctx)
 	if err != nil {
 		return err
@@ -60,6 +61,27 @@ func (e *Engine) Apply(ctx context.Context, ops []lb.Operation) error {
 	e.sweep(ctx, &has)
 	taken := e.leaveOut(ctx, has, want)
 	return errors.Join(taken, e.settle(ctx, has, want, anew))
+}
+
+// hurryAtOnce is how many commands go in one line, of which HAProxy takes 16 KiB.
+const hurryAtOnce = 50
+
+// hurry takes servers that are to go out of balancing before HAProxy is asked for all
+// that it has, which takes longer the more that is. It does so where nothing is to
+// come in first: no pool may be empty meanwhile. What it cannot do is done, or told,
+// by the change itself.
+func (e *Engine) hurry(ctx context.Context, ops []lb.Operation) {
+	var commands []string
+	for _, op := range ops {
+		if op.Verb != lb.DeleteServer {
+			return
+		}
+		s := server{key: op.Key, name: serverName(op.Addr, op.Real)}
+		commands = append(commands, s.retired())
+	}
+	for batch := range slices.Chunk(commands, hurryAtOnce) {
+		_, _ = e.stats.ask(ctx, strings.Join(batch, "; "))
+	}
 }
 
 // settle makes the worker have the services, whose servers it has already.
@@ -121,7 +143,7 @@ func (e *Engine) set(ctx context.Context, s server, weight int) error {
 
 // remove takes a server away: what it has goes on, and sweep removes it later.
 func (e *Engine) remove(ctx context.Context, s server) error {
-	if err := e.stats.do(ctx, fmt.Sprintf("set server %s state maint; set server %s weight %d", s.path(), s.path(), gone)); err != nil {
+	if err := e.stats.do(ctx, s.retired()); err != nil {
 		return err
 	}
 	return e.drop(ctx, s)

@@ -5,10 +5,14 @@ package haproxy
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,9 +35,52 @@ func (w *watched) Apply(ctx context.Context, ops []lb.Operation) error {
 	return err
 }
 
-// BenchmarkVerdict is from the verdict on a service of a node until HAProxy has it,
-// and its configuration: nine services, of which one at a time goes on a node, and
-// is back.
+// relay passes an engine's commands on to HAProxy, and tells when one that takes a
+// server out of the balancing, or into it, was answered.
+type relay struct {
+	to  socket
+	set chan time.Time
+}
+
+// newRelay stands between the engine and HAProxy, which runs, until the benchmark
+// ends.
+func newRelay(b *testing.B, e *Engine) *relay {
+	r := &relay{to: e.stats, set: make(chan time.Time, 16)}
+	path := filepath.Join(b.TempDir(), "relay")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	e.stats = socket(path)
+	go func() {
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			go r.pass(b.Context(), conn)
+		}
+	}()
+	return r
+}
+
+// pass passes the commands of one connection on.
+func (r *relay) pass(ctx context.Context, conn net.Conn) {
+	defer conn.Close()
+	command, err := io.ReadAll(conn)
+	if err != nil {
+		return
+	}
+	answer, err := r.to.ask(ctx, strings.TrimSpace(string(command)))
+	if err != nil {
+		return
+	}
+	if text := string(command); strings.Contains(text, " state maint") || strings.Contains(text, " state ready") {
+		r.set <- time.Now()
+	}
+	_, _ = io.WriteString(conn, answer)
+}
+
+// BenchmarkVerdict is from the verdict on a service of a node until HAProxy goes by
+// it, and until its configuration does as well, for the next start: nine services, of
+// which one at a time goes on a node, and is back.
 func BenchmarkVerdict(b *testing.B) {
 	for _, nodes := range []int{3, 50} {
 		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) { verdicts(b, nodes) })
@@ -66,12 +113,17 @@ func verdicts(b *testing.B, nodes int) {
 		return lb.View{Setup: setup, Servers: servers, Verdicts: maps.Clone(up)}
 	}
 	e := &watched{newEngine(b), make(chan []lb.Operation, 1)}
+	first := view()
+	desired, _ := first.Desired()
+	if err := e.Engine.Apply(b.Context(), lb.Diff(desired, nil)); err != nil {
+		b.Fatal(err)
+	}
+	told := newRelay(b, e.Engine)
 	r := lb.NewReconciler(map[string]lb.Engine{"haproxy": e}, view, time.Now, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx, func() {}) }()
-	<-e.applied
-	var took []time.Duration
+	var out, in, saved []time.Duration
 	for n := 0; b.Loop(); n++ {
 		id, state := ids[n/2*7%len(ids)], health.Down
 		if n%2 == 1 {
@@ -83,16 +135,31 @@ func verdicts(b *testing.B, nodes int) {
 		up[id] = health.Verdict{State: state, Hard: state == health.Down}
 		mu.Unlock()
 		r.Look()
-		if ops := <-e.applied; len(ops) != 1 {
-			b.Fatalf("%s is %s: %v", id, state, ops)
+		select {
+		case ops := <-e.applied:
+			if len(ops) != 1 {
+				b.Fatalf("%s is %s: %v", id, state, ops)
+			}
+		case <-time.After(10 * time.Second):
+			b.Fatalf("%s is %s: HAProxy does not have it", id, state)
 		}
-		took = append(took, time.Since(begun))
+		saved = append(saved, time.Since(begun))
+		if took := (<-told.set).Sub(begun); state == health.Down {
+			out = append(out, took)
+		} else {
+			in = append(in, took)
+		}
+		for len(told.set) > 0 {
+			<-told.set
+		}
 	}
 	cancel()
 	if err := <-ended; err != nil {
 		b.Error(err)
 	}
-	slices.Sort(took)
-	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
-	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+	for unit, list := range map[string][]time.Duration{"out-ms": out, "in-ms": in, "saved-ms": saved} {
+		slices.Sort(list)
+		b.ReportMetric(float64(list[len(list)/2].Microseconds())/1000, "p50-"+unit)
+		b.ReportMetric(float64(list[len(list)*99/100].Microseconds())/1000, "p99-"+unit)
+	}
 }

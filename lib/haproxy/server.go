@@ -39,6 +39,11 @@ const gone = 1
 // leaving reports whether the server was deleted.
 func (s *server) leaving() bool { return s.maint && s.weight != 0 }
 
+// retired are the commands that make it so.
+func (s *server) retired() string {
+	return fmt.Sprintf("set server %s state maint; set server %s weight %d", s.path(), s.path(), gone)
+}
+
 func (s *server) real() lb.Real {
 	name, proxy := strings.CutSuffix(s.name, proxyMark)
 	name, local := strings.CutSuffix(name, localMark)

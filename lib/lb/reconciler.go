@@ -69,25 +69,28 @@ func (r *Reconciler) Run(ctx context.Context, alive func()) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		woken := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-r.wake:
+			woken = true
 		case <-timer.C:
 		}
 		alive()
-		timer.Reset(r.pass(ctx))
+		timer.Reset(r.pass(ctx, woken))
 	}
 }
 
 // pass brings the engine to what is desired, and returns when to look again if
-// nothing happens before.
-func (r *Reconciler) pass(ctx context.Context) time.Duration {
+// nothing happens before. When it was woken by a change, that comes first, and what
+// the engine has is observed in the next one.
+func (r *Reconciler) pass(ctx context.Context, woken bool) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	limited, cancel := context.WithTimeout(ctx, engineLimit)
 	defer cancel()
-	err := r.converge(limited)
+	err := r.converge(limited, woken)
 	if ctx.Err() != nil {
 		return observeEvery
 	}
@@ -97,8 +100,10 @@ func (r *Reconciler) pass(ctx context.Context) time.Duration {
 		return retryAfter
 	case r.rising:
 		return risingEvery
+	case !woken:
+		return observeEvery
 	}
-	return observeEvery
+	return max(0, observeEvery-r.now().Sub(r.observed))
 }
 
 // note keeps the error for the report, and logs one that is not the one before.
@@ -116,7 +121,7 @@ func (r *Reconciler) note(err error) {
 }
 
 // converge is one pass. r.mu is held.
-func (r *Reconciler) converge(ctx context.Context) error {
+func (r *Reconciler) converge(ctx context.Context, woken bool) error {
 	view := r.view()
 	view.Now = r.now()
 	if view.Setup.Engine != r.engine {
@@ -126,7 +131,7 @@ func (r *Reconciler) converge(ctx context.Context) error {
 	if engine == nil {
 		return err
 	}
-	fresh := r.actual == nil || view.Now.Sub(r.observed) >= observeEvery
+	fresh := r.actual == nil || !woken && view.Now.Sub(r.observed) >= observeEvery
 	if fresh {
 		if r.actual, err = engine.Observe(ctx); err != nil {
 			return err

@@ -25,6 +25,7 @@ type memory struct {
 	broken error          // of all but End
 	refuse netip.AddrPort // the virtual service that it cannot have
 	calls  int            // of Apply
+	looked int            // calls of Observe
 	ended  []string
 }
 
@@ -35,6 +36,7 @@ func (m *memory) Forwardings() []Forwarding { return []Forwarding{Direct} }
 func (m *memory) Observe(context.Context) (Table, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.looked++
 	if m.broken != nil {
 		return nil, m.broken
 	}
@@ -190,6 +192,31 @@ func TestReconcilerDoesNothingWithoutCause(t *testing.T) {
 		r := newRig(t, scene(2).tell("uuu"))
 		time.Sleep(time.Minute)
 		if r.engine.calls != 1 {
+			t.Errorf("%d calls of Apply", r.engine.calls)
+		}
+	})
+}
+
+// What the engine has is looked at every few seconds however often something
+// changes, and never while a change waits for it.
+func TestReconcilerChangesComeFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, scene(2).tell("uuu"))
+		states := []health.Verdict{refused(), {State: health.Up}}
+		const step = 710 * time.Millisecond // no time at which it is looked is one of a change
+		for n := range 40 {
+			time.Sleep(step)
+			synctest.Wait()
+			before := r.engine.looked
+			r.change(verdict(1, states[n%2]))
+			if r.engine.looked != before {
+				t.Errorf("change %d waited for what the engine has", n)
+			}
+		}
+		if n := r.engine.looked; n < 8 || n > 11 {
+			t.Errorf("looked %d times in %v", n, 40*step)
+		}
+		if r.engine.calls != 41 {
 			t.Errorf("%d calls of Apply", r.engine.calls)
 		}
 	})

@@ -37,9 +37,14 @@ type Watcher struct {
 // Run looks until ctx is done.
 func (w *Watcher) Run(ctx context.Context) error {
 	defer w.eye.Close()
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
 		if w.Alive != nil {
 			w.Alive()
 		}
@@ -48,10 +53,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 			return nil
 		}
 		w.note(err)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
+		if w.watch.Empty() { // nothing to look at: until it is asked again
+			timer.Reset(askEvery)
+		} else {
+			timer.Reset(lookEvery)
 		}
 	}
 }

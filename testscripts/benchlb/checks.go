@@ -55,29 +55,35 @@ func (f *field) checks(ctx context.Context) error {
 
 // verdictsLegend is the legend of the fourth table.
 const verdictsLegend = `
-From a verdict on one of nine services of a node until HAProxy sends nothing there, or does again, and its
-configuration on the disk says so; %d times.
+From a verdict on one of nine services of a node until HAProxy sends nothing there (out), does again (in),
+and its configuration on the disk says so too (saved); %d times, median and the time of 99 %% of them, in ms.
 `
 
 // verdicts prints how long it takes from a verdict to the engine.
 func verdicts(ctx context.Context) error {
 	const times = 500
+	const row = "%-10s %-12s %-12s %s\n"
 	fmt.Printf(verdictsLegend, times)
+	fmt.Printf(row, "", "out", "in", "saved")
 	for _, nodes := range []int{3, 50} {
 		fmt.Fprintf(os.Stderr, "iwx: verdicts, %d nodes\n", nodes)
-		out, err := benchmark(ctx, "./lib/haproxy", fmt.Sprintf("Verdict/nodes=%d$", nodes), times)
+		text, err := benchmark(ctx, "./lib/haproxy", fmt.Sprintf("Verdict/nodes=%d$", nodes), times)
 		if err != nil {
 			return err
 		}
-		half, err := metric(out, "p50-ms")
-		if err != nil {
-			return err
+		var cells []any
+		for _, of := range []string{"out", "in", "saved"} {
+			half, err := metric(text, "p50-"+of+"-ms")
+			if err != nil {
+				return err
+			}
+			most, err := metric(text, "p99-"+of+"-ms")
+			if err != nil {
+				return err
+			}
+			cells = append(cells, fmt.Sprintf("%.1f / %.1f", half, most))
 		}
-		most, err := metric(out, "p99-ms")
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%2d nodes       median %.1f ms, 99 %% within %.1f ms\n", nodes, half, most)
+		fmt.Printf(row, append([]any{fmt.Sprint(nodes, " nodes")}, cells...)...)
 	}
 	return nil
 }
