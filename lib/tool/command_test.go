@@ -242,8 +242,27 @@ func normalise(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	out, errs := ts.ReadFile("stdout"), ts.ReadFile("stderr")
 	for _, r := range list {
-		out, errs = r.pattern.ReplaceAllString(out, r.text), r.pattern.ReplaceAllString(errs, r.text)
+		out, errs = r.replace(out), r.replace(errs)
 	}
 	fmt.Fprint(ts.Stdout(), out)
 	fmt.Fprint(ts.Stderr(), errs)
+}
+
+// replace makes the replacement wherever it is to be. In a column, before two spaces
+// or more, a shorter text is filled up to the length of what it stands for: "9s" and
+// "12s" come to the same.
+func (r replacement) replace(s string) string {
+	var b strings.Builder
+	end := 0
+	for _, at := range r.pattern.FindAllStringSubmatchIndex(s, -1) {
+		text := r.pattern.ExpandString(nil, r.text, s, at)
+		b.WriteString(s[end:at[0]])
+		b.Write(text)
+		end = at[1]
+		if short := end - at[0] - len(text); short > 0 && s[end-1] != '\n' && strings.HasPrefix(s[end:], "  ") {
+			b.WriteString(strings.Repeat(" ", short))
+		}
+	}
+	b.WriteString(s[end:])
+	return b.String()
 }
