@@ -95,6 +95,13 @@ func (m *memory) set(change func()) {
 	change()
 }
 
+// counts is how often it was looked at, and changed.
+func (m *memory) counts() (looked, calls int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.looked, m.calls
+}
+
 // rig is a reconciler at work, in the virtual time of a synctest bubble.
 type rig struct {
 	t      *testing.T
@@ -207,17 +214,18 @@ func TestReconcilerChangesComeFirst(t *testing.T) {
 		for n := range 40 {
 			time.Sleep(step)
 			synctest.Wait()
-			before := r.engine.looked
+			before, _ := r.engine.counts()
 			r.change(verdict(1, states[n%2]))
-			if r.engine.looked != before {
+			if looked, _ := r.engine.counts(); looked != before {
 				t.Errorf("change %d waited for what the engine has", n)
 			}
 		}
-		if n := r.engine.looked; n < 8 || n > 11 {
-			t.Errorf("looked %d times in %v", n, 40*step)
+		looked, calls := r.engine.counts()
+		if looked < 8 || looked > 11 {
+			t.Errorf("looked %d times in %v", looked, 40*step)
 		}
-		if r.engine.calls != 41 {
-			t.Errorf("%d calls of Apply", r.engine.calls)
+		if calls != 41 {
+			t.Errorf("%d calls of Apply", calls)
 		}
 	})
 }
