@@ -36,13 +36,14 @@ const (
 // Apply implements lb.Engine. Servers are changed at once. Services are changed
 // all together, with one reload, after the configuration was found to be good;
 // one whose address and port another program has is left out, the others are set
-// up, and the error names it.
+// up, and the error names it. With no operations, a configuration that could not be
+// written before is.
 func (e *Engine) Apply(ctx context.Context, ops []lb.Operation) error {
-	if len(ops) == 0 {
-		return nil
-	}
 	e.changing.Lock()
 	defer e.changing.Unlock()
+	if len(ops) == 0 && !e.unsaved {
+		return nil
+	}
 	e.hurry(ctx, ops)
 	has, err := e.observe(ctx)
 	if err != nil {
@@ -63,8 +64,9 @@ func (e *Engine) Apply(ctx context.Context, ops []lb.Operation) error {
 	return errors.Join(taken, e.settle(ctx, has, want, anew))
 }
 
-// hurryAtOnce is how many commands go in one line, of which HAProxy takes 16 KiB.
-const hurryAtOnce = 50
+// hurryAtOnce is of how many servers the commands go in one line, of which HAProxy
+// takes 16 KiB: with the longest names and IPv6 each has some 400 bytes.
+const hurryAtOnce = 25
 
 // hurry takes servers that are to go out of balancing before HAProxy is asked for all
 // that it has, which takes longer the more that is. It does so where nothing is to
@@ -94,7 +96,9 @@ func (e *Engine) settle(ctx context.Context, has worker, want lb.Table, anew boo
 	}
 	text := e.text(want)
 	if has.running && !anew && markOf(text) == has.mark {
-		return e.write(text)
+		err := e.write(text)
+		e.unsaved = err != nil
+		return err
 	}
 	return e.load(ctx, has, text)
 }

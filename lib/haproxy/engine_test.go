@@ -4,6 +4,7 @@ package haproxy
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -21,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"iwx/lib/fault"
 	"iwx/lib/lb"
@@ -53,6 +56,56 @@ func TestServersComeAndGoWithoutAReload(t *testing.T) {
 	if after := masterStatus(t, e); after.reloads != before.reloads {
 		t.Errorf("%d reloads", after.reloads-before.reloads)
 	}
+}
+
+// What a full disk kept out of the configuration is in it once that can be written,
+// though the worker has nothing more to be told.
+func TestConfigurationThatWasNotWrittenIsWrittenLater(t *testing.T) {
+	e, key := newEngine(t), freePort(t, "127.0.0.9")
+	web := newEcho(t, "web1", "127.0.0.1")
+	apply(t, e, table1(key, lb.Virtual{}, reals{web.addr: web.real(100)}))
+	old, err := os.ReadFile(e.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := e.config
+	e.config = fullDisk(t, old)
+	ops := lb.Diff(table1(key, lb.Virtual{}, reals{web.addr: web.real(7)}), observe(t, e))
+	if err := e.Apply(t.Context(), ops); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("on a full disk: %v", err)
+	}
+	if err := e.Apply(t.Context(), nil); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("on a disk that is still full: %v", err)
+	}
+	e.config = config // there is space again
+	if err := e.Apply(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := os.ReadFile(e.config); !bytes.Contains(text, []byte(" weight 7 ")) {
+		t.Errorf("%s", text)
+	}
+}
+
+// fullDisk returns a file that holds text, on a disk with no space left.
+func fullDisk(t *testing.T, text []byte) string {
+	dir := t.TempDir()
+	if err := unix.Mount("none", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatal("mounting takes root: ", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, 0) })
+	path := filepath.Join(dir, "haproxy.cfg")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fill, err := os.Create(filepath.Join(dir, "fill"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fill.Close()
+	for err == nil {
+		_, err = fill.Write(make([]byte, 4096))
+	}
+	return path
 }
 
 func TestWeightsShareConnections(t *testing.T) {

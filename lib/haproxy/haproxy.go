@@ -45,6 +45,7 @@ type Engine struct {
 	runner runner
 
 	changing sync.Mutex // held by Apply
+	unsaved  bool       // the worker was told more than the configuration says
 }
 
 var _ lb.Engine = (*Engine)(nil)

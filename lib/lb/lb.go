@@ -174,7 +174,7 @@ type Engine interface {
 	Schedulers() []string                               // that it has, its default first
 	Forwardings() []Forwarding                          // that it has, its default first
 	Observe(ctx context.Context) (Table, error)         // what it has now of ours
-	Apply(ctx context.Context, ops []Operation) error   // in order, up to the first that cannot be done
+	Apply(ctx context.Context, ops []Operation) error   // in order, up to the first that cannot be done; none: what one before still owes
 	Sessions(ctx context.Context) ([]Sessions, error)   // of every real server of ours
 	End(ctx context.Context, dead netip.AddrPort) error // ends the connections to a real server that is gone, so that clients try again
 }

@@ -179,10 +179,15 @@ func rises(reports []ServiceReport) bool {
 }
 
 // apply has the engine do the operations. Where that fails, each service is
-// tried for itself, so that one that cannot be keeps nothing from the others.
+// tried for itself, so that one that cannot be keeps nothing from the others. After
+// a pass that failed, the engine has what it may owe from it to make good, also
+// where nothing is left to be done.
 func (r *Reconciler) apply(ctx context.Context, engine Engine, ops []Operation) error {
 	if len(ops) == 0 {
-		return nil
+		if r.err == nil {
+			return nil
+		}
+		return engine.Apply(ctx, nil)
 	}
 	err := engine.Apply(ctx, ops)
 	if err == nil {

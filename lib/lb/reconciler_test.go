@@ -24,6 +24,7 @@ type memory struct {
 	table  Table
 	broken error          // of all but End
 	refuse netip.AddrPort // the virtual service that it cannot have
+	full   error          // of Apply, which has done all the same what it was to
 	calls  int            // of Apply
 	looked int            // calls of Observe
 	ended  []string
@@ -43,10 +44,15 @@ func (m *memory) Observe(context.Context) (Table, error) {
 	return m.table.Clone(), nil
 }
 
-func (m *memory) Apply(_ context.Context, ops []Operation) error {
+func (m *memory) Apply(_ context.Context, ops []Operation) (err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls++
+	defer func() {
+		if err == nil {
+			err = m.full
+		}
+	}()
 	for _, op := range ops {
 		if m.broken != nil {
 			return m.broken
@@ -288,6 +294,35 @@ func TestReconcilerTriesAgain(t *testing.T) {
 		r.expect("10.0.0.1=100")
 		if report := r.Report(t.Context()); report.Error != "" || len(report.Pending) != 0 {
 			t.Errorf("%+v", report)
+		}
+	})
+}
+
+// An engine that did all and could not keep it is told so until it can, and the
+// error is in sight as long.
+func TestReconcilerEngineThatOwes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, scene(1).tell("uu"))
+		r.engine.set(func() { r.engine.full = errors.New("no space left on device") })
+		r.change(verdict(1, refused()))
+		r.expect("10.0.0.1=100")
+		for range 3 {
+			time.Sleep(retryAfter)
+			synctest.Wait()
+			if report := r.Report(t.Context()); report.Error != "no space left on device" {
+				t.Errorf("%+v", report)
+			}
+		}
+		r.engine.set(func() { r.engine.full = nil })
+		time.Sleep(retryAfter)
+		synctest.Wait()
+		if report := r.Report(t.Context()); report.Error != "" {
+			t.Errorf("%+v", report)
+		}
+		_, before := r.engine.counts()
+		time.Sleep(time.Minute)
+		if _, after := r.engine.counts(); after != before {
+			t.Errorf("%d calls of Apply with nothing owed", after-before)
 		}
 	})
 }
