@@ -10,18 +10,12 @@ import (
 	"testing"
 
 	"iwx/lib/site"
+	"iwx/lib/testenv"
 )
 
 func spec(user string, uid uint32) site.Spec {
 	home := "/srv/iwx/home/" + user
 	return site.Spec{Site: site.Site{Domain: user + ".example", User: user, UID: uid, Home: home, Root: home + "/public_html", Shell: "/usr/sbin/nologin"}}
-}
-
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Fatal("the shadow tools need root")
-	}
 }
 
 func ensure(t *testing.T, a Accounts, s site.Spec) {
@@ -50,7 +44,7 @@ func line(t *testing.T, a Accounts, file, name string) string {
 }
 
 func TestUserComesAndGoes(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	a, s := Accounts{Root: t.TempDir()}, spec("ann", 20000)
 	differs(t, a, s, "user ann is missing")
 	ensure(t, a, s)
@@ -87,7 +81,7 @@ func TestUserComesAndGoes(t *testing.T) {
 // that a group that is there already, of an earlier run that was cut short, is the
 // user's.
 func TestNoSubordinateIDs(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	a, s := Accounts{Root: t.TempDir()}, spec("ann", 70000) // above GID_MAX of login.defs(5)
 	if err := os.Mkdir(filepath.Join(a.Root, "etc"), 0o755); err != nil {
 		t.Fatal(err)
@@ -109,7 +103,7 @@ func TestNoSubordinateIDs(t *testing.T) {
 // TestGroupAlone holds that a group that was removed by hand is told of, and made
 // again.
 func TestGroupAlone(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	a, s := Accounts{Root: t.TempDir()}, spec("ann", 20000)
 	ensure(t, a, s)
 	if err := os.WriteFile(filepath.Join(a.Root, "etc/group"), nil, 0o644); err != nil {
@@ -120,7 +114,7 @@ func TestGroupAlone(t *testing.T) {
 }
 
 func TestForeignAccountStays(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	a := Accounts{Root: t.TempDir()}
 	ensure(t, a, spec("ann", 1001))
 	for _, tt := range []struct {
@@ -146,7 +140,7 @@ func TestForeignAccountStays(t *testing.T) {
 }
 
 func TestToolThatFails(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	a := Accounts{Root: t.TempDir()}
 	if err := a.makeFiles(); err != nil {
 		t.Fatal(err)
@@ -157,7 +151,7 @@ func TestToolThatFails(t *testing.T) {
 }
 
 func TestHome(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	h, s := Homes{Root: t.TempDir(), GID: 33}, spec("ann", 20000).Site
 	for range 2 {
 		if err := h.Make(t.Context(), &s); err != nil {
@@ -194,7 +188,7 @@ func TestHome(t *testing.T) {
 }
 
 func TestHomesDiffer(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	h := Homes{Root: t.TempDir()}
 	var sites []*site.Site
 	for i, user := range []string{"ann", "bob", "cat", "dan"} {
@@ -227,7 +221,7 @@ func TestHomesDiffer(t *testing.T) {
 // TestHomeThatIsALink holds that a user who has replaced the document root by a
 // link gets nothing outside made or given to him.
 func TestHomeThatIsALink(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	h, s := Homes{Root: t.TempDir(), GID: 33}, spec("ann", 20000).Site
 	outside := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(h.Root, s.Home), 0o755); err != nil {

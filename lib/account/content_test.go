@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/site"
+	"iwx/lib/testenv"
 )
 
 // homeFor makes the home of a site below a root directory of its own.
@@ -44,7 +45,7 @@ func put(t *testing.T, path, text string, mode os.FileMode, uid, gid int) {
 // TestFill holds what a copy is: the user's, for the web server what it was, with
 // its links as they were and without what is no file.
 func TestFill(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	h, s := homeFor(t)
 	from := filepath.Join(t.TempDir(), "www")
 	put(t, filepath.Join(from, "index.html"), "hello", 0o644, 1001, 1001)
@@ -135,6 +136,7 @@ func modes(t *testing.T, dir string) (list []string) {
 // TestOpenContentFollowsNoLink holds that no link of a user's leads root astray,
 // wherever on the way it is.
 func TestOpenContentFollowsNoLink(t *testing.T) {
+	testenv.NeedRoot(t)
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "real/www/index.html"), "", 0o644, 0, 0)
 	if err := os.Symlink("real", filepath.Join(dir, "link")); err != nil {

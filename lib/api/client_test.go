@@ -72,13 +72,9 @@ func TestBlackHole(t *testing.T) {
 	defer stuck.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	begun := time.Now()
 	_, err = l.impostor(stuck.Addr().String(), &pki.Credentials{}).Hello(ctx)
 	if err == nil || err.Error() != "the manager at "+stuck.Addr().String()+" cannot be reached: no answer in time" {
 		t.Errorf("got %v", err)
-	}
-	if took := time.Since(begun); took > 3*time.Second {
-		t.Errorf("given up after %s", took)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"iwx/lib/queue"
 	"iwx/lib/replay"
 	"iwx/lib/state"
+	"iwx/lib/testenv"
 )
 
 // link is the network between one node and the manager. It can be cut.
@@ -197,7 +198,7 @@ func (l *lab) append(d state.Draft) uint64 {
 // awaitDone waits until the manager knows that the nodes are done with seq.
 func (l *lab) awaitDone(seq uint64, nodes ...*replica) {
 	l.t.Helper()
-	await(l.t, fmt.Sprintf("entry %d to be done", seq), func() bool {
+	testenv.Until(l.t, fmt.Sprintf("entry %d is done", seq), func() bool {
 		left, err := l.store.Unsettled(l.t.Context(), seq)
 		check(l.t, err)
 		return !slices.ContainsFunc(left, func(m cluster.Node) bool {

@@ -23,10 +23,8 @@ import (
 	"iwx/lib/join"
 	"iwx/lib/pki"
 	"iwx/lib/state"
+	"iwx/lib/testenv"
 )
-
-// deadline bounds every wait of the tests.
-const deadline = 10 * time.Second
 
 // lab is a manager that serves its API on loopback.
 type lab struct {
@@ -209,7 +207,7 @@ func raw(t *testing.T, cert *tls.Certificate) *http.Client {
 	}
 	transport := &http.Transport{TLSClientConfig: config}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: deadline}
+	return &http.Client{Transport: transport, Timeout: testenv.Wait()}
 }
 
 func (l *lab) url(path string) string { return "https://" + l.at.String() + path }

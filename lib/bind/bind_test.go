@@ -9,14 +9,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"iwx/lib/testenv"
 )
 
-// atOnce is how soon a change has to be everywhere.
-const atOnce = 2 * time.Second
+// atOnce bounds the wait for a change that servers are notified of, which takes a
+// fraction of a second. It is shorter than what BIND waits before it asks by itself.
+func atOnce() time.Duration { return testenv.Limit(20 * time.Second) }
 
-// catchUp is for BIND by itself, which looks at the catalog after a random part of
-// its retry when it starts.
-const catchUp = 30 * time.Second
+// catchUp bounds the wait for BIND by itself, which looks at the catalog after a
+// random part of its retry, half a minute at most, when it starts.
+func catchUp() time.Duration { return testenv.Limit(5 * time.Minute) }
 
 // TestCluster: zones come to the nodes, change and vanish there at once; a node
 // that was off catches up; nodes come and go.
@@ -30,12 +33,12 @@ func TestCluster(t *testing.T) {
 	both := func(name, want string) {
 		t.Helper()
 		for _, n := range []*named{c.web1, c.web2} {
-			t.Logf("%s is %q at %s after %s", name, want, n.Address, n.comes(name, want, atOnce).Round(time.Millisecond))
+			t.Logf("%s is %q at %s after %s", name, want, n.Address, n.comes(name, want, atOnce()).Round(time.Millisecond))
 		}
 	}
-	c.manager.comes("www.a.example", "192.0.2.80", atOnce)
-	c.web1.comes("www.a.example", "192.0.2.80", catchUp) // they may have asked before there was a primary
-	c.web2.comes("www.a.example", "192.0.2.80", catchUp)
+	c.manager.comes("www.a.example", "192.0.2.80", atOnce())
+	c.web1.comes("www.a.example", "192.0.2.80", catchUp()) // they may have asked before there was a primary
+	c.web2.comes("www.a.example", "192.0.2.80", catchUp())
 
 	c.serve(t, zoneOf("a.example", "192.0.2.81"), zoneOf("b.example", "192.0.2.80"))
 	both("www.b.example", "192.0.2.80")
@@ -45,7 +48,7 @@ func TestCluster(t *testing.T) {
 
 	c.web1.stop()
 	c.serve(t, zoneOf("b.example", "192.0.2.82"), zoneOf("c.example", "192.0.2.80"))
-	c.web2.comes("www.b.example", "192.0.2.82", atOnce)
+	c.web2.comes("www.b.example", "192.0.2.82", atOnce())
 	c.web1.start()
 	lagging, err := c.web1.Behind(t.Context(), &c.secondary)
 	if err != nil || !slices.Equal(lagging, []string{Catalog, "b.example", "c.example"}) {
@@ -64,14 +67,14 @@ func TestCluster(t *testing.T) {
 	if err := c.web2.Leave(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c.web2.comes("www.c.example", "", atOnce)
+	c.web2.comes("www.c.example", "", atOnce())
 	web3 := newNamed(t, 4, "")
 	c.primary.Secondaries = []netip.Addr{c.web1.Address, web3.Address}
 	c.serve(t, c.primary.Zones...)
 	c.follow(t, web3)
-	t.Logf("a new node has all zones after %s", web3.comes("www.c.example", "192.0.2.80", 5*time.Second).Round(time.Millisecond))
+	t.Logf("a new node has all zones after %s", web3.comes("www.c.example", "192.0.2.80", atOnce()).Round(time.Millisecond))
 	c.serve(t, append(c.primary.Zones, zoneOf("d.example", "192.0.2.80"))...)
-	web3.comes("www.d.example", "192.0.2.80", atOnce)
+	web3.comes("www.d.example", "192.0.2.80", atOnce())
 }
 
 // TestEarly: a node that follows before the manager serves has the zones soon after,
@@ -83,11 +86,7 @@ func TestEarly(t *testing.T) {
 	c := newCluster(t)
 	c.primary.Secondaries = nil // nobody is told
 	c.follow(t, c.web1)
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(c.web1.log(), "tsig indicates error"); time.Sleep(askEvery) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the node was not refused\n%s", c.web1.log())
-		}
-	}
+	testenv.Until(t, "the node is refused", func() bool { return strings.Contains(c.web1.log(), "tsig indicates error") })
 	served := make(chan error, 1)
 	go func() {
 		time.Sleep(time.Second)
@@ -100,7 +99,7 @@ func TestEarly(t *testing.T) {
 	if err := <-served; err != nil {
 		t.Fatal(err)
 	}
-	c.web1.comes("www.a.example", "192.0.2.80", atOnce)
+	c.web1.comes("www.a.example", "192.0.2.80", atOnce())
 
 	other := c.secondary
 	other.Key = newKey()
@@ -124,7 +123,7 @@ func TestBatch(t *testing.T) {
 	c := newCluster(t)
 	c.serve(t)
 	c.follow(t, c.web1, c.web2)
-	c.web1.comes("x", "", catchUp)
+	c.web1.comes("x", "", catchUp())
 	var zones []Zone
 	for i := range 200 {
 		zones = append(zones, zoneOf(fmt.Sprintf("z%d.example", i), "192.0.2.80"))
@@ -134,7 +133,7 @@ func TestBatch(t *testing.T) {
 	t.Logf("served by the primary after %s", time.Since(began).Round(time.Millisecond))
 	for i := range zones {
 		for _, n := range []*named{c.web1, c.web2} {
-			n.comes("www."+zones[i].Name, "192.0.2.80", 30*time.Second)
+			n.comes("www."+zones[i].Name, "192.0.2.80", catchUp())
 		}
 	}
 	t.Logf("200 zones are on both nodes after %s", time.Since(began).Round(time.Millisecond))
@@ -144,12 +143,12 @@ func TestBatch(t *testing.T) {
 	}
 	c.serve(t, zones...)
 	for i := range zones {
-		c.web1.comes("www."+zones[i].Name, "192.0.2.81", 30*time.Second)
+		c.web1.comes("www."+zones[i].Name, "192.0.2.81", catchUp())
 	}
 	t.Logf("200 changed zones are on web1 after %s", time.Since(began).Round(time.Millisecond))
 	c.serve(t)
-	c.web1.comes("www.z199.example", "", atOnce)
-	c.web1.comes("www.z0.example", "", atOnce)
+	c.web1.comes("www.z199.example", "", atOnce())
+	c.web1.comes("www.z0.example", "", atOnce())
 }
 
 // TestKey: who does not have the key is given nothing, and who has another is told.
@@ -160,7 +159,7 @@ func TestKey(t *testing.T) {
 	c := newCluster(t)
 	c.serve(t, zoneOf("a.example", "192.0.2.80"))
 	c.follow(t, c.web1)
-	c.web1.comes("www.a.example", "192.0.2.80", catchUp)
+	c.web1.comes("www.a.example", "192.0.2.80", catchUp())
 	mustFail := func(zone string) {
 		t.Helper()
 		out, err := Command(t.Context(), "dig", "+norecurse", "@"+c.manager.Address.String(), zone, "AXFR")
@@ -182,7 +181,7 @@ func TestKey(t *testing.T) {
 		t.Errorf("a node with another key has %q", got)
 	}
 	c.follow(t, c.web2)
-	c.web2.comes("www.a.example", "192.0.2.80", catchUp)
+	c.web2.comes("www.a.example", "192.0.2.80", catchUp())
 }
 
 // TestFaults: what is not valid leaves all as it was, also what an earlier call
@@ -237,14 +236,14 @@ func TestFaults(t *testing.T) {
 		t.Errorf("left to do: %q, %v", change, err)
 	}
 	c.serve(t, c.primary.Zones...)
-	c.manager.comes("www.b.example", "192.0.2.80", atOnce)
+	c.manager.comes("www.b.example", "192.0.2.80", atOnce())
 	if change, err := c.manager.Unserved(&c.primary); err != nil || change != "" {
 		t.Errorf("left to do: %q, %v", change, err)
 	}
 	if err := c.manager.Leave(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c.manager.comes("www.b.example", "", atOnce)
+	c.manager.comes("www.b.example", "", atOnce())
 }
 
 // TestLeave: nothing of ours is left in the administrator's files.
@@ -314,18 +313,18 @@ func TestByHand(t *testing.T) {
 	}
 	c.primary.Others = []string{zone.Name}
 	c.serve(t)
-	c.web1.comes("www.hand.example", "192.0.2.90", catchUp)
+	c.web1.comes("www.hand.example", "192.0.2.90", catchUp())
 	writeFile(t, file, zoneOf(zone.Name, "192.0.2.91").Text(2))
 	mustAsk(t, c.manager, "reload", zone.Name)
 	c.web1.comes("www.hand.example", "192.0.2.91", 10*time.Second) // the statement before had another notify-delay
 	writeFile(t, file, zoneOf(zone.Name, "192.0.2.92").Text(3))
 	mustAsk(t, c.manager, "reload", zone.Name)
-	c.web1.comes("www.hand.example", "192.0.2.92", atOnce)
+	c.web1.comes("www.hand.example", "192.0.2.92", atOnce())
 	c.serve(t, zoneOf(zone.Name, "192.0.2.99")) // the administrator's stays
-	c.manager.comes("www.hand.example", "192.0.2.92", atOnce)
+	c.manager.comes("www.hand.example", "192.0.2.92", atOnce())
 	c.primary.Others = nil
 	c.serve(t)
-	c.web1.comes("www.hand.example", "", atOnce)
+	c.web1.comes("www.hand.example", "", atOnce())
 }
 
 func mustAsk(t *testing.T, b *named, words ...string) {

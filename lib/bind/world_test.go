@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"iwx/lib/testenv"
 )
 
 // here marks the run of a test in a network namespace of its own.
@@ -122,7 +124,7 @@ func (b *named) start() {
 	if err := b.cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}
-	err = until(b.t.Context(), 20*time.Second, askEvery, func() error {
+	err = until(b.t.Context(), testenv.Wait(), askEvery, func() error {
 		_, err := b.ask(b.t.Context(), "status")
 		return err
 	})
@@ -149,7 +151,7 @@ func (b *named) stop() {
 func (b *named) lookup(name string) string {
 	m := new(dns.Msg)
 	m.SetQuestion(dns.Fqdn(name), dns.TypeA)
-	client := &dns.Client{Timeout: time.Second}
+	client := &dns.Client{Timeout: 5 * time.Second}
 	answer, _, err := client.ExchangeContext(b.t.Context(), m, b.Address.String()+":53")
 	if err != nil {
 		return err.Error()

@@ -9,9 +9,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"iwx/lib/testenv"
 )
 
 // screen is the other end of a pseudo terminal, where a person sits.
@@ -128,16 +129,7 @@ func echo(t *testing.T, s *screen) bool {
 // waitForEcho waits until the tool has switched the echo.
 func waitForEcho(t *testing.T, s *screen, on bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for echo(t, s) != on {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("the echo did not change")
-		}
-	}
+	testenv.Until(t, "the echo is switched", func() bool { return echo(t, s) == on })
 }
 
 func TestTableOnATerminal(t *testing.T) {

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"iwx/lib/testenv"
 )
 
 // TestMain lets the tests run a small daemon as a process of its own.
@@ -93,7 +95,7 @@ func startDaemon(t *testing.T, dir string, env ...string) *process {
 // expect reads notifications until the wanted one, past those of the watchdog.
 func (p *process) expect(t *testing.T, want string) {
 	t.Helper()
-	p.notify.SetReadDeadline(time.Now().Add(10 * time.Second))
+	p.notify.SetReadDeadline(time.Now().Add(testenv.Wait()))
 	buf := make([]byte, 1024)
 	for {
 		n, err := p.notify.Read(buf)
@@ -159,7 +161,7 @@ func TestSecondDaemonIsRefused(t *testing.T) {
 
 func TestWatchdogPings(t *testing.T) {
 	p := startDaemon(t, t.TempDir(), "WATCHDOG_USEC=20000", "WATCHDOG_PID=")
-	p.notify.SetReadDeadline(time.Now().Add(10 * time.Second))
+	p.notify.SetReadDeadline(time.Now().Add(testenv.Wait()))
 	buf := make([]byte, 1024)
 	for pings := 0; pings < 3; {
 		n, err := p.notify.Read(buf)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/fault"
+	"iwx/lib/testenv"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -19,7 +20,7 @@ func awaitWake(t *testing.T, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
-	case <-time.After(10 * time.Second):
+	case <-time.After(testenv.Wait()):
 		t.Fatal("not woken")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -19,9 +20,8 @@ import (
 	"iwx/lib/endpoint"
 	"iwx/lib/fault"
 	"iwx/lib/health"
+	"iwx/lib/testenv"
 )
-
-const deadline = 10 * time.Second
 
 // rig is an endpoint that answers, whose services are as the test says.
 type rig struct {
@@ -120,17 +120,10 @@ func (r *rig) get(method, path string) (int, string) {
 // await asks until the answer is this one.
 func (r *rig) await(path string, status int, body string) {
 	r.t.Helper()
-	end := time.Now().Add(deadline)
-	for {
+	testenv.Until(r.t, fmt.Sprintf("%s: %d %q", path, status, body), func() bool {
 		is, text := r.get(http.MethodGet, path)
-		if is == status && text == body {
-			return
-		}
-		if time.Now().After(end) {
-			r.t.Fatalf("%s: %d %q, want %d %q", path, is, text, status, body)
-		}
-		<-time.After(10 * time.Millisecond)
-	}
+		return is == status && text == body
+	})
 }
 
 func TestAnswers(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"iwx/lib/export"
 	"iwx/lib/health"
 	"iwx/lib/lb"
+	"iwx/lib/testenv"
 )
 
 func update() bool { return flag.Lookup("update").Value.String() == "true" }
@@ -120,15 +121,13 @@ func check(t *testing.T, err error) {
 // own, since nginx binds what it is to listen at.
 func accepted(t *testing.T, config []byte, command string) {
 	t.Helper()
+	testenv.NeedRoot(t)
+	testenv.Need(t, strings.Fields(command)[0])
 	dir := t.TempDir()
 	file := filepath.Join(dir, "config")
 	check(t, os.WriteFile(file, config, 0o600))
 	script := "ip link set lo up && exec " + strings.NewReplacer("FILE", file, "DIR", dir).Replace(command)
-	args := []string{"--net", "sh", "-c", script}
-	if os.Getuid() != 0 {
-		args = append([]string{"--map-root-user"}, args...)
-	}
-	cmd := exec.Command("unshare", args...)
+	cmd := exec.Command("unshare", "--net", "sh", "-c", script)
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin")
 	out, err := cmd.CombinedOutput()
 	if err != nil || bytes.Contains(out, []byte("Unknown keyword")) {

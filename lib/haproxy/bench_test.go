@@ -19,6 +19,7 @@ import (
 
 	"iwx/lib/health"
 	"iwx/lib/lb"
+	"iwx/lib/testenv"
 )
 
 // watched is an engine that tells when it has been given something.
@@ -140,7 +141,7 @@ func verdicts(b *testing.B, nodes int) {
 			if len(ops) != 1 {
 				b.Fatalf("%s is %s: %v", id, state, ops)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(testenv.Wait()):
 			b.Fatalf("%s is %s: HAProxy does not have it", id, state)
 		}
 		saved = append(saved, time.Since(begun))

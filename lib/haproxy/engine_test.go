@@ -27,6 +27,7 @@ import (
 
 	"iwx/lib/fault"
 	"iwx/lib/lb"
+	"iwx/lib/testenv"
 )
 
 func TestServersComeAndGoWithoutAReload(t *testing.T) {
@@ -198,7 +199,7 @@ func TestReloadKeepsWhatTheServersAreLike(t *testing.T) {
 	}
 	want[key].Servers[c.addr] = c.real(100)
 	apply(t, e, want)
-	await(t, "web3 answers", func() bool { return mustDial(t, key).server == "web3" })
+	testenv.Until(t, "web3 answers", func() bool { return mustDial(t, key).server == "web3" })
 }
 
 // TestDeadServerCostsNoConnection is the time between a server's death and the
@@ -218,7 +219,7 @@ func TestDeadServerCostsNoConnection(t *testing.T) {
 		t.Errorf("what HAProxy sees for itself is no change of ours: got\n%v\nwant\n%v", got, want)
 	}
 	b.listen(t)
-	await(t, "web2 answers again", func() bool { return mustDial(t, key).server == "web2" })
+	testenv.Until(t, "web2 answers again", func() bool { return mustDial(t, key).server == "web2" })
 }
 
 func TestEndAlsoEndsSessionsOfWorkersBefore(t *testing.T) {
@@ -247,7 +248,7 @@ func TestEndAlsoEndsSessionsOfWorkersBefore(t *testing.T) {
 	if err := alive.say("hello"); err != nil {
 		t.Errorf("another server's connection: %v", err)
 	}
-	await(t, "the worker from before ends", func() bool { return len(masterStatus(t, e).workers) == 1 })
+	testenv.Until(t, "the worker from before ends", func() bool { return len(masterStatus(t, e).workers) == 1 })
 }
 
 func TestServersAreToldWhoAsks(t *testing.T) {
@@ -337,7 +338,7 @@ func TestClientStaysWithAServer(t *testing.T) {
 	want := table1(key, lb.Virtual{Persistence: time.Minute}, reals{a.addr: a.real(100), b.addr: b.real(100)})
 	apply(t, e, want)
 	// A worker hands its tables on once it has found that there is none before it.
-	await(t, "the table can be handed on", func() bool {
+	testenv.Until(t, "the table can be handed on", func() bool {
 		answer, err := e.stats.ask(t.Context(), "show peers")
 		return err == nil && strings.Contains(answer, "resync_timeout=<PAST>")
 	})
@@ -371,7 +372,7 @@ func TestLastServiceEndsWithItsLastConnection(t *testing.T) {
 	apply(t, e, want)
 	held := mustDial(t, key)
 	apply(t, e, lb.Table{})
-	await(t, "it takes no connection", func() bool { _, err := dial(key); return err != nil })
+	testenv.Until(t, "it takes no connection", func() bool { _, err := dial(key); return err != nil })
 	if err := held.say("hello"); err != nil {
 		t.Errorf("a connection from before: %v", err)
 	}
@@ -379,7 +380,7 @@ func TestLastServiceEndsWithItsLastConnection(t *testing.T) {
 		t.Errorf("the configuration is still there: %v", err)
 	}
 	held.Close()
-	await(t, "the instance ends", func() bool { _, err := e.master.status(t.Context()); return err == errNobody })
+	testenv.Until(t, "the instance ends", func() bool { _, err := e.master.status(t.Context()); return err == errNobody })
 	apply(t, e, lb.Table{})
 	apply(t, e, want)
 	mustDial(t, key)
@@ -399,7 +400,7 @@ func TestInstanceThatWasKilledIsStartedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	await(t, "nobody answers", func() bool { return len(observe(t, e)) == 0 })
+	testenv.Until(t, "nobody answers", func() bool { return len(observe(t, e)) == 0 })
 	apply(t, e, want)
 	mustDial(t, key)
 }
@@ -516,7 +517,7 @@ func TestAnotherHAProxyGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Signal(syscall.SIGTERM); _ = cmd.Wait() })
-	await(t, "theirs listens", func() bool { c, err := dial(theirs); return err == nil && c.Close() == nil })
+	testenv.Until(t, "theirs listens", func() bool { c, err := dial(theirs); return err == nil && c.Close() == nil })
 	held := mustDial(t, theirs)
 	apply(t, e, table1(key, lb.Virtual{}, reals{a.addr: a.real(100)}))
 	apply(t, e, table1(key, lb.Virtual{Scheduler: "lc"}, reals{a.addr: a.real(100)}))

@@ -15,6 +15,7 @@ import (
 
 	"iwx/lib/host"
 	"iwx/lib/lb"
+	"iwx/lib/testenv"
 )
 
 // These tests run the instance of the server itself, as a unit of systemd: the lab
@@ -45,7 +46,7 @@ func TestUnit(t *testing.T) {
 	}
 	workerIs(t, masterStatus(t, e).workers[0], "haproxy")
 
-	await(t, "the table can be handed on", func() bool {
+	testenv.Until(t, "the table can be handed on", func() bool {
 		answer, err := e.stats.ask(t.Context(), "show peers")
 		return err == nil && strings.Contains(answer, "resync_timeout=<PAST>")
 	})
@@ -64,11 +65,11 @@ func TestUnit(t *testing.T) {
 		t.Errorf("systemctl reload: %s", out)
 	}
 
-	await(t, "the master is there, to be killed", func() bool {
+	testenv.Until(t, "the master is there, to be killed", func() bool {
 		is, err := e.master.status(t.Context())
 		return err == nil && signal(is.pid, syscall.SIGKILL) == nil
 	})
-	await(t, "systemd starts it again, and it is the same", func() bool {
+	testenv.Until(t, "systemd starts it again, and it is the same", func() bool {
 		is, err := e.Observe(t.Context())
 		if err != nil || !reflect.DeepEqual(is, want) {
 			return false
@@ -77,7 +78,7 @@ func TestUnit(t *testing.T) {
 		return err == nil && c.Close() == nil
 	})
 
-	await(t, "it lets clients in as before", func() bool {
+	testenv.Until(t, "it lets clients in as before", func() bool {
 		held, _ = dial(key)
 		return held != nil
 	})
@@ -86,7 +87,7 @@ func TestUnit(t *testing.T) {
 		t.Errorf("a connection from before: %v", err)
 	}
 	held.Close()
-	await(t, "the unit ends", func() bool { return systemctl(t, "is-active", unitName) == "inactive" })
+	testenv.Until(t, "the unit ends", func() bool { return systemctl(t, "is-active", unitName) == "inactive" })
 	if got := systemctl(t, "is-enabled", unitName); got != "disabled" {
 		t.Errorf("the unit is %s", got)
 	}

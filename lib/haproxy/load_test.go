@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/lb"
+	"iwx/lib/testenv"
 	"iwx/testscripts/load"
 )
 
@@ -170,14 +171,14 @@ func TestNodeThatIsCutOffCostsNoConnection(t *testing.T) {
 			return l.Run(ctx).Servers()[name] > 0
 		}
 	}
-	await(t, "both answer", func() bool { return answered("web1")() && answered("web2")() })
+	testenv.Until(t, "both answer", func() bool { return answered("web1")() && answered("web2")() })
 	ipIn(t, pids[1], "link set eth0 down")
-	await(t, "the other answers alone", func() bool { return answered("web1")() && !answered("web2")() })
+	testenv.Until(t, "the other answers alone", func() bool { return answered("web1")() && !answered("web2")() })
 	if left := lb.Diff(want, observe(t, e)); len(left) > 0 {
 		t.Errorf("what HAProxy sees for itself is no change of ours: %v", left)
 	}
 	ipIn(t, pids[1], "link set eth0 up")
-	await(t, "it is back", answered("web2"))
+	testenv.Until(t, "it is back", answered("web2"))
 	all := stop()
 	noneLost(t, all)
 	if len(all.Slow(200*time.Millisecond)) == 0 {

@@ -15,12 +15,14 @@ import (
 
 	"iwx/lib/host"
 	"iwx/lib/lb"
+	"iwx/lib/testenv"
 )
 
 // newEngine returns an engine in a directory of its own, whose instance ends
 // with the test. The name of a socket must be short, so the directory's is.
 func newEngine(t testing.TB) *Engine {
 	t.Helper()
+	testenv.Need(t, "haproxy")
 	dir, err := os.MkdirTemp("", "hx")
 	if err != nil {
 		t.Fatal(err)
@@ -131,11 +133,11 @@ type client struct {
 
 // dial connects, and returns when a server has greeted.
 func dial(key netip.AddrPort) (*client, error) {
-	conn, err := net.DialTimeout("tcp", key.String(), 10*time.Second)
+	conn, err := net.DialTimeout("tcp", key.String(), testenv.Wait())
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(testenv.Wait())); err != nil {
 		return nil, err
 	}
 	c := &client{Conn: conn, lines: bufio.NewReader(conn)}
@@ -184,21 +186,6 @@ func table1(key netip.AddrPort, v lb.Virtual, servers map[netip.AddrPort]lb.Real
 }
 
 type reals = map[netip.AddrPort]lb.Real
-
-// await waits for something that does not tell when it comes about.
-func await(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline := time.After(time.Minute)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-deadline:
-			t.Fatalf("not within a minute: %s", what)
-		case <-tick.C:
-		}
-	}
-}
 
 func masterStatus(t *testing.T, e *Engine) status {
 	t.Helper()

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"iwx/lib/testenv"
 )
 
 // world is the servers of a test: what each answers, and what was asked.
@@ -556,7 +558,7 @@ func TestCheckerOverTheNetwork(t *testing.T) {
 			if v.State != state || v.Last.Reason != reason {
 				t.Errorf("%s: %q; want %s: %q", v.State, v.Last.Reason, state, reason)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(testenv.Wait()):
 			t.Fatalf("it did not become %s", state)
 		}
 	}
@@ -566,7 +568,7 @@ func TestCheckerOverTheNetwork(t *testing.T) {
 	}
 	defer l.Close()
 	go answer(l, hears("HTTP/1.1 200 OK\r\n\r\n"))
-	one := Target{ID: "one", Host: "here", Addr: netip.MustParseAddrPort(l.Addr().String()), Check: Check{Kind: HTTP, Timeout: 200 * time.Millisecond}}
+	one := Target{ID: "one", Host: "here", Addr: netip.MustParseAddrPort(l.Addr().String()), Check: Check{Kind: HTTP, Connect: 3 * time.Second, Timeout: 3 * time.Second}}
 	c.Set([]Target{one}, nil)
 	next(Up, "")
 	l.Close()
@@ -587,7 +589,7 @@ func TestCheckerOverTheNetwork(t *testing.T) {
 	})
 	next(Starting, "")
 	close(hang)
-	next(Down, "connected, no answer to GET within 200 ms")
+	next(Down, "connected, no answer to GET within 3 s")
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)

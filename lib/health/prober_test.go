@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"iwx/lib/testenv"
 )
 
 // serve has every connection to a port of its own served, until the test ends.
@@ -94,17 +96,20 @@ func trickles(text string) func(net.Conn) {
 	}
 }
 
-// probe probes once, with little patience.
+// silence is how long tests wait for an answer that does not come.
+const silence = 300 * time.Millisecond
+
+// probe probes once.
 func probe(t *testing.T, kind Kind, addr netip.AddrPort, change func(*Check)) Result {
 	t.Helper()
-	c := Check{Kind: kind, Timeout: 300 * time.Millisecond}
+	c := Check{Kind: kind, Connect: testenv.Wait(), Timeout: testenv.Wait()}
 	if change != nil {
 		change(&c)
 	}
 	p := Prober{Now: time.Now}
 	began := time.Now()
 	r := p.Probe(t.Context(), Target{ID: "x", Addr: addr, Check: c.Filled()})
-	if took := time.Since(began); took > 3*time.Second || r.Took > took || r.At.Before(began) {
+	if took := time.Since(began); r.Took > took || r.At.Before(began) {
 		t.Errorf("took %v, and says %v, at %v", took, r.Took, r.At)
 	}
 	return r
@@ -202,7 +207,12 @@ func TestProbeLiars(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(string(tt.kind)+" "+tt.name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
-			if r := probe(t, tt.kind, serve(t, "127.0.0.1", tt.service), nil); r.Word != tt.word || r.Reason != tt.reason {
+			r := probe(t, tt.kind, serve(t, "127.0.0.1", tt.service), func(c *Check) {
+				if tt.word == Silent {
+					c.Timeout = silence
+				}
+			})
+			if r.Word != tt.word || r.Reason != tt.reason {
 				t.Errorf("got  %s: %s\nwant %s: %s", r.Word, r.Reason, tt.word, tt.reason)
 			}
 		})
@@ -275,7 +285,7 @@ func TestProbeSilentServer(t *testing.T) {
 	}
 	for _, level := range []Level{Connect, Speak} {
 		r := probe(t, HTTP, addr, func(c *Check) { c.Level, c.Connect = level, 120*time.Millisecond })
-		if r.Word != Silent || r.Reason != "no connection within 120 ms" || r.Took > 200*time.Millisecond {
+		if r.Word != Silent || r.Reason != "no connection within 120 ms" {
 			t.Errorf("%s: %+v", level, r)
 		}
 	}
@@ -319,7 +329,7 @@ func TestProbeKnock(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		l.(*net.TCPListener).SetDeadline(time.Now().Add(10 * time.Second))
+		l.(*net.TCPListener).SetDeadline(time.Now().Add(testenv.Wait()))
 		first, err := l.Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -397,9 +407,9 @@ func TestProbeEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	addr := serve(t, "127.0.0.1", func(net.Conn) { cancel() })
 	p := Prober{Now: time.Now}
-	began := time.Now()
-	r := p.Probe(ctx, Target{Addr: addr, Check: Check{Kind: SMTP, Timeout: time.Minute}.Filled()})
-	if r.Word.Up() || time.Since(began) > 10*time.Second {
+	began, timeout := time.Now(), 10*testenv.Wait()
+	r := p.Probe(ctx, Target{Addr: addr, Check: Check{Kind: SMTP, Timeout: timeout}.Filled()})
+	if r.Word.Up() || time.Since(began) >= timeout {
 		t.Errorf("%+v", r)
 	}
 }

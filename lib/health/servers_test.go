@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"iwx/lib/testenv"
 )
 
 // program is a server as Debian has it, with settings of the test's own, in a
@@ -71,9 +73,10 @@ func (p *program) write(t *testing.T, name, settings string) {
 // which ends with the test.
 func (p *program) start(t *testing.T, argv ...string) {
 	t.Helper()
+	testenv.Need(t, argv[0])
 	name, err := exec.LookPath(argv[0])
 	if err != nil {
-		t.Skip(err, ": see testscripts/prepare")
+		t.Fatal(err)
 	}
 	for n := range argv {
 		argv[n] = strings.ReplaceAll(argv[n], "{dir}", p.dir)
@@ -122,7 +125,7 @@ func (p *program) addr(host, port string) netip.AddrPort {
 func (p *program) probe(t *testing.T, kind Kind, addr netip.AddrPort, change func(*Check)) Result {
 	t.Helper()
 	return probe(t, kind, addr, func(c *Check) {
-		c.Timeout, c.Host = 2*time.Second, "mail.example"
+		c.Host = "mail.example"
 		if change != nil {
 			change(c)
 		}
@@ -132,7 +135,7 @@ func (p *program) probe(t *testing.T, kind Kind, addr netip.AddrPort, change fun
 // until probes until that gives a word, which is not long.
 func (p *program) until(t *testing.T, word Word, ask func() Result) Result {
 	t.Helper()
-	deadline, ticker := time.After(20*time.Second), time.NewTicker(20*time.Millisecond)
+	deadline, ticker := time.After(testenv.Wait()), time.NewTicker(20*time.Millisecond)
 	defer ticker.Stop()
 	for {
 		r := ask()
@@ -175,7 +178,7 @@ func (p *program) works(t *testing.T, ports ...port) {
 				}
 			}
 		}
-		r := p.probe(t, port.kind, p.addr("127.0.0.1", port.name), func(c *Check) { c.Proxy = !port.proxy })
+		r := p.probe(t, port.kind, p.addr("127.0.0.1", port.name), func(c *Check) { c.Proxy, c.Timeout = !port.proxy, silence })
 		if r.Word.Up() {
 			t.Errorf("%s: %s, PROXY header or not", port.name, r.Word)
 		}
@@ -184,13 +187,13 @@ func (p *program) works(t *testing.T, ports ...port) {
 
 // dies checks what is found when the program hangs, when it goes on, and when
 // it is killed.
-func (p *program) dies(t *testing.T, port port, silence string) {
+func (p *program) dies(t *testing.T, port port, reason string) {
 	t.Helper()
 	ask := func() Result {
-		return p.probe(t, port.kind, p.addr("127.0.0.1", port.name), func(c *Check) { c.Timeout = 300 * time.Millisecond })
+		return p.probe(t, port.kind, p.addr("127.0.0.1", port.name), func(c *Check) { c.Timeout = silence })
 	}
 	p.signal(t, syscall.SIGSTOP)
-	if r := p.until(t, Silent, ask); r.Reason != silence {
+	if r := p.until(t, Silent, ask); r.Reason != reason {
 		t.Errorf("it hangs: %s", r.Reason)
 	}
 	p.signal(t, syscall.SIGCONT)
@@ -271,6 +274,7 @@ RemoteIPProxyProtocol On
 }
 
 func TestProbeNginx(t *testing.T) {
+	testenv.Need(t, "nginx")
 	p := install(t)
 	account, err := user.Current()
 	if err != nil {
@@ -314,12 +318,11 @@ http {
 }
 
 func TestProbePostfix(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("postfix runs as root alone")
-	}
+	testenv.NeedRoot(t)
+	testenv.Need(t, "postfix")
 	owner, err := user.Lookup("postfix")
 	if err != nil {
-		t.Skip(err, ": see testscripts/prepare")
+		t.Fatal(err)
 	}
 	p := install(t)
 	uid, _ := strconv.Atoi(owner.Uid)
@@ -373,9 +376,7 @@ tlsmgr unix - - n 1000? 1 tlsmgr
 }
 
 func TestProbeDovecot(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("dovecot with its own users takes root")
-	}
+	testenv.NeedRoot(t)
 	p := install(t)
 	p.write(t, "dovecot.conf", `
 base_dir = {dir}/run

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/host"
+	"iwx/lib/testenv"
 )
 
 // inNamespace runs f on a thread in the network namespace of a process.
@@ -137,7 +138,7 @@ func TestAnnounce(t *testing.T) {
 // awaitNeighbour waits until the host knows addr at a hardware address.
 func awaitNeighbour(t *testing.T, pid int, addr, at string) {
 	t.Helper()
-	tick, end := time.NewTicker(10*time.Millisecond), time.NewTimer(5*time.Second)
+	tick, end := time.NewTicker(10*time.Millisecond), time.NewTimer(testenv.Wait())
 	defer tick.Stop()
 	defer end.Stop()
 	for {

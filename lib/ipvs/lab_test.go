@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"iwx/lib/lb"
+	"iwx/lib/testenv"
 )
 
 // These tests change the table of the kernel that they run on: the lab runs them
@@ -104,7 +105,7 @@ func TestThousandChanges(t *testing.T) {
 // quiet waits until a server has no connection in use.
 func quiet(t *testing.T, e *Engine, addr netip.AddrPort) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(testenv.Wait()); ; {
 		list, err := e.Sessions(t.Context())
 		if err != nil || time.Now().After(deadline) {
 			t.Fatalf("%s still has connections: %v, %v", addr, list, err)

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"iwx/lib/testenv"
 )
 
 const oneMount = "91 90 0:41 / /srv/iwx rw - nfs4 192.0.2.10:/srv/iwx rw\n"
@@ -65,12 +67,7 @@ func TestUnkillable(t *testing.T) {
 		t.Errorf("%d probes", started.Load())
 	}
 	close(release)
-	deadline := time.Now().Add(5 * time.Second)
-	for p.Look(t.Context(), mounts)[0].Word != Healthy {
-		if time.Now().After(deadline) {
-			t.Fatal("not healthy again")
-		}
-	}
+	testenv.Until(t, "healthy again", func() bool { return p.Look(t.Context(), mounts)[0].Word == Healthy })
 }
 
 func TestStatfs(t *testing.T) {

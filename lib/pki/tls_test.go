@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"iwx/lib/fault"
+	"iwx/lib/testenv"
 )
 
 func clock(at time.Time) func() time.Time { return func() time.Time { return at } }
@@ -60,7 +61,7 @@ func get(t *testing.T, addr string, config *tls.Config) (string, error) {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testenv.Wait())
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr+"/", nil)
 	if err != nil {

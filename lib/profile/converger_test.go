@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"iwx/lib/profile"
+	"iwx/lib/testenv"
 )
 
 func converge(t *testing.T, w *world, doc profile.Document) profile.Status {
@@ -252,16 +253,10 @@ func TestHungItem(t *testing.T) {
 		}
 	}
 	close(h.release)
-	deadline := time.Now().Add(10 * time.Second)
-	for {
+	testenv.Until(t, "all items are applied", func() bool {
 		s, err := c.Converge(t.Context(), rev)
-		if err == nil && s.Current() {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s, %v", page(s), err)
-		}
-	}
+		return err == nil && s.Current()
+	})
 }
 
 func TestErrorsAreBounded(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"iwx/lib/health"
+	"iwx/lib/testenv"
 )
 
 // nginx is a web server of the test's own, at a port of its own.
@@ -35,6 +36,7 @@ func (n *nginx) signal(t testing.TB, sig syscall.Signal) {
 // serve starts a web server.
 func serve(t testing.TB) *nginx {
 	t.Helper()
+	testenv.Need(t, "nginx")
 	dir := t.TempDir()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	check(t, err)
@@ -59,16 +61,11 @@ http {
 		syscall.Kill(-n.cmd.Process.Pid, syscall.SIGKILL)
 		n.cmd.Wait()
 	})
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	testenv.Until(t, "nginx listens", func() bool {
 		conn, err := net.Dial("tcp4", n.at.String())
-		if err == nil {
-			conn.Close()
-			return n
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
+		return err == nil && conn.Close() == nil
+	})
+	return n
 }
 
 // visit asks for a page so many times a second, each time anew, until ctx is done.
@@ -186,11 +183,7 @@ func (w *ward) hear(_ context.Context, p health.Pulse) error {
 // returns how long it took until that was found, and what it was found by.
 func (w *ward) hang(t testing.TB, id string) (time.Duration, string) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); w.Verdicts()[id].State == health.Down; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it is out before it hangs: ", w.Verdicts()[id].Last.Reason)
-		}
-	}
+	testenv.Until(t, "it is in before it hangs", func() bool { return w.Verdicts()[id].State != health.Down })
 	begun := time.Now()
 	w.servers[id].signal(t, syscall.SIGSTOP)
 	defer w.servers[id].signal(t, syscall.SIGCONT)
@@ -201,7 +194,7 @@ func (w *ward) hang(t testing.TB, id string) (time.Duration, string) {
 				return time.Since(begun), found.reason
 			}
 			w.wronged++
-		case <-time.After(30 * time.Second):
+		case <-time.After(testenv.Wait()):
 			t.Fatalf("it was not found: %+v", w.Verdicts()[id])
 		}
 	}

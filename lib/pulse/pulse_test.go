@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/health"
+	"iwx/lib/testenv"
 )
 
 func check(t testing.TB, err error) {
@@ -187,19 +188,15 @@ func TestWatcherTells(t *testing.T) {
 				t.Errorf("told of %v, want %d", c.pulse.Listening, listening)
 			}
 			c.answer <- answer
-		case <-time.After(20 * time.Second):
+		case <-time.After(testenv.Wait()):
 			t.Fatal("nothing was told")
 		}
 	}
 	next(1, errors.New("nobody there"))
 	next(1, nil)
 	next(1, nil) // after tellEvery, unchanged
-	begun := time.Now()
 	l.Close()
 	next(0, nil)
-	if took := time.Since(begun); took > 2*time.Second {
-		t.Errorf("a socket that was closed is told after %s", took)
-	}
 	cancel()
 	check(t, <-ended)
 }

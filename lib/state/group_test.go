@@ -10,6 +10,7 @@ import (
 
 	"iwx/lib/cluster"
 	"iwx/lib/queue"
+	"iwx/lib/testenv"
 )
 
 // TestGroupCommit holds the turn until several writers wait, so that they are
@@ -78,7 +79,7 @@ func awaitPending(t *testing.T, s *Store, n int) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(testenv.Wait())
 	for {
 		s.mu.Lock()
 		waiting := len(s.pending)

@@ -8,13 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
 	godbus "github.com/godbus/dbus/v5"
 
 	"iwx/lib/fault"
 	"iwx/lib/host"
+	"iwx/lib/testenv"
 )
 
 // bus stands in for systemd's half of transient services.
@@ -164,13 +164,7 @@ func TestTransient(t *testing.T) {
 	if started, err := tr.Start(t.Context(), name, "a test of iwx", argv); started || err != nil {
 		t.Errorf("second start: %t, %v", started, err)
 	}
-	deadline := time.Now().Add(30 * time.Second)
-	for _, err := os.Stat(file); err != nil; _, err = os.Stat(file) {
-		if time.Now().After(deadline) {
-			t.Fatal("the service does not run")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	testenv.Until(t, "the service runs", func() bool { _, err := os.Stat(file); return err == nil })
 	if ended, err := tr.Ended(t.Context(), name); ended || err != nil {
 		t.Errorf("running, and ended: %t, %v", ended, err)
 	}

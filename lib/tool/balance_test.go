@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -18,6 +17,7 @@ import (
 	"iwx/lib/haproxy"
 	"iwx/lib/host"
 	"iwx/lib/lb"
+	"iwx/lib/testenv"
 	"iwx/testscripts/load"
 )
 
@@ -32,6 +32,7 @@ func balance(ts *testscript.TestScript, neg bool, args []string) {
 	log, err := os.OpenFile(filepath.Join(root, "lb.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	ts.Check(err)
 	defer log.Close()
+	showLog(ts, log.Name())
 	cmd := exec.Command("iwx-lb", "--root", root, "daemon")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = root, log, log
 	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "HOME=/no-home", "TMPDIR=" + ts.Getenv("TMPDIR"), "TZ=UTC", "GORACE=" + raceOptions}
@@ -44,7 +45,7 @@ func balance(ts *testscript.TestScript, neg bool, args []string) {
 		<-ended
 		endProxy(ts, root)
 	})
-	until(ts, 20*time.Second, "iwx-lb daemon runs below "+root, func() bool {
+	until(ts, "iwx-lb daemon runs below "+root, func() bool {
 		select {
 		case <-ended:
 			ts.Fatalf("iwx-lb daemon ended:\n%s", ts.ReadFile(filepath.Join(root, "lb.log")))
@@ -59,7 +60,7 @@ func balance(ts *testscript.TestScript, neg bool, args []string) {
 // nothing to balance does not stay.
 func endProxy(ts *testscript.TestScript, root string) {
 	engine := haproxy.New(host.At(root))
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), testenv.Wait())
 	defer cancel()
 	has, err := engine.Observe(ctx)
 	if err == nil {
@@ -118,7 +119,7 @@ func visit() {
 		times, _ = strconv.Atoi(os.Args[2])
 	}
 	counts := map[string]int{}
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: testenv.Wait(), Transport: &http.Transport{DisableKeepAlives: true}}
 	for range times {
 		answer, err := client.Get("http://" + os.Args[1] + "/")
 		if err != nil {
@@ -156,7 +157,7 @@ func visits(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := ts.Value(visitors{}).(*crowd)
 	c.stop, c.answers = cancel, make(chan load.Answers, 1)
-	l := load.Load{Address: args[0], Rate: rate, Timeout: 5 * time.Second}
+	l := load.Load{Address: args[0], Rate: rate, Timeout: testenv.Wait()}
 	go func() { c.answers <- l.Run(ctx) }()
 	ts.Defer(cancel)
 }

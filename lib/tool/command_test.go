@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/host"
+	"iwx/lib/testenv"
 )
 
 // exits wants an exact exit code.
@@ -44,23 +46,50 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: wait-for TIME CMD...")
 	}
-	limit, err := time.ParseDuration(args[0])
-	ts.Check(err)
-	until(ts, limit, strings.Join(args[1:], " "), func() bool { return ts.Exec(args[1], args[2:]...) == nil })
+	until(ts, strings.Join(args[1:], " "), func() bool { return ts.Exec(args[1], args[2:]...) == nil })
 }
 
 // until waits for done, which is asked every 20 ms.
-func until(ts *testscript.TestScript, limit time.Duration, what string, done func() bool) {
-	deadline := time.After(limit)
+func until(ts *testscript.TestScript, what string, done func() bool) {
+	deadline := time.After(testenv.Wait())
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			ts.Fatalf("not within %v: %s", limit, what)
+			ts.Fatalf("not within %v: %s", testenv.Wait(), what)
 		}
 	}
+}
+
+// logsKey is the key under which a script keeps its logs.
+type logsKey struct{}
+
+// logs are those of what a script has started.
+type logs struct {
+	failed func() bool // whether the script has
+	known  []string
+}
+
+// showLog has the last lines of a log shown if the script fails.
+func showLog(ts *testscript.TestScript, name string) {
+	l := ts.Value(logsKey{}).(*logs)
+	if slices.Contains(l.known, name) {
+		return
+	}
+	l.known = append(l.known, name)
+	ts.Defer(func() {
+		text, err := os.ReadFile(name)
+		if !l.failed() || err != nil {
+			return
+		}
+		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+		ts.Logf("--- the end of %s", name)
+		for _, line := range lines[max(0, len(lines)-15):] {
+			ts.Logf("%s", line)
+		}
+	})
 }
 
 // daemons is the key under which a script keeps those it has started, by root.
@@ -79,6 +108,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	log, err := os.OpenFile(filepath.Join(root, "queued.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	ts.Check(err)
 	defer log.Close()
+	showLog(ts, log.Name())
 	cmd := exec.Command("iwx-queued", append([]string{"--root", root}, args[1:]...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = root, log, log
 	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "HOME=/no-home", "TMPDIR=" + ts.Getenv("TMPDIR"), "TZ=UTC", "GORACE=" + raceOptions}
@@ -91,7 +121,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 		cmd.Process.Kill()
 		<-ended
 	})
-	until(ts, 20*time.Second, "iwx-queued runs below "+root, func() bool {
+	until(ts, "iwx-queued runs below "+root, func() bool {
 		select {
 		case <-ended:
 			ts.Fatalf("iwx-queued ended:\n%s", ts.ReadFile(filepath.Join(root, "queued.log")))
@@ -138,7 +168,7 @@ func end(ts *testscript.TestScript, neg bool, args []string) {
 	root := ts.MkAbs(args[0])
 	cmd := daemonOf(ts, root)
 	ts.Check(cmd.Process.Signal(syscall.SIGTERM))
-	until(ts, 20*time.Second, "iwx-queued below "+root+" ends", func() bool {
+	until(ts, "iwx-queued below "+root+" ends", func() bool {
 		return cmd.Process.Signal(syscall.Signal(0)) != nil
 	})
 	delete(running(ts), root)
@@ -157,7 +187,7 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := daemonOf(ts, root)
 	ts.Check(cmd.Process.Signal(sig))
 	if sig == syscall.SIGKILL {
-		until(ts, 10*time.Second, "the killed iwx-queued is gone", func() bool {
+		until(ts, "the killed iwx-queued is gone", func() bool {
 			return cmd.Process.Signal(syscall.Signal(0)) != nil
 		})
 		delete(running(ts), root)

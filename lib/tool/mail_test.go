@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -106,7 +105,7 @@ func service(ts *testscript.TestScript, root, at string, cmd *exec.Cmd) {
 		cmd.Process.Signal(syscall.SIGTERM) // what it has started ends with it
 		<-ended
 	})
-	until(ts, 20*time.Second, cmd.Args[0]+" answers at "+at, func() bool {
+	until(ts, cmd.Args[0]+" answers at "+at, func() bool {
 		select {
 		case <-ended:
 			ts.Fatalf("%s ended: %s", cmd.Args[0], said.String())

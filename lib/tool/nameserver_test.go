@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -52,7 +51,7 @@ func named(ts *testscript.TestScript, neg bool, args []string) {
 		<-ended
 		ts.Logf("log of named at %s:\n%s", addr, log)
 	})
-	until(ts, 20*time.Second, fmt.Sprintf("named answers at %s", addr), func() bool {
+	until(ts, fmt.Sprintf("named answers at %s", addr), func() bool {
 		select {
 		case <-ended:
 			ts.Fatalf("named ended")

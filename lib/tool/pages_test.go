@@ -18,6 +18,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/preflight"
 	"iwx/lib/replay"
+	"iwx/lib/testenv"
 	"iwx/lib/vhost"
 )
 
@@ -93,9 +94,7 @@ func sameFiles(t *testing.T, dir string, want []string) {
 
 // TestPagesLint runs mandoc(1), which is strict about the language.
 func TestPagesLint(t *testing.T) {
-	if _, err := exec.LookPath("mandoc"); err != nil {
-		t.Fatal("mandoc is missing: apt-get install -y mandoc")
-	}
+	testenv.Need(t, "mandoc")
 	pages, err := filepath.Glob(pagesDir + "/*")
 	if err != nil || len(pages) == 0 {
 		t.Fatalf("no pages: %v", err)

@@ -47,6 +47,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"iwx/lib/cli"
+	"iwx/lib/testenv"
 	"iwx/lib/tool/lbtool"
 	"iwx/lib/tool/nodetool"
 	"iwx/lib/tool/queuedtool"
@@ -105,6 +106,15 @@ func TestScripts(t *testing.T) {
 			"nginx":    nginx,
 			"mail":     mail,
 			"named":    named,
+		},
+		Condition: func(name string) (bool, error) {
+			if name == "root" {
+				return testenv.Root(), nil
+			}
+			if program, ok := strings.CutPrefix(name, "installed:"); ok {
+				return testenv.Installed(program), nil
+			}
+			return false, fmt.Errorf("no condition is called %q", name)
 		},
 	})
 }
@@ -165,6 +175,7 @@ func setup(env *testscript.Env) error {
 	env.Values[daemons{}] = map[string]*exec.Cmd{}
 	env.Values[sites{}] = map[string]*site{}
 	env.Values[visitors{}] = &crowd{}
+	env.Values[logsKey{}] = &logs{failed: env.T().(interface{ Failed() bool }).Failed}
 	return nil
 }
 

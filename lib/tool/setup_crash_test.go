@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"iwx/lib/testenv"
 )
 
 // crashRounds is how many times each verb is killed at random moments and then
@@ -91,15 +93,7 @@ func (s server) daemon() (end func()) {
 
 func (s server) until(what string, done func() bool) {
 	s.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(20 * time.Second); !done(); {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			s.t.Fatalf("not in time: %s", what)
-		}
-	}
+	testenv.Until(s.t, what, done)
 }
 
 // took is how long a verb takes on this machine, now: the moments of the kills

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"iwx/lib/testenv"
 )
 
 // siteRounds is how many times each verb of iwx-site is killed at a random moment.
@@ -25,6 +27,8 @@ func often(rounds int) int {
 // configuration is tested all the same.
 func siteServer(t *testing.T) server {
 	t.Helper()
+	testenv.NeedRoot(t)
+	testenv.Need(t, "apache2")
 	block := testBlock(t)
 	m := server{t, filepath.Join(t.TempDir(), "mgr"), block + "2"}
 	m.run("", "iwx-cluster-setup", "manager", "--quorum-ip", block+"1", "--address", m.address, "--name", "demo")

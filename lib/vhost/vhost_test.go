@@ -9,11 +9,14 @@ import (
 	"testing"
 
 	"iwx/lib/site"
+	"iwx/lib/testenv"
 )
 
 // installed returns real web servers whose files are below a directory.
 func installed(t *testing.T) map[string]*Server {
 	t.Helper()
+	testenv.NeedRoot(t)
+	testenv.Need(t, "apache2", "nginx")
 	list := map[string]*Server{}
 	for name, files := range map[string]map[string]string{
 		"apache2": {"etc/apache2/apache2.conf": `ServerRoot ROOT/etc/apache2

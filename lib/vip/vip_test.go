@@ -22,6 +22,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/profile"
+	"iwx/lib/testenv"
 	"iwx/lib/vip"
 )
 
@@ -213,16 +214,7 @@ func TestAnnounced(t *testing.T) {
 // await waits until what something else brings about has come.
 func await(t *testing.T, come func() bool) {
 	t.Helper()
-	tick, end := time.NewTicker(10*time.Millisecond), time.NewTimer(10*time.Second)
-	defer tick.Stop()
-	defer end.Stop()
-	for !come() {
-		select {
-		case <-tick.C:
-		case <-end.C:
-			t.Fatal("it does not come")
-		}
-	}
+	testenv.Until(t, "it comes", come)
 }
 
 func TestInUseByAnotherHost(t *testing.T) {
@@ -276,7 +268,7 @@ func TestPutBack(t *testing.T) {
 		}
 		select {
 		case <-looks:
-		case <-time.After(10 * time.Second):
+		case <-time.After(testenv.Wait()):
 			t.Fatalf("%q was not noticed", way)
 		}
 		manager.ip("link set eth0 up")

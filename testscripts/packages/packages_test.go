@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"iwx/lib/cli"
+	"iwx/lib/testenv"
 )
 
 const root = "../.." // of the repository
@@ -68,6 +69,7 @@ func know(t *testing.T) {
 }
 
 func TestPackages(t *testing.T) {
+	testenv.Need(t, "make", "dpkg-deb", "rpm", "lintian")
 	know(t)
 	p := build(t, "")
 	t.Run("deb", func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"iwx/lib/host"
 	"iwx/lib/pki"
 	"iwx/lib/state"
+	"iwx/lib/testenv"
 )
 
 // testCluster is a cluster made by hand: what setup would make of a manager and
@@ -117,22 +118,13 @@ func buildShim() error {
 // awaitAPI waits until the manager listens.
 func (c *testCluster) awaitAPI(t *testing.T) {
 	t.Helper()
-	within(t, 10*time.Second, "the manager listens", func() bool {
+	testenv.Until(t, "the manager listens", func() bool {
 		conn, err := net.Dial("tcp", c.addr.String())
 		if err == nil {
 			conn.Close()
 		}
 		return err == nil
 	})
-}
-
-func within(t *testing.T, limit time.Duration, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(limit); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("after %s, not: %s", limit, what)
-		}
-	}
 }
 
 // done is how far the manager knows the first node to be.
@@ -143,7 +135,7 @@ func (c *testCluster) done(t *testing.T) uint64 {
 
 func (c *testCluster) awaitDone(t *testing.T, seq uint64) {
 	t.Helper()
-	within(t, 20*time.Second, "the node has replayed everything", func() bool { return c.done(t) == seq })
+	testenv.Until(t, "the node has replayed everything", func() bool { return c.done(t) == seq })
 }
 
 // checkReports checks that the manager knows of one attempt for each entry, and

@@ -22,6 +22,7 @@ import (
 	"iwx/lib/queue"
 	"iwx/lib/replay"
 	"iwx/lib/state"
+	"iwx/lib/testenv"
 	"iwx/lib/tool/local"
 )
 
@@ -263,7 +264,7 @@ func TestManagerKilledAtEveryEdge(t *testing.T) {
 		died := make(chan error, 1)
 		go func() { died <- first.Wait() }()
 		survived := false
-		deadline := time.After(20 * time.Second)
+		deadline := time.After(testenv.Wait())
 	serving:
 		for {
 			select {

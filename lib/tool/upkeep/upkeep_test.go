@@ -15,6 +15,7 @@ import (
 	"iwx/lib/host"
 	"iwx/lib/profile"
 	"iwx/lib/state"
+	"iwx/lib/testenv"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/upkeep"
 )
@@ -105,7 +106,7 @@ func TestTurns(t *testing.T) {
 	select {
 	case err := <-done:
 		must(t, err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(testenv.Wait()):
 		t.Error("its turn does not come")
 	}
 }
