@@ -20,24 +20,36 @@ export CGO_ENABLED ?= 0
 # All times in the packages: the same commit gives the same bytes.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r packaging/changelog +%s)
 
-.PHONY: build check test race bench bench-lb demo lab lab-shell install packages later completions clean
+.PHONY: build check check-all vet test race race-all bench bench-lb demo lab lab-shell install packages later completions clean
 
 build:
 	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
-# The README's test command: brings in what it needs, then runs everything.
+# The README's test command: brings in what it needs, then runs everything but
+# whole servers.
 check:
 	./testscripts/prepare
-	@test -z "$$(gofmt -l cmd lib)" || { gofmt -l cmd lib; echo 'error: gofmt would change these files'; exit 1; }
+	$(MAKE) vet test race demo
+
+vet:
+	@test -z "$$(gofmt -l cmd lib testscripts)" || { gofmt -l cmd lib testscripts; echo 'error: gofmt would change these files'; exit 1; }
 	$(GO) vet ./...
-	$(MAKE) test race demo
+
+# The thorough tier, for whoever ends a piece of work: the race detector over
+# everything, and all scripts of the lab. It takes an hour or two.
+check-all: check race-all lab
 
 test:
 	./testscripts/test -timeout 25m ./...
 
-# Tests of chance have fewer rounds with -short: kills tell the detector nothing more.
+# The race detector, where goroutines share something. Tests of chance have fewer
+# rounds with -short: kills tell the detector nothing more.
+SHARING = $(sort $(dir $(shell grep -rlE '\bsync\.|\batomic\.|\bgo func|\.Go\b' --include='*.go' --exclude='*_test.go' lib)))
 race:
-	CGO_ENABLED=1 ./testscripts/test -race -short -timeout 25m ./lib/...
+	CGO_ENABLED=1 ./testscripts/test -race -short -timeout 25m $(SHARING:%=./%)
+
+race-all:
+	CGO_ENABLED=1 ./testscripts/test -race -short -timeout 60m ./lib/...
 
 bench: build
 	./testscripts/prepare bench
