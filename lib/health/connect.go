@@ -55,7 +55,7 @@ func knock(fd int) error {
 
 // await connects, and connects again whenever there is news of the socket: that
 // tells how far it has come (connect(2)). It is asked a last time when the time
-// is over.
+// is over. The deadline ends with the wait: what follows has its own.
 func await(ctx context.Context, file *os.File, until time.Time, connect func() error) error {
 	came := connect()
 	if !underWay(came) {
@@ -74,8 +74,8 @@ func await(ctx context.Context, file *os.File, until time.Time, connect func() e
 		came = connect()
 	}
 	switch {
-	case came == unix.EISCONN:
-		return nil
+	case came == nil, came == unix.EISCONN:
+		return file.SetWriteDeadline(time.Time{})
 	case underWay(came):
 		return err
 	}

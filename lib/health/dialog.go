@@ -20,7 +20,8 @@ const (
 )
 
 // dialog is a conversation with a service. Each answer has the check's Timeout,
-// all of it, however slowly it comes.
+// all of it, however slowly it comes. It waits for something from its first moment
+// to its last: before the service has been asked anything, for what it says first.
 type dialog struct {
 	conn  net.Conn // for TLS, where there is, not what is below
 	check Check
@@ -29,7 +30,7 @@ type dialog struct {
 
 	said    *io.LimitedReader // what the service may still say
 	text    *bufio.Reader
-	waits   string // for what: "greeting", "answer to EHLO"
+	waits   string // for what: "greeting", "answer to EHLO"; never ""
 	before  int64  // said.N when it began to wait
 	warning string // of its certificate
 }
@@ -37,7 +38,21 @@ type dialog struct {
 func newDialog(conn net.Conn, t Target, now func() time.Time) *dialog {
 	d := &dialog{check: t.Check, now: now, addr: hostField(t)}
 	d.over(conn)
+	d.expect(t.Check.Kind.first())
 	return d
+}
+
+// first is what a service of this kind says first.
+func (k Kind) first() string {
+	switch {
+	case k.TLS():
+		return "TLS handshake"
+	case k == HTTP:
+		return "answer to GET"
+	case k == TCP:
+		return "answer"
+	}
+	return "greeting"
 }
 
 // hostField is a target's Host field: what the check says, or its address, with
@@ -62,7 +77,8 @@ func (d *dialog) over(conn net.Conn) {
 	d.text = bufio.NewReaderSize(d.said, 1<<10)
 }
 
-// expect begins to wait for something.
+// expect begins to wait for something: the deadline of what was waited for before,
+// the connection's own included, is over with that.
 func (d *dialog) expect(what string) {
 	d.waits, d.before = what, d.said.N
 	d.conn.SetDeadline(d.now().Add(d.check.Timeout))
@@ -124,6 +140,8 @@ func (d *dialog) failed(err error) error {
 		return &trouble{Silent, fmt.Sprintf("connected, %s within %s", what, span(d.check.Timeout))}
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return &trouble{Wrong, "connected, then reset: no " + d.waits}
+	case errors.Is(err, os.ErrClosed), errors.Is(err, net.ErrClosed):
+		return &trouble{Unasked, "the probe was cut short: no " + d.waits}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		if part == "" {
 			return &trouble{Wrong, "connected, then closed: no " + d.waits}
@@ -147,7 +165,7 @@ func (d *dialog) noHandshake(err error) error {
 
 // article puts one before a noun: "a greeting".
 func article(noun string) string {
-	if strings.ContainsRune("aeiou", rune(noun[0])) {
+	if strings.IndexAny(noun, "aeiou") == 0 {
 		return "an " + noun
 	}
 	return "a " + noun
