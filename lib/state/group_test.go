@@ -9,9 +9,24 @@ import (
 	"time"
 
 	"iwx/lib/cluster"
+	"iwx/lib/panics"
 	"iwx/lib/queue"
 	"iwx/lib/testenv"
 )
+
+// newManager returns the state of a manager, until the test ends.
+func newManager(t *testing.T) *Store {
+	t.Helper()
+	s, err := Create(t.Context(), filepath.Join(t.TempDir(), "state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if err := s.SetIdentity(t.Context(), &cluster.Identity{Role: cluster.RoleManager}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
 
 // TestGroupCommit holds the turn until several writers wait, so that they are
 // committed together, and has one of them fail after it has written.
@@ -71,6 +86,86 @@ func TestGroupCommit(t *testing.T) {
 		if string(records[i].Body) == "7" {
 			t.Error("the writer that failed is in the log")
 		}
+	}
+}
+
+// TestWriterThatPanics: it takes nobody's turn with it: what it wrote is undone, the
+// writers of the same commit and all later ones write, and so do other processes.
+func TestWriterThatPanics(t *testing.T) {
+	t.Parallel()
+	s := newManager(t)
+	other, err := openTurnstile(s.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.close()
+	write := func(fails bool) error {
+		return panics.Catch(func() error {
+			return s.update(t.Context(), func(tx *tx) error {
+				_, err := tx.append([]Draft{{Kind: queue.KindCommand, Targets: queue.Members(), Body: []byte("x")}})
+				if fails {
+					panic("no such entry")
+				}
+				return err
+			})
+		})
+	}
+	for _, writers := range []int{1, 8} { // alone, and in a group
+		if err := other.enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		errs := make([]error, writers)
+		var wg sync.WaitGroup
+		for i := range writers {
+			wg.Go(func() { errs[i] = write(i == 0) })
+		}
+		awaitPending(t, s, writers)
+		other.leave()
+		wg.Wait()
+		for i, err := range errs {
+			if caught := (*panics.Panic)(nil); errors.As(err, &caught) != (i == 0) || i > 0 && err != nil {
+				t.Errorf("writer %d of %d: %v", i, writers, err)
+			}
+		}
+	}
+	if err := write(false); err != nil {
+		t.Error(err)
+	}
+	if err := other.enter(t.Context()); err != nil {
+		t.Error(err)
+	}
+	other.leave()
+	if records, err := s.Records(t.Context(), 0, 100, 1<<20); err != nil || len(records) != 8 {
+		t.Errorf("%d records, want 8; %v", len(records), err)
+	}
+}
+
+// TestReaderThatPanics: its transaction is over, and its connection of use.
+func TestReaderThatPanics(t *testing.T) {
+	t.Parallel()
+	s := newManager(t)
+	for range 3 * maxReaders {
+		err := panics.Catch(func() error {
+			return s.view(t.Context(), func(tx *tx) error {
+				var n int
+				if err := tx.row("SELECT count(*) FROM log", nil, []any{&n}); err != nil {
+					return err
+				}
+				panic("no such row")
+			})
+		})
+		if err == nil || err.Error() != "internal error: panic: no such row" {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Head(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := s.update(t.Context(), func(tx *tx) error { return nil }); err != nil {
+		t.Error(err)
+	}
+	if err := s.checkpoint(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

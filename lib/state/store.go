@@ -25,6 +25,7 @@ import (
 	"modernc.org/sqlite"
 
 	"iwx/lib/fault"
+	"iwx/lib/panics"
 )
 
 // maxReaders bounds the connections that read at the same time.
@@ -265,6 +266,9 @@ func (s *Store) view(ctx context.Context, fn func(*tx) error) error {
 		_ = c.close() // what it failed at is told
 		c = nil
 	}
+	if caught := (*panics.Panic)(nil); errors.As(err, &caught) {
+		panic(caught) // now that its transaction is over
+	}
 	return s.explain(err)
 }
 
@@ -275,7 +279,7 @@ func read(ctx context.Context, c *conn, fn func(*tx) error) (ended bool, err err
 	if _, err := frame.exec("BEGIN"); err != nil {
 		return false, err
 	}
-	err = fn(&tx{ctx: frame.ctx, caller: ctx, conn: c})
+	err = panics.Catch(func() error { return fn(&tx{ctx: frame.ctx, caller: ctx, conn: c}) })
 	if _, endErr := frame.exec("ROLLBACK"); endErr != nil {
 		return false, errors.Join(err, endErr)
 	}

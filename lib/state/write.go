@@ -1,6 +1,11 @@
 package state
 
-import "context"
+import (
+	"context"
+	"errors"
+
+	"iwx/lib/panics"
+)
 
 // write is a transaction that waits to be committed.
 type write struct {
@@ -14,7 +19,8 @@ type write struct {
 // update runs fn in a transaction that writes, and returns when it is on the
 // disk. Writers that come while another one commits are committed together:
 // one of them leads, the others wait for it. An error of one undoes that one
-// alone.
+// alone, and so does a panic, which goes on where it belongs: in the goroutine of
+// its caller.
 func (s *Store) update(ctx context.Context, fn func(*tx) error) error {
 	w := &write{ctx: ctx, fn: fn, done: make(chan struct{}), lead: make(chan struct{})}
 	s.mu.Lock()
@@ -28,6 +34,9 @@ func (s *Store) update(ctx context.Context, fn func(*tx) error) error {
 	case <-w.done:
 	case <-w.lead:
 		s.commitPending()
+	}
+	if caught := (*panics.Panic)(nil); errors.As(w.err, &caught) {
+		panic(caught)
 	}
 	return s.explain(w.err)
 }
@@ -96,7 +105,7 @@ func (t *tx) runAlone(w *write) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	return w.fn(t)
+	return panics.Catch(func() error { return w.fn(t) })
 }
 
 // run runs one writer; its own failure is its own, the error returned is for
@@ -108,7 +117,7 @@ func (t *tx) run(w *write) error {
 	if _, err := t.exec("SAVEPOINT one"); err != nil {
 		return err
 	}
-	if w.err = w.fn(t); w.err != nil {
+	if w.err = panics.Catch(func() error { return w.fn(t) }); w.err != nil {
 		if _, err := t.exec("ROLLBACK TO one"); err != nil {
 			return w.err // the disk is full, say: SQLite has undone everything
 		}
