@@ -103,7 +103,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("GET "+cluster.PathSite+"{digest}", s.member(s.certificate))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
-		refuse(w, http.StatusNotFound, cluster.Refuse(cluster.RefusedMalformed, "", "there is nothing at %.80q", r.URL.Path))
+		s.refuse(w, http.StatusNotFound, cluster.Refuse(cluster.RefusedMalformed, "", "there is nothing at %.80q", r.URL.Path))
 	})
 	return mux
 }
@@ -141,7 +141,7 @@ func (s *Server) verified(next func(w http.ResponseWriter, r *http.Request, node
 		node, err := pki.VerifyClient(s.CA, r.TLS.PeerCertificates, s.Now())
 		if err != nil {
 			w.Header().Set("Connection", "close")
-			refuse(w, http.StatusForbidden, cluster.Refuse(cluster.RefusedCert, certHint(err), "%v", err))
+			s.refuse(w, http.StatusForbidden, cluster.Refuse(cluster.RefusedCert, certHint(err), "%v", err))
 			return
 		}
 		next(w, r, node)
@@ -160,9 +160,10 @@ func certHint(err error) string {
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, node string, maxBody int64, answer answerer) {
-	control := http.NewResponseController(w)
-	if err := control.SetReadDeadline(s.Now().Add(readWait)); err != nil {
-		s.Log.Error("a read deadline could not be set", "error", err)
+	if r.ContentLength != 0 { // else a deadline would cut off what takes long, and has nothing to read
+		if err := http.NewResponseController(w).SetReadDeadline(s.Now().Add(readWait)); err != nil {
+			s.Log.Error("a read deadline could not be set", "error", err)
+		}
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	c := &call{Request: r, node: node, limit: w}
@@ -176,15 +177,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, node string, max
 		// send an empty 200, which says that a report was stored.
 		panic(http.ErrAbortHandler)
 	}
-	// The deadline is for the writing alone: a poll may have been held open.
-	if err := control.SetWriteDeadline(s.Now().Add(writeWait)); err != nil {
-		s.Log.Error("a write deadline could not be set", "error", err)
-	}
 	if err != nil {
 		s.refuseError(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, result)
+	s.write(w, http.StatusOK, result)
 }
 
 // read decodes the body; what is read is bounded, and unknown fields are those
@@ -296,7 +293,7 @@ func (s *Server) refuseError(w http.ResponseWriter, r *http.Request, err error) 
 		s.Log.Error("a request failed", "path", r.URL.Path, "error", err)
 		refusal = cluster.Refuse(cluster.RefusedFailed, fault.HintOf(err), "the manager could not do it: %v", err)
 	}
-	refuse(w, statusOf(refusal.Reason), refusal)
+	s.refuse(w, statusOf(refusal.Reason), refusal)
 }
 
 func statusOf(reason string) int {
@@ -313,11 +310,16 @@ func statusOf(reason string) int {
 	return http.StatusForbidden
 }
 
-func refuse(w http.ResponseWriter, status int, refusal *cluster.Refusal) {
-	writeJSON(w, status, refusal)
+func (s *Server) refuse(w http.ResponseWriter, status int, refusal *cluster.Refusal) {
+	s.write(w, status, refusal)
 }
 
-func writeJSON(w http.ResponseWriter, status int, body any) {
+// write answers. The deadline is for the writing alone: a poll may have been held
+// open, and that of an earlier request on the connection may be over.
+func (s *Server) write(w http.ResponseWriter, status int, body any) {
+	if err := http.NewResponseController(w).SetWriteDeadline(s.Now().Add(writeWait)); err != nil {
+		s.Log.Error("a write deadline could not be set", "error", err)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the peer may be gone, and asks again

@@ -211,6 +211,79 @@ func TestLongPoll(t *testing.T) {
 	})
 }
 
+// Leave takes its time, and stops when nobody is there any more.
+func (patient) Leave(ctx context.Context, _ string) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(2 * readWait):
+		return nil
+	}
+}
+
+// TestLongWork: a request that has nothing to read is not cut off while its answer
+// takes long.
+func TestLongWork(t *testing.T) {
+	onWire(t, func(t *testing.T, w *wire, ca *pki.CA) {
+		conn := memberConn(t, w, ca, time.Hour)
+		if res := exchange(t, conn, "POST /v1/leave HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"); res.StatusCode != http.StatusOK {
+			t.Errorf("answered %s", res.Status)
+		}
+	})
+}
+
+// TestDeadlineOfEarlierRequest: when the deadline of an answer is long over, the
+// next request on the connection is answered, whatever answers it.
+func TestDeadlineOfEarlierRequest(t *testing.T) {
+	for request, want := range map[string]int{
+		"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n":                         http.StatusNotFound,
+		"GET /v1/hello HTTP/1.1\r\nHost: x\r\n\r\n":                        http.StatusForbidden, // its certificate has expired
+		"POST /v1/poll HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}": http.StatusForbidden,
+	} {
+		t.Run(request, func(t *testing.T) {
+			onWire(t, func(t *testing.T, w *wire, ca *pki.CA) {
+				conn := memberConn(t, w, ca, time.Minute)
+				if res := exchange(t, conn, "POST /v1/poll HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"); res.StatusCode != http.StatusOK {
+					t.Fatalf("answered %s", res.Status)
+				}
+				time.Sleep(2 * time.Minute)
+				if res := exchange(t, conn, request); res.StatusCode != want {
+					t.Errorf("answered %s", res.Status)
+				}
+			})
+		})
+	}
+}
+
+// memberConn returns a connection of a member whose certificate expires after left.
+func memberConn(t *testing.T, w *wire, ca *pki.CA, left time.Duration) net.Conn {
+	t.Helper()
+	key, err := pki.NewKey()
+	check(t, err)
+	csr, err := pki.NewCSR(key)
+	check(t, err)
+	cert, err := ca.SignNode(csr, "web1", time.Now().Add(left-pki.LeafLife))
+	check(t, err)
+	conn, err := w.dial(t.Context(), "", "")
+	check(t, err)
+	t.Cleanup(func() { conn.Close() })
+	config := pki.FetchConfig()
+	config.Certificates = []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}}
+	return tls.Client(conn, config)
+}
+
+// exchange sends a request, and returns the answer, whose body it has read.
+func exchange(t *testing.T, conn net.Conn, request string) *http.Response {
+	t.Helper()
+	_, err := io.WriteString(conn, request)
+	check(t, err)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	check(t, err)
+	_, err = io.ReadAll(res.Body)
+	check(t, err)
+	return res
+}
+
 // TestNoCertificate: a stranger on a member's path keeps no connection.
 func TestNoCertificate(t *testing.T) {
 	onWire(t, func(t *testing.T, w *wire, _ *pki.CA) {
