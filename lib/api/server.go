@@ -15,7 +15,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -25,6 +24,7 @@ import (
 
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
+	"iwx/lib/panics"
 	"iwx/lib/pki"
 )
 
@@ -69,14 +69,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	config := pki.ServerConfig(s.Creds, s.Now)
 	config.NextProtos = []string{"http/1.1"}
 	server := &http.Server{
-		Handler:           s.handler(),
+		Handler:           panics.Handler(s.Log, s.handler()),
 		TLSConfig:         config,
 		ReadHeaderTimeout: readWait,
 		IdleTimeout:       idleWait,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2
-		ErrorLog:          log.New(io.Discard, "", 0),                               // strangers' broken handshakes are no news
+		ErrorLog:          panics.ErrorLog(s.Log),
 	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -249,6 +250,48 @@ func TestDeadlineOfEarlierRequest(t *testing.T) {
 				time.Sleep(2 * time.Minute)
 				if res := exchange(t, conn, request); res.StatusCode != want {
 					t.Errorf("answered %s", res.Status)
+				}
+			})
+		})
+	}
+}
+
+// Fence panics, and so does what patient has none of.
+func (patient) Fence(_ context.Context, id string, _ *cluster.TailRequest) error {
+	panic("no such fence: " + id)
+}
+
+// TestPanickingRules: a request that panics is answered with nothing, and is in the
+// log; the next one is answered.
+func TestPanickingRules(t *testing.T) {
+	for request, work := range map[string]string{
+		"POST /v1/fence HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}": `work="request POST \"/v1/fence\""`,
+		"GET /v1/hello HTTP/1.1\r\nHost: x\r\n\r\n":                         `work="request GET \"/v1/hello\""`,
+	} {
+		t.Run(work, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca, creds := authority(t)
+				w := newWire()
+				ctx, stop := context.WithCancel(t.Context())
+				served := make(chan error)
+				var log bytes.Buffer
+				server := &Server{Rules: patient{}, CA: ca.Cert, Creds: creds, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil))}
+				go func() { served <- server.Serve(ctx, w) }()
+				conn := memberConn(t, w, ca, time.Hour)
+				_, err := io.WriteString(conn, request)
+				check(t, err)
+				if answer, _ := io.ReadAll(conn); len(answer) > 0 {
+					t.Errorf("answered %q", answer)
+				}
+				conn = memberConn(t, w, ca, time.Hour)
+				if res := exchange(t, conn, "POST /v1/poll HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"); res.StatusCode != http.StatusOK {
+					t.Errorf("answered %s", res.Status)
+				}
+				conn.Close()
+				stop()
+				check(t, <-served)
+				if text := log.String(); strings.Count(text, "a panic was caught") != 1 || !strings.Contains(text, work) {
+					t.Errorf("logged %s", text)
 				}
 			})
 		})

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"iwx/lib/fault"
+	"iwx/lib/panics"
 )
 
 // shimLock is the number of the locked descriptor in the shim: the first after
@@ -206,11 +207,13 @@ type started struct {
 // follow reaps the shim, whose exit code says nothing that its file does not.
 func (s *started) follow(c *Child, id ID, proc *os.Process) {
 	defer close(s.ended)
-	if _, err := proc.Wait(); err != nil {
-		s.err = fmt.Errorf("attempt %s: %w", id, err)
-		return
-	}
-	s.result, s.err = c.outcome(context.Background(), id)
+	s.err = panics.Catch(func() (err error) {
+		if _, err = proc.Wait(); err != nil {
+			return fmt.Errorf("attempt %s: %w", id, err)
+		}
+		s.result, err = c.outcome(context.Background(), id)
+		return err
+	})
 }
 
 // Wait implements Running.

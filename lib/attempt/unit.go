@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/fault"
+	"iwx/lib/panics"
 )
 
 // Units is what a runner needs of the service manager, PID 1.
@@ -107,7 +108,7 @@ func (u *Unit) Start(ctx context.Context, id ID, spec Spec) (Running, error) {
 	s := &started{ended: make(chan struct{})}
 	go func() {
 		defer close(s.ended)
-		s.result, s.err = u.follow(ctx, id)
+		s.err = panics.Catch(func() (err error) { s.result, err = u.follow(ctx, id); return err })
 	}()
 	return s, nil
 }

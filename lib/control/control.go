@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"iwx/lib/health"
 	"iwx/lib/lb"
+	"iwx/lib/panics"
 )
 
 // socketName is that of the socket in the daemon's run directory.
@@ -50,12 +52,15 @@ type Daemon interface {
 // Serve answers at the socket in dir, which exists and is 0700, until ctx ends.
 // The socket of a daemon that is gone is replaced: who calls holds the lock that
 // there is one daemon. ready is called once it can be asked.
-func Serve(ctx context.Context, dir string, d Daemon, ready func()) error {
+func Serve(ctx context.Context, dir string, d Daemon, log *slog.Logger, ready func()) error {
 	l, err := listen(dir)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: handler(d), ReadTimeout: readLimit, BaseContext: func(net.Listener) context.Context { return ctx }}
+	server := &http.Server{
+		Handler: panics.Handler(log, handler(d)), ErrorLog: panics.ErrorLog(log),
+		ReadTimeout: readLimit, BaseContext: func(net.Listener) context.Context { return ctx },
+	}
 	defer context.AfterFunc(ctx, func() { server.Close() })()
 	ready()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -1,7 +1,9 @@
 package control
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -32,7 +34,7 @@ func serve(t *testing.T, dir string, n *notes) (end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- Serve(ctx, dir, n, func() { close(ready) }) }()
+	go func() { done <- Serve(ctx, dir, n, slog.New(slog.DiscardHandler), func() { close(ready) }) }()
 	select {
 	case <-ready:
 	case err := <-done:
@@ -110,5 +112,41 @@ func TestSilentDaemon(t *testing.T) {
 	defer cancel()
 	if _, err := Status(ctx, dir); err == nil || fault.CodeOf(err) == fault.Busy {
 		t.Error(err)
+	}
+}
+
+// broken is a daemon whose verbs panic.
+type broken struct{}
+
+func (broken) Report(context.Context) lb.Report { panic("no such report") }
+func (broken) Hear(string, health.Pulse)        { panic("no such server") }
+
+// TestVerbThatPanics: who asked has an error, the log has the stack, and the socket
+// goes on.
+func TestVerbThatPanics(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, done := make(chan struct{}), make(chan error, 1)
+	var log bytes.Buffer
+	go func() {
+		done <- Serve(ctx, dir, broken{}, slog.New(slog.NewTextHandler(&log, nil)), func() { close(ready) })
+	}()
+	<-ready
+	for range 2 {
+		if report, err := Status(ctx, dir); err == nil {
+			t.Errorf("it answers %+v", report)
+		}
+		if err := Tell(ctx, dir, Pulse{Server: "id"}); err == nil {
+			t.Error("it was told")
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for _, part := range []string{`work="request GET \"/status\""`, "no such report", `work="request POST \"/pulse\""`, "no such server", "control.broken.Hear ("} {
+		if !strings.Contains(log.String(), part) {
+			t.Errorf("%q is missing in %s", part, log.String())
+		}
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+
+	"iwx/lib/panics"
 )
 
 // Member is one of the activities that make up a daemon.
@@ -34,7 +36,10 @@ type Member struct {
 // the others. The service manager is told as soon as the end begins, and has been
 // told when Run returns. It returns the failures, each with its member's name, or
 // nil when the members ended by themselves or with ctx.
-func Run(ctx context.Context, members ...Member) error {
+//
+// A member that panics has failed: what it holds may be in any state, and the next
+// run of the daemon begins anew.
+func Run(ctx context.Context, log *slog.Logger, members ...Member) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (
@@ -44,13 +49,13 @@ func Run(ctx context.Context, members ...Member) error {
 	)
 	for _, m := range members {
 		all.Go(func() {
-			err := m.Run(ctx)
+			err := panics.Try(log, "member "+m.Name+" of the daemon, which ends", func() error { return m.Run(ctx) })
 			if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 				return
 			}
 			mu.Lock()
+			defer mu.Unlock()
 			errs = append(errs, fmt.Errorf("%s: %w", m.Name, err))
-			mu.Unlock()
 			cancel()
 		})
 	}
@@ -82,7 +87,8 @@ func Reloader(log *slog.Logger, reload func(ctx context.Context) error) Member {
 			case <-signals:
 			}
 			Reloading()
-			if err := reload(ctx); err != nil {
+			err := panics.Try(log, "reload of the settings", func() error { return reload(ctx) })
+			if err != nil {
 				log.Error("settings not reloaded, the old ones stay", "error", err)
 			} else {
 				log.Info("settings reloaded")

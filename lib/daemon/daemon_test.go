@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"iwx/lib/fault"
 	"iwx/lib/testenv"
 )
 
@@ -50,7 +51,7 @@ func sampleDaemon(dir string) int {
 		return nil
 	})
 	dog := NewWatchdog(log, time.Now)
-	err = Run(ctx, reloader, dog.Member(), Member{"work", func(ctx context.Context) error {
+	err = Run(ctx, log, reloader, dog.Member(), Member{"work", func(ctx context.Context) error {
 		Status("at work\nREADY=0")
 		Ready()
 		<-ctx.Done()
@@ -227,7 +228,7 @@ func TestStuckWorkerStopsThePings(t *testing.T) {
 func TestFirstFailureEndsTheGroup(t *testing.T) {
 	broken := errors.New("port taken")
 	ended := false
-	err := Run(t.Context(),
+	err := Run(t.Context(), slog.New(slog.DiscardHandler),
 		Member{"api", func(context.Context) error { return broken }},
 		Member{"replay", func(ctx context.Context) error {
 			<-ctx.Done()
@@ -245,6 +246,53 @@ func TestFirstFailureEndsTheGroup(t *testing.T) {
 	}
 }
 
+// TestMemberThatPanics: the others end in order, the stack is in the log, and the
+// exit code is one after which the service manager starts the daemon again.
+func TestMemberThatPanics(t *testing.T) {
+	for name, work := range map[string]func() int{
+		"index":       func() int { return []int{}[os.Getpid()] },
+		"nil pointer": func() int { var none *Watchdog; return len(none.workers) },
+	} {
+		var log strings.Builder
+		ended := false
+		err := Run(t.Context(), slog.New(slog.NewTextHandler(&log, nil)),
+			Member{"replay", func(ctx context.Context) error { work(); return nil }},
+			Member{"api", func(ctx context.Context) error {
+				<-ctx.Done()
+				ended = true
+				return ctx.Err()
+			}},
+		)
+		if !ended || err == nil || !strings.HasPrefix(err.Error(), "replay: internal error: panic: runtime error: ") || fault.CodeOf(err) != fault.Failed {
+			t.Errorf("%s: ended %v, error %v, code %d", name, ended, err, fault.CodeOf(err))
+		}
+		for _, part := range []string{`work="member replay of the daemon, which ends"`, "daemon.TestMemberThatPanics.func"} {
+			if !strings.Contains(log.String(), part) {
+				t.Errorf("%s: %q is missing in %s", name, part, log.String())
+			}
+		}
+	}
+}
+
+// TestReloadThatPanics: the daemon goes on with the settings that it has.
+func TestReloadThatPanics(t *testing.T) {
+	var log strings.Builder
+	ctx, cancel := context.WithCancel(t.Context())
+	reloads := 0
+	reloader := Reloader(slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) error {
+		if reloads++; reloads == 1 {
+			syscall.Kill(os.Getpid(), syscall.SIGHUP)
+			panic("no such setting")
+		}
+		cancel()
+		return nil
+	})
+	syscall.Kill(os.Getpid(), syscall.SIGHUP)
+	if err := Run(ctx, slog.New(slog.DiscardHandler), reloader); err != nil || reloads != 2 || !strings.Contains(log.String(), "no such setting") {
+		t.Errorf("%d reloads, %v, %s", reloads, err, log.String())
+	}
+}
+
 func TestGroupEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	wait := func(ctx context.Context) error {
@@ -252,7 +300,7 @@ func TestGroupEndsWithItsContext(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	if err := Run(ctx, Member{"a", wait}, Member{"b", wait}); err != nil {
+	if err := Run(ctx, slog.New(slog.DiscardHandler), Member{"a", wait}, Member{"b", wait}); err != nil {
 		t.Error(err)
 	}
 }

@@ -30,9 +30,10 @@ type rig struct {
 	spec  endpoint.Spec
 	stop  context.CancelFunc
 	ended chan error
+	alive chan struct{}
 
 	mu   sync.Mutex
-	down map[string]string // by service: why it does not answer
+	down map[string]string // by service: why it does not answer; "panic": the probe does
 }
 
 func check(t *testing.T, err error) {
@@ -59,7 +60,7 @@ func service(name string, port uint16) endpoint.Service {
 
 func serve(t *testing.T, services ...endpoint.Service) *rig {
 	t.Helper()
-	r := &rig{t: t, files: endpoint.Files(t.TempDir() + "/health"), down: map[string]string{}, ended: make(chan error, 1)}
+	r := &rig{t: t, files: endpoint.Files(t.TempDir() + "/health"), down: map[string]string{}, ended: make(chan error, 1), alive: make(chan struct{})}
 	r.spec = endpoint.Spec{Listen: free(t, "127.0.0.1"), Services: services, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	check(t, r.files.WriteSpec(r.spec))
 	check(t, r.files.WriteStanding(endpoint.Standing{}))
@@ -69,6 +70,12 @@ func serve(t *testing.T, services ...endpoint.Service) *rig {
 	s := &endpoint.Server{
 		Files: r.files, Probe: r.probe, Limit: api.LimitListener, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Ready: func() { close(ready) },
+		Alive: func() {
+			select {
+			case r.alive <- struct{}{}:
+			default:
+			}
+		},
 	}
 	go func() { r.ended <- s.Run(ctx) }()
 	select {
@@ -89,6 +96,9 @@ func (r *rig) probe(_ context.Context, t health.Target) health.Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if why, is := r.down[t.Name]; is {
+		if why == "panic" {
+			panic("no such answer")
+		}
 		return health.Result{Word: health.Refused, Reason: why, At: time.Now()}
 	}
 	return health.Result{Word: health.Good, At: time.Now()}
@@ -237,6 +247,26 @@ func TestOff(t *testing.T) {
 	if err == nil || err.Error() != "this server has no health endpoint: external balancing is off" || fault.HintOf(err) != "on the manager: iwx-lb external on" {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestProbeThatPanics: it changes nothing, and the endpoint goes on. It says that
+// it is alive as long as it reads its files.
+func TestProbeThatPanics(t *testing.T) {
+	r := serve(t, service("http", 80), service("smtp", 25))
+	r.await("/http", http.StatusOK, "up")
+	r.set("http", "panic")
+	r.set("smtp", "refused")
+	r.await("/smtp", http.StatusServiceUnavailable, "refused")
+	r.await("/http", http.StatusOK, "up")
+	for range 2 {
+		select {
+		case <-r.alive:
+		case <-time.After(deadline):
+			t.Fatal("it does not say that it is alive")
+		}
+	}
+	r.set("http", "refused")
+	r.await("/http", http.StatusServiceUnavailable, "refused")
 }
 
 func TestPortTaken(t *testing.T) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,6 +13,7 @@ import (
 
 	"iwx/lib/fault"
 	"iwx/lib/health"
+	"iwx/lib/panics"
 )
 
 // Bounds of what peers may take of the server.
@@ -38,6 +37,7 @@ type Server struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 	Ready func() // called once it answers
+	Alive func() // called at least every few seconds while it works; may be nil
 
 	mu       sync.Mutex
 	spec     Spec
@@ -54,15 +54,18 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var checking sync.WaitGroup
-	checking.Go(func() { _ = s.checker.Run(ctx) }) // returns nil
-	defer checking.Wait()
-	defer cancel()
-	for ctx.Err() == nil {
-		if err := s.serve(ctx); err != nil {
-			return err
-		}
+	var unchecked error // why nothing is checked any more: what is answered would be out of date
+	checking.Go(func() {
+		defer cancel()
+		unchecked = panics.Try(s.Log, "checks of the services", func() error { return s.checker.Run(ctx) })
+	})
+	var err error
+	for err == nil && ctx.Err() == nil {
+		err = s.serve(ctx)
 	}
-	return nil
+	cancel()
+	checking.Wait()
+	return errors.Join(err, unchecked)
 }
 
 // serve answers at the address of the present spec, until there is another or
@@ -77,12 +80,12 @@ func (s *Server) serve(ctx context.Context) error {
 			"see who has the port: ss -ltnp 'sport = :%d'; another is [lb] endpoint_port in iwx.toml(5) on the manager", at.Port())
 	}
 	server := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.view().ServeHTTP(w, r) }),
+		Handler:           panics.Handler(s.Log, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.view().ServeHTTP(w, r) })),
 		ReadHeaderTimeout: readWait, ReadTimeout: readWait, WriteTimeout: writeWait, IdleTimeout: idleWait, MaxHeaderBytes: maxHeader,
-		ErrorLog: log.New(io.Discard, "", 0), // what strangers send is no news
+		ErrorLog: panics.ErrorLog(s.Log),
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.Limit(l, maxConns)) }()
+	go func() { served <- panics.Catch(func() error { return server.Serve(s.Limit(l, maxConns)) }) }()
 	s.Log.Info("answering health checks", "address", at)
 	s.telling.Do(s.Ready)
 	err = s.follow(ctx, at, served)
@@ -108,6 +111,9 @@ func (s *Server) follow(ctx context.Context, at fmt.Stringer, served <-chan erro
 		}
 		if err := s.read(); err != nil {
 			return err
+		}
+		if s.Alive != nil {
+			s.Alive()
 		}
 		if s.view().spec.Listen.String() != at.String() {
 			return nil

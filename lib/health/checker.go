@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"iwx/lib/panics"
 )
 
 // Checker has every target probed again and again, each for itself, so that a
@@ -177,11 +179,11 @@ func (c *Checker) Run(ctx context.Context) error {
 	for {
 		wanted, news := c.wanted()
 		end(running, wanted)
-		for w := range wanted {
+		for w, id := range wanted {
 			if running[w] == nil {
 				ctx, cancel := context.WithCancel(ctx)
 				running[w] = cancel
-				group.Go(func() { c.watch(ctx, w) })
+				group.Go(func() { c.keepWatching(ctx, w, id) })
 			}
 		}
 		select {
@@ -193,25 +195,50 @@ func (c *Checker) Run(ctx context.Context) error {
 }
 
 // end stops those that run and are not wanted.
-func end(running map[*watch]context.CancelFunc, wanted map[*watch]bool) {
+func end(running map[*watch]context.CancelFunc, wanted map[*watch]string) {
 	for w, cancel := range running {
-		if !wanted[w] {
+		if _, is := wanted[w]; !is {
 			cancel()
 			delete(running, w)
 		}
 	}
 }
 
-// wanted returns what is to be watched, and what receives when that changes.
-func (c *Checker) wanted() (map[*watch]bool, <-chan struct{}) {
+// wanted returns what is to be watched, with the IDs, and what receives when that
+// changes.
+func (c *Checker) wanted() (map[*watch]string, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.begin()
-	all := make(map[*watch]bool, len(c.watches))
-	for _, w := range c.watches {
-		all[w] = true
+	all := make(map[*watch]string, len(c.watches))
+	for id, w := range c.watches {
+		all[w] = id
 	}
 	return all, c.news
+}
+
+// watchAgain is how long the watching of a target rests after a panic.
+const watchAgain = time.Second
+
+// keepWatching has one target watched until ctx is done. A panic there ends what is
+// under way, and the target is looked at anew.
+func (c *Checker) keepWatching(ctx context.Context, w *watch, id string) {
+	for {
+		caught := panics.Try(c.Log, "watching of "+id, func() error { c.watch(ctx, w); return nil })
+		if caught == nil {
+			return // ctx is done
+		}
+		c.mu.Lock()
+		w.forget()
+		c.mu.Unlock()
+		timer := time.NewTimer(watchAgain)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
 }
 
 // watch probes one target until ctx is done, and nothing of it runs any more.
@@ -221,10 +248,8 @@ func (c *Checker) watch(ctx context.Context, w *watch) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		c.mu.Lock()
 		now := c.Now()
-		at, level := w.plan(now)
-		c.mu.Unlock()
+		at, level := c.plan(w, now)
 		if wait := at.Sub(now); wait > 0 {
 			timer.Reset(wait)
 			select {
@@ -241,9 +266,21 @@ func (c *Checker) watch(ctx context.Context, w *watch) {
 			c.take(w, failed)
 		} else if level != "" {
 			probe, a, target := c.start(ctx, w, level)
-			group.Go(func() { c.ask(probe, w, a, target) })
+			group.Go(func() {
+				// What comes of it may panic too, and is not waited for then.
+				if panics.Try(c.Log, "verdict on "+target.Name, func() error { c.ask(probe, w, a, target); return nil }) != nil {
+					c.drop(w, a)
+				}
+			})
 		}
 	}
+}
+
+// plan is the watch's.
+func (c *Checker) plan(w *watch, now time.Time) (time.Time, Level) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return w.plan(now)
 }
 
 // overdue is the watch's.
@@ -263,11 +300,23 @@ func (c *Checker) start(ctx context.Context, w *watch, level Level) (context.Con
 }
 
 // ask probes a target once, and takes what comes of it, unless it was cut short,
-// which may be all that the result tells.
+// which may be all that the result tells. A probe that panics has asked nothing.
 func (c *Checker) ask(ctx context.Context, w *watch, a *asking, target Target) {
-	if result := c.Probe(ctx, target); ctx.Err() == nil {
+	var result Result
+	err := panics.Try(c.Log, "probe of "+target.Name, func() error { result = c.Probe(ctx, target); return nil })
+	if err != nil {
+		result = Result{Word: Unasked, Reason: err.Error(), At: c.Now()}
+	}
+	if ctx.Err() == nil {
 		c.take(w, finding{a, result})
 	}
+}
+
+// drop has a probe waited for no longer.
+func (c *Checker) drop(w *watch, a *asking) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w.end(a)
 }
 
 // take takes what was found out of a target.

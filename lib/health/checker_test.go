@@ -34,6 +34,7 @@ type reply struct {
 	reason string
 	takes  time.Duration
 	knock  Word // at level Connect, if not word
+	panics bool
 }
 
 type question struct {
@@ -70,6 +71,9 @@ func (w *world) probe(ctx context.Context, t Target) Result {
 	w.asked = append(w.asked, question{t.ID, t.Check.Level, time.Now()})
 	a := w.answers[t.ID]
 	w.mu.Unlock()
+	if a.panics {
+		panic("no such answer")
+	}
 	if t.Check.Level == Connect && a.knock != "" {
 		a.word, a.takes = a.knock, 0
 	}
@@ -91,6 +95,9 @@ func (w *world) probe(ctx context.Context, t Target) Result {
 func (w *world) changed(id string, was, is Verdict) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if is.Last.Reason == "panic here" {
+		panic("no such change")
+	}
 	w.changes = append(w.changes, change{id, was, is, time.Now()})
 }
 
@@ -593,5 +600,60 @@ func TestCheckerOverTheNetwork(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCheckerPanics: what panics in a target's checking is logged, holds up nothing,
+// and is over when it is. The other targets do not notice.
+func TestCheckerPanics(t *testing.T) {
+	const id = "web1/imap"
+	spoil := func(w *world, interval time.Duration) {
+		w.Checker.mu.Lock()
+		defer w.Checker.mu.Unlock()
+		w.watches[id].target.Check.Interval = interval
+		w.watches[id].look()
+	}
+	for _, tt := range []struct {
+		name, work string
+		begin, end func(w *world)
+	}{
+		{"probe", `work="probe of web1 imap" panic="internal error: panic: no such answer"`,
+			func(w *world) { w.answer(reply{panics: true}, id) }, func(*world) {}},
+		{"finding", `work="verdict on web1 imap" panic="internal error: panic: no such change"`,
+			func(w *world) { w.answer(reply{word: Refused, reason: "panic here"}, id) }, func(*world) {}},
+		{"plan", `work="watching of web1/imap" panic="internal error: panic: runtime error: integer divide by zero"`,
+			func(w *world) { spoil(w, 0) }, func(w *world) { spoil(w, 2*time.Second) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.Set(cluster(3), nil)
+				settle(11 * time.Second)
+				before := len(w.told())
+				tt.begin(w)
+				settle(10 * time.Second)
+				if !strings.Contains(w.log.String(), tt.work) || !strings.Contains(w.log.String(), `stack="iwx/lib/health.`) {
+					t.Errorf("the log: %s", w.log.String())
+				}
+				if len(w.told()) != before {
+					t.Errorf("changed: %+v", w.told()[before:])
+				}
+				began := time.Now()
+				settle(4 * time.Second)
+				if n := len(w.since(began, "web0/imap")); n < 4 {
+					t.Errorf("another target was asked %d times in 4 s", n)
+				}
+
+				// When it is over, a service that fails is seen to fail, and to be back.
+				w.answer(reply{word: Refused}, id)
+				tt.end(w)
+				settle(10 * time.Second)
+				w.answer(reply{}, id)
+				settle(time.Minute)
+				v := w.Verdicts()[id]
+				if v.State == Down || v.Last.Word != Good || len(w.told()) < before+2 && tt.name != "finding" {
+					t.Errorf("afterwards: %+v, changes %+v", v, w.told()[before:])
+				}
+			})
+		})
 	}
 }

@@ -182,6 +182,13 @@ func (w *watch) end(a *asking) bool {
 	return true
 }
 
+// forget ends all probes that are under way, whatever comes of them.
+func (w *watch) forget() {
+	for len(w.asked) > 0 {
+		w.end(w.asked[0])
+	}
+}
+
 // overdue returns the probe that is waited for no longer, since the service
 // accepts nothing, and what came of it; false for none.
 func (w *watch) overdue(now time.Time) (finding, bool) {

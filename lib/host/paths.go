@@ -16,6 +16,7 @@ type Paths struct {
 	Backups      string // 0700, where a backup without a path of its own goes
 	HAProxy      string // 0700, configuration of the balancer's HAProxy
 	HAProxyRun   string // its sockets; gone when it ends
+	Panics       string // 0700, what the daemons have counted of their panics
 	Run          string // 0700, gone after a boot
 	Wake         string // datagram socket of the daemon
 	DaemonLock   string // held by the one daemon of this server
@@ -56,6 +57,7 @@ func At(root string) Paths {
 		Backups:      at("var/lib/iwx/backups"),
 		HAProxy:      at("var/lib/iwx/haproxy"),
 		HAProxyRun:   at("run/iwx-haproxy"),
+		Panics:       at("var/lib/iwx/panics"),
 		Run:          at("run/iwx"),
 		Wake:         at("run/iwx/wake"),
 		DaemonLock:   at("run/iwx/queued.lock"),

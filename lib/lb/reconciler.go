@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"iwx/lib/health"
+	"iwx/lib/panics"
 )
 
 // Times that a reconciler goes by.
@@ -90,7 +91,7 @@ func (r *Reconciler) pass(ctx context.Context, woken bool) time.Duration {
 	defer r.mu.Unlock()
 	limited, cancel := context.WithTimeout(ctx, engineLimit)
 	defer cancel()
-	err := r.converge(limited, woken)
+	err := panics.Try(r.log, "pass of the engine", func() error { return r.converge(limited, woken) })
 	if ctx.Err() != nil {
 		return observeEvery
 	}

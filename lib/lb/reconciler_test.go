@@ -23,6 +23,7 @@ type memory struct {
 	mu     sync.Mutex
 	table  Table
 	broken error          // of all but End
+	panics bool           // Apply does
 	refuse netip.AddrPort // the virtual service that it cannot have
 	full   error          // of Apply, which has done all the same what it was to
 	calls  int            // of Apply
@@ -48,6 +49,9 @@ func (m *memory) Apply(_ context.Context, ops []Operation) (err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls++
+	if m.panics {
+		panic("no such table")
+	}
 	defer func() {
 		if err == nil {
 			err = m.full
@@ -295,6 +299,25 @@ func TestReconcilerTriesAgain(t *testing.T) {
 		if report := r.Report(t.Context()); report.Error != "" || len(report.Pending) != 0 {
 			t.Errorf("%+v", report)
 		}
+	})
+}
+
+// An engine that panics has failed, and is tried again.
+func TestReconcilerEngineThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, scene(1).tell("uu"))
+		r.engine.set(func() { r.engine.panics = true })
+		r.change(verdict(1, refused()))
+		if report := r.Report(t.Context()); report.Error != "internal error: panic: no such table" {
+			t.Errorf("%+v", report)
+		}
+		if text := r.log.String(); !strings.Contains(text, `work="pass of the engine"`) || !strings.Contains(text, "(*memory).Apply (") {
+			t.Errorf("logged %s", text)
+		}
+		r.engine.set(func() { r.engine.panics = false })
+		time.Sleep(retryAfter)
+		synctest.Wait()
+		r.expect("10.0.0.1=100")
 	})
 }
 

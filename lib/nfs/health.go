@@ -3,11 +3,14 @@ package nfs
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"time"
+
+	"iwx/lib/panics"
 )
 
 // Words for a mount.
@@ -53,6 +56,7 @@ type Prober struct {
 	Probe func(ctx context.Context, path string) error
 	Limit time.Duration // 0: ProbeLimit
 	Now   func() time.Time
+	Log   *slog.Logger // of panics; nil in a tool
 
 	mu   sync.Mutex
 	left map[string]bool   // probes that could not be ended
@@ -96,7 +100,7 @@ func (p *Prober) probe(ctx context.Context, path string) (word, text string) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		err := p.Probe(ctx, path)
+		err := panics.Try(p.Log, "look at "+path, func() error { return p.Probe(ctx, path) })
 		p.leave(path)
 		done <- err
 	}()

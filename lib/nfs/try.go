@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"iwx/lib/panics"
 )
 
 // TryLimit is how long a test mount may take.
@@ -31,7 +33,7 @@ func Try(ctx context.Context, command Command, dir, source string) error {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- tryAt(ctx, command, source, at) }()
+	go func() { done <- panics.Catch(func() error { return tryAt(ctx, command, source, at) }) }()
 	select {
 	case err := <-done:
 		return err

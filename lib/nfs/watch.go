@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"iwx/lib/panics"
 	"iwx/lib/profile"
 )
 
@@ -81,14 +82,18 @@ func (w *Watcher) Run(ctx context.Context) error {
 
 // Once looks once, and returns when to look again.
 func (w *Watcher) Once(ctx context.Context) time.Duration {
-	mounts, err := w.mounts(ctx)
+	var mounts []Mount
+	err := panics.Try(w.log, "list of the mounts", func() (err error) { mounts, err = w.mounts(ctx); return err })
 	if err != nil {
 		if ctx.Err() == nil {
 			w.log.Error("the mounts could not be looked at", "error", err)
 		}
 		return lookEvery
 	}
-	found := w.prober.Look(ctx, mounts)
+	var found []Health
+	if panics.Try(w.log, "look at the mounts", func() error { found = w.prober.Look(ctx, mounts); return nil }) != nil {
+		return lookEvery
+	}
 	if ctx.Err() != nil {
 		return lookEvery // the probes were ended, and tell nothing
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"iwx/lib/panics"
 )
 
 // callGrace is how long a call may take to notice that its deadline is over.
@@ -17,7 +19,7 @@ func (c *Converger) check(ctx context.Context, item Item) (change string, err er
 	if applier == nil {
 		return "", errors.New(unknownKind(item))
 	}
-	found := make(chan string, 1)
+	found := make(chan string, 1) // empty after a panic, which is an error
 	err = c.call(ctx, item, func(ctx context.Context) error {
 		text, err := applier.Check(ctx, item)
 		found <- text
@@ -42,7 +44,7 @@ func (c *Converger) call(ctx context.Context, item Item, method func(context.Con
 	done := make(chan error, 1)
 	go func() {
 		defer cancel()
-		err := method(limited)
+		err := panics.Try(c.Log, "item "+key+" of the profile", func() error { return method(limited) })
 		c.leave(key)
 		done <- err
 	}()

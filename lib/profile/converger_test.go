@@ -1,8 +1,10 @@
 package profile_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand"
 	"reflect"
@@ -257,6 +259,88 @@ func TestHungItem(t *testing.T) {
 		s, err := c.Converge(t.Context(), rev)
 		return err == nil && s.Current()
 	})
+}
+
+// bursting is an applier that panics for some items, in one of its methods.
+type bursting struct {
+	*world
+	method string
+}
+
+func (b bursting) burst(method string, item profile.Item) {
+	if b.method == method && item.Name == "/burst" {
+		panic("no such item")
+	}
+}
+
+func (b bursting) Check(ctx context.Context, item profile.Item) (string, error) {
+	b.burst("check", item)
+	return b.world.Check(ctx, item)
+}
+
+func (b bursting) Apply(ctx context.Context, item profile.Item) error {
+	b.burst("apply", item)
+	return b.world.Apply(ctx, item)
+}
+
+func (b bursting) Remove(ctx context.Context, item profile.Item) error {
+	b.burst("remove", item)
+	return b.world.Remove(ctx, item)
+}
+
+// TestPanickingItem: an item whose applier panics has failed, the others are
+// applied, and when it no longer does the item is too.
+func TestPanickingItem(t *testing.T) {
+	with, without := document("mount /burst=1", "mount /b=1"), document("mount /b=1")
+	for _, method := range []string{"check", "apply", "remove"} {
+		w := newWorld()
+		c := w.converger()
+		var log bytes.Buffer
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		doc := with
+		if method == "remove" {
+			converge(t, w, with)
+			doc = without
+		}
+		c.Appliers["mount"] = bursting{w, method}
+		s, err := c.Converge(t.Context(), doc.Revision())
+		if got := page(s); err != nil || !strings.Contains(got, "mount /burst: failed: internal error: panic: no such item") || !strings.Contains(got, "mount /b: applied") {
+			t.Errorf("%s: %s, %v", method, got, err)
+		}
+		if !strings.Contains(log.String(), `work="item mount /burst of the profile"`) || !strings.Contains(log.String(), "bursting.burst (") {
+			t.Errorf("%s: logged %s", method, log.String())
+		}
+		c.Appliers["mount"] = w
+		if s, err := c.Converge(t.Context(), doc.Revision()); err != nil || !s.Current() {
+			t.Errorf("%s: afterwards %s, %v", method, page(s), err)
+		}
+	}
+}
+
+// TestKeeperPanics: what panics outside of an item is told, and tried again.
+func TestKeeperPanics(t *testing.T) {
+	w := newWorld()
+	c := w.converger()
+	broken := true
+	c.Lock = func(context.Context) (func(), error) {
+		if broken {
+			panic("no such lock")
+		}
+		return func() {}, nil
+	}
+	k, err := profile.NewKeeper(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rev := document("mount /a=1").Revision()
+	k.Receive(&rev)
+	if s := k.Once(t.Context()); s.Error != "internal error: panic: no such lock" {
+		t.Errorf("%+v", s)
+	}
+	broken = false
+	if s := k.Once(t.Context()); !s.Current() {
+		t.Errorf("%+v", s)
+	}
 }
 
 func TestErrorsAreBounded(t *testing.T) {

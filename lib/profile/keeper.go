@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"iwx/lib/panics"
 )
 
 // Times that a keeper goes by.
@@ -129,11 +131,16 @@ func (k *Keeper) Once(ctx context.Context) Status {
 	return k.status
 }
 
-func (k *Keeper) converge(ctx context.Context, rev *Revision) (Status, error) {
-	if rev == nil {
-		return k.converger.Resume(ctx)
-	}
-	return k.converger.Converge(ctx, *rev)
+func (k *Keeper) converge(ctx context.Context, rev *Revision) (s Status, err error) {
+	err = panics.Try(k.converger.Log, "look at the profile", func() (err error) {
+		if rev == nil {
+			s, err = k.converger.Resume(ctx)
+		} else {
+			s, err = k.converger.Converge(ctx, *rev)
+		}
+		return err
+	})
+	return s, err
 }
 
 // failed logs an error that is not the one before. k.mu is held.

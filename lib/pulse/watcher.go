@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"iwx/lib/health"
+	"iwx/lib/panics"
 )
 
 // Times that a watcher goes by.
@@ -48,7 +49,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		if w.Alive != nil {
 			w.Alive()
 		}
-		err := w.once(ctx)
+		err := panics.Try(w.Log, "look at the listening sockets", func() error { return w.once(ctx) })
 		if ctx.Err() != nil {
 			return nil
 		}

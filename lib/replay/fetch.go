@@ -9,6 +9,7 @@ import (
 
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
+	"iwx/lib/panics"
 	"iwx/lib/profile"
 	"iwx/lib/queue"
 )
@@ -155,7 +156,7 @@ func (f *Fetcher) poll(ctx context.Context, wait time.Duration) (more bool, err 
 	if f.Profile != nil {
 		version = f.Profile.Version()
 	}
-	answer, err := f.Manager.Poll(ctx, &cluster.PollRequest{
+	req := &cluster.PollRequest{
 		Instance: f.Instance,
 		Version:  f.Replayer.Version,
 		Position: cluster.WirePosition(f.position),
@@ -164,13 +165,17 @@ func (f *Fetcher) poll(ctx context.Context, wait time.Duration) (more bool, err 
 		Looks:    true,
 		Trials:   true,
 		Wait:     wait.Milliseconds(),
+	}
+	var answer *cluster.PollAnswer
+	err = panics.Try(f.Log, "poll of the manager", func() (err error) {
+		if answer, err = f.Manager.Poll(ctx, req); err == nil {
+			err = f.deliver(ctx, answer)
+		}
+		if err == nil && f.orders.Tail != 0 {
+			err = f.sendTail(ctx, f.orders.Tail)
+		}
+		return err
 	})
-	if err == nil {
-		err = f.deliver(ctx, answer)
-	}
-	if err == nil && f.orders.Tail != 0 {
-		err = f.sendTail(ctx, f.orders.Tail)
-	}
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}

@@ -151,6 +151,33 @@ func TestRefusesWhatDoesNotVerify(t *testing.T) {
 	}
 }
 
+// TestPollThatPanics: what the manager says ends no daemon, whatever it is. The node
+// notes it, and goes on with the next answer.
+func TestPollThatPanics(t *testing.T) {
+	onNode(t, func(t *testing.T, j *journal, m *machine) {
+		var bad atomic.Bool
+		bad.Store(true)
+		manager := newManager(10)
+		manager.log.add(queue.Command{})
+		c := connect(t, j, m, &reach{manager: manager, node: "n1", tamper: func(a *cluster.PollAnswer) {
+			if bad.Load() {
+				panic("no such answer")
+			}
+		}})
+		defer c.stop()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		want(t, "runs", m.ran(), "")
+		if len(c.notes.silent) != 1 || !strings.Contains(c.notes.silent[0], "internal error: panic: no such answer") {
+			t.Errorf("the node notes %q", c.notes.silent)
+		}
+		bad.Store(false)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		want(t, "runs", m.ran(), "1-1-1")
+	})
+}
+
 // TestOldManager: an answer from a lower epoch than the node has followed is
 // refused.
 func TestOldManager(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"iwx/lib/attempt"
 	"iwx/lib/cluster"
+	"iwx/lib/panics"
 	"iwx/lib/queue"
 )
 
@@ -299,7 +300,8 @@ func attemptID(a *cluster.Attempt) attempt.ID {
 // wait hands in the end of a running command.
 func (r *Replayer) wait(ctx context.Context, running attempt.Running) {
 	go func() {
-		res, err := running.Wait(ctx)
+		var res attempt.Result
+		err := panics.Try(r.Log, "wait for a command", func() (err error) { res, err = running.Wait(ctx); return err })
 		if ctx.Err() != nil {
 			return // the daemon ends; the command goes on
 		}

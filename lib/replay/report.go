@@ -8,6 +8,7 @@ import (
 
 	"iwx/lib/cluster"
 	"iwx/lib/nfs"
+	"iwx/lib/panics"
 )
 
 // reportAttempts bounds one report: even with the most output each, they stay
@@ -72,7 +73,7 @@ func (p *Reporter) Run(ctx context.Context) error {
 	}
 	backoff := firstBackoff
 	for {
-		err := p.Once(ctx)
+		err := panics.Try(p.Log, "report to the manager", func() error { return p.Once(ctx) })
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/host"
+	"iwx/lib/panics"
 )
 
 // Watcher notices when a virtual address, or the interface that is to have it,
@@ -30,7 +31,8 @@ const (
 // that and tries again.
 func (w *Watcher) Run(ctx context.Context) error {
 	for {
-		if err := w.listen(ctx); ctx.Err() == nil {
+		err := panics.Try(w.Log, "watch of the addresses", func() error { return w.listen(ctx) })
+		if ctx.Err() == nil {
 			w.Log.Error("changes of addresses could not be watched", "error", err)
 		}
 		if !wait(ctx, listenNext) {
@@ -50,7 +52,7 @@ func (w *Watcher) listen(ctx context.Context) error {
 	}
 	defer conn.Close() // which ends read too
 	changed, ended := make(chan struct{}, 1), make(chan error, 1)
-	go func() { ended <- read(conn, changed) }()
+	go func() { ended <- panics.Catch(func() error { return read(conn, changed) }) }()
 	for {
 		if err := w.look(ctx); err != nil {
 			return err

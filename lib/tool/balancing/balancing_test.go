@@ -3,6 +3,7 @@ package balancing
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
@@ -198,7 +199,7 @@ func (r *rig) tells(reports ...lb.Report) {
 	ctx, end := context.WithCancel(r.Context())
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- control.Serve(ctx, r.Balance, &teller{reports: reports}, func() { close(ready) })
+		ended <- control.Serve(ctx, r.Balance, &teller{reports: reports}, slog.New(slog.DiscardHandler), func() { close(ready) })
 	}()
 	select {
 	case <-ready:

@@ -20,6 +20,7 @@ import (
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
 	"iwx/lib/host"
+	"iwx/lib/panics"
 	"iwx/lib/vip"
 )
 
@@ -71,7 +72,9 @@ func Answer(ctx context.Context, here []host.Address, trial *cluster.Trial) ([]n
 		ways = append(ways, w)
 	}
 	sent := make(chan error, 1)
-	go func() { sent <- repeat(ctx, func() error { return answers(ways, trial) }) }()
+	go func() {
+		sent <- panics.Catch(func() error { return repeat(ctx, func() error { return answers(ways, trial) }) })
+	}()
 	var came []netip.Addr
 	for {
 		p, err := ear.Next(ctx)
@@ -170,7 +173,7 @@ func Ask(ctx context.Context, here []host.Address, peers []Peer) (came map[strin
 	ends := make(chan end, len(peers))
 	for _, p := range peers {
 		came[p.Trial.Nonce] = nil
-		go func() { ends <- end{p.Trial.Nonce, p.ask(ctx, here)} }()
+		go func() { ends <- end{p.Trial.Nonce, panics.Catch(func() error { return p.ask(ctx, here) })} }()
 	}
 	for {
 		p, heard := ear.Next(ctx)

@@ -26,6 +26,7 @@ import (
 	"iwx/lib/health"
 	"iwx/lib/lb"
 	"iwx/lib/nfs"
+	"iwx/lib/panics"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/upkeep"
 )
@@ -47,6 +48,7 @@ type balancer struct {
 	lock       io.Closer
 	waker      *daemon.Waker
 	dog        *daemon.Watchdog
+	panics     *panics.Counter
 	checker    *health.Checker
 	reconciler *lb.Reconciler
 	mounts     *nfs.Watcher // this server's own
@@ -65,13 +67,17 @@ type wanted struct {
 	targets []health.Target
 }
 
-// Run is the daemon, until c ends.
+// Run is the daemon, until c ends. The server has to be the manager.
 func Run(c *cli.Context, s *local.Server) error {
 	b, err := begin(c, s)
 	if err != nil {
 		return err
 	}
 	defer b.end()
+	return panics.Try(b.log, "the daemon, which ends", func() error { return b.run(c, s) })
+}
+
+func (b *balancer) run(c *cli.Context, s *local.Server) error {
 	known, err := s.Store.Verdicts(c)
 	if err != nil {
 		return err
@@ -80,7 +86,7 @@ func Run(c *cli.Context, s *local.Server) error {
 	if err := b.refresh(c, known); err != nil {
 		return err
 	}
-	return daemon.Run(c,
+	return daemon.Run(c, b.log,
 		b.dog.Member(),
 		daemon.Reloader(b.log, b.reload),
 		daemon.Member{Name: "check", Run: b.checker.Run},
@@ -90,15 +96,19 @@ func Run(c *cli.Context, s *local.Server) error {
 		daemon.Member{Name: "save", Run: b.save},
 		daemon.Member{Name: "pulse", Run: b.ownPulse},
 		daemon.Member{Name: "control", Run: func(ctx context.Context) error {
-			return control.Serve(ctx, s.Balance, b, daemon.Ready)
+			return control.Serve(ctx, s.Balance, b, b.log, daemon.Ready)
 		}},
 	)
 }
 
+// daemonName is the daemon's unit, for what it counts.
+const daemonName = "iwx-lb"
+
 // begin takes this server's one place for the daemon.
 func begin(c *cli.Context, s *local.Server) (*balancer, error) {
 	b := &balancer{Server: s, c: c, level: &slog.LevelVar{}, dirty: make(chan struct{}, 1), pulses: map[string]heard{}}
-	b.log = daemon.NewLogger(c.Stderr, b.level, c.Getenv)
+	b.panics = panics.NewCounter(s.Panics, daemonName, c.Now)
+	b.log = b.panics.Logger(daemon.NewLogger(c.Stderr, b.level, c.Getenv))
 	b.dog = daemon.NewWatchdog(b.log, c.Now)
 	if err := b.configure(s.Config); err != nil {
 		return nil, err
@@ -122,6 +132,9 @@ func begin(c *cli.Context, s *local.Server) (*balancer, error) {
 }
 
 func (b *balancer) end() {
+	if err := b.panics.Close(); err != nil {
+		b.log.Error("the panics could not be counted", "error", err)
+	}
 	b.waker.Close()
 	b.lock.Close()
 }
@@ -245,19 +258,22 @@ func (b *balancer) watch(ctx context.Context) error {
 	var seen int64
 	for {
 		worker.Alive()
+		changed := true
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-b.waker.C:
-			err = b.refresh(ctx, nil)
 		case <-b.mounts.Changed():
-			err = b.refresh(ctx, nil)
 		case <-look.C:
 			var now int64
-			if now, err = version.Read(ctx); err == nil && now != seen {
+			now, err = version.Read(ctx)
+			changed = err == nil && now != seen
+			if changed {
 				seen = now
-				err = b.refresh(ctx, nil)
 			}
+		}
+		if changed {
+			err = panics.Try(b.log, "reading of the state", func() error { return b.refresh(ctx, nil) })
 		}
 		if fault.CodeOf(err) == fault.Unhealthy {
 			return err
@@ -282,7 +298,8 @@ func (b *balancer) save(ctx context.Context) error {
 		}
 		select {
 		case <-b.dirty:
-			if err := b.write(ctx); err != nil && ctx.Err() == nil {
+			err := panics.Try(b.log, "saving of the verdicts", func() error { return b.write(ctx) })
+			if err != nil && ctx.Err() == nil {
 				b.log.Error("the verdicts could not be saved", "error", err)
 				b.changed("", health.Verdict{}, health.Verdict{})
 			}

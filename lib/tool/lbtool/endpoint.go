@@ -2,6 +2,7 @@ package lbtool
 
 import (
 	"log/slog"
+	"time"
 
 	"iwx/lib/api"
 	"iwx/lib/cli"
@@ -11,16 +12,22 @@ import (
 	"iwx/lib/host"
 )
 
+// endpointStuck is how long the endpoint may take from one look at its files to the
+// next, which is a second.
+const endpointStuck = 20 * time.Second
+
 type endpointVerb struct{}
 
 // Run answers until it is told to stop. It reads neither the state nor the
-// settings, which are for root alone.
+// settings, which are for root alone, and can write nothing: its panics are logged,
+// and not counted.
 func (*endpointVerb) Run(c *cli.Context) error {
 	log := daemon.NewLogger(c.Stderr, slog.LevelInfo, c.Getenv)
+	dog := daemon.NewWatchdog(log, c.Now)
 	prober := &health.Prober{Now: c.Now}
 	server := &endpoint.Server{
 		Files: endpoint.Files(host.At(c.Root).Health), Probe: prober.Probe, Limit: api.LimitListener,
-		Now: c.Now, Log: log, Ready: daemon.Ready,
+		Now: c.Now, Log: log, Ready: daemon.Ready, Alive: dog.Worker("endpoint", endpointStuck).Alive,
 	}
-	return server.Run(c)
+	return daemon.Run(c, log, dog.Member(), daemon.Member{Name: "endpoint", Run: server.Run})
 }

@@ -8,6 +8,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/health"
 	"iwx/lib/lb"
+	"iwx/lib/panics"
 	"iwx/lib/tool/lbdaemon"
 )
 
@@ -107,7 +108,12 @@ func probe(c *cli.Context, list []probed) {
 	prober := &health.Prober{Now: c.Now}
 	var all sync.WaitGroup
 	for i := range list {
-		all.Go(func() { list[i].Result = prober.Probe(c, list[i].Target) })
+		all.Go(func() {
+			err := panics.Catch(func() error { list[i].Result = prober.Probe(c, list[i].Target); return nil })
+			if err != nil {
+				list[i].Result = health.Result{Word: health.Unasked, Reason: err.Error(), At: c.Now()}
+			}
+		})
 	}
 	all.Wait()
 }

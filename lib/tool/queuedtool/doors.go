@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"iwx/lib/api"
+	"iwx/lib/panics"
 )
 
 // doors are the addresses at which the manager serves its API: one, and two
@@ -59,7 +60,8 @@ func (d *doors) begin(ctx context.Context, at netip.AddrPort) error {
 	own, end := context.WithCancel(context.WithoutCancel(ctx))
 	d.open[at] = end
 	d.served.Go(func() {
-		if err := d.server.Serve(own, listener); err != nil {
+		err := panics.Try(d.log, "serving at "+at.String(), func() error { return d.server.Serve(own, listener) })
+		if err != nil {
 			select {
 			case d.failed <- err:
 			default: // one is enough to end the daemon

@@ -195,13 +195,6 @@ func (m *manager) fenced() error {
 	return nil
 }
 
-// try logs what fails; the next time may be better.
-func (m *manager) try(ctx context.Context, what string, do func(context.Context) error) {
-	if err := do(ctx); err != nil && ctx.Err() == nil {
-		m.log.Error(what, "error", err)
-	}
-}
-
 func (m *manager) refresh(ctx context.Context) error {
 	if err := m.rules.Refresh(ctx); err != nil {
 		return err

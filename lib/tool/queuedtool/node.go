@@ -17,6 +17,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/nfs"
+	"iwx/lib/panics"
 	"iwx/lib/pki"
 	"iwx/lib/pulse"
 	"iwx/lib/queue"
@@ -192,9 +193,7 @@ func (n *node) wake(ctx context.Context) error {
 			return nil
 		case <-n.waker.C:
 			n.keeper.Look()
-			if err := n.readCertificate(); err != nil {
-				n.log.Error("this server's certificate could not be read", "error", err)
-			}
+			n.try(ctx, "this server's certificate could not be read", func(context.Context) error { return n.readCertificate() })
 			if id, err := n.Store.Identity(ctx); err == nil {
 				n.client.SetManagers(id.Doors())
 			}
@@ -242,7 +241,7 @@ func (n *node) once(c context.Context) error {
 	ctx, cancel := context.WithCancel(c)
 	defer cancel()
 	replayed := make(chan error, 1)
-	go func() { replayed <- n.replayer.RunDue(ctx) }()
+	go func() { replayed <- panics.Try(n.log, "replay", func() error { return n.replayer.RunDue(ctx) }) }()
 	err := n.fetcher.Once(ctx)
 	if n.exit.isOrdered() {
 		err = n.exit.leave(ctx)

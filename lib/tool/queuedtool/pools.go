@@ -75,11 +75,14 @@ func (p *pools) run(ctx context.Context) error {
 			p.rest()
 			continue
 		}
-		// Now and then all the same, for what has had its time.
-		if now := p.c.Now(); p.ask(ctx, now) || now.Sub(looked) >= lookEvery {
-			looked = now
-			p.try(ctx, "the entry that rolls could not go on", p.rules.Refresh)
-		}
+		p.try(ctx, "the entry that rolls could not go on", func(ctx context.Context) error {
+			// Now and then all the same, for what has had its time.
+			if now := p.c.Now(); p.ask(ctx, now) || now.Sub(looked) >= lookEvery {
+				looked = now
+				return p.rules.Refresh(ctx)
+			}
+			return nil
+		})
 	}
 }
 

@@ -16,14 +16,14 @@ const overdueEvery = time.Second
 func (d *server) reloads(ctx context.Context) error {
 	var seen time.Time
 	for {
-		since, err := d.overdue(ctx)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			d.log.Error("it could not be read whether a reload is owed", "error", err)
-		case !since.IsZero() && !since.Equal(seen):
-			seen = since
-			d.keeper.Look()
-		}
+		d.try(ctx, "it could not be read whether a reload is owed", func(ctx context.Context) error {
+			since, err := d.overdue(ctx)
+			if err == nil && !since.IsZero() && !since.Equal(seen) {
+				seen = since
+				d.keeper.Look()
+			}
+			return err
+		})
 		if !sleep(ctx, overdueEvery) {
 			return nil
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"iwx/lib/panics"
 	"iwx/lib/pki"
 )
 
@@ -28,7 +29,7 @@ func (d *server) renew(ctx context.Context) error {
 		}
 		wait := at.Sub(d.c.Now())
 		if wait <= 0 {
-			err := d.renewNow(ctx)
+			err := panics.Try(d.log, "renewal of the certificate", func() error { return d.renewNow(ctx) })
 			if ctx.Err() != nil {
 				return nil
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"iwx/lib/cluster"
+	"iwx/lib/panics"
 	"iwx/lib/replay"
 	"iwx/lib/site"
 	"iwx/lib/tool/upkeep"
@@ -71,7 +72,11 @@ func (i *inspection) once(ctx context.Context) {
 	default:
 	}
 	asked := i.asked.Load()
-	report := i.inspector.Look(ctx)
+	var report *site.Report
+	err := panics.Try(i.log, "look at the sites", func() error { report = i.inspector.Look(ctx); return nil })
+	if err != nil {
+		report = &site.Report{Error: err.Error()}
+	}
 	if ctx.Err() != nil {
 		return
 	}

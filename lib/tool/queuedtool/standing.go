@@ -6,6 +6,7 @@ import (
 
 	"iwx/lib/endpoint"
 	"iwx/lib/nfs"
+	"iwx/lib/panics"
 	"iwx/lib/tool/upkeep"
 )
 
@@ -18,7 +19,8 @@ const standingEvery = time.Second
 func (d *server) standing(ctx context.Context, mounts func() []nfs.Health, settled func() bool) error {
 	told := ""
 	for {
-		is, err := d.stand(mounts, settled)
+		var is endpoint.Standing
+		err := panics.Try(d.log, "how this server stands", func() (err error) { is, err = d.stand(mounts, settled); return err })
 		switch {
 		case err != nil && err.Error() != told:
 			told = err.Error()

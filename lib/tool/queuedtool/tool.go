@@ -19,6 +19,7 @@ import (
 	"iwx/lib/conf"
 	"iwx/lib/daemon"
 	"iwx/lib/fault"
+	"iwx/lib/panics"
 	"iwx/lib/pki"
 	"iwx/lib/profile"
 	"iwx/lib/tool/local"
@@ -59,13 +60,14 @@ func (g *grammar) Run(c *cli.Context) error {
 		return err
 	}
 	defer d.end()
+	run := d.runNode
 	switch {
 	case s.IsManager():
-		return d.runManager(c)
+		run = d.runManager
 	case g.Once:
-		return d.replayOnce(c)
+		run = d.replayOnce
 	}
-	return d.runNode(c)
+	return panics.Try(d.log, "the daemon, which ends", func() error { return run(c) })
 }
 
 // server is what the daemon has on either kind of server.
@@ -78,10 +80,14 @@ type server struct {
 	keys   pki.Store
 	creds  *pki.Credentials // this server's own certificate
 	dog    *daemon.Watchdog
+	panics *panics.Counter
 	waker  *daemon.Waker
 	lock   io.Closer
 	keeper *profile.Keeper
 }
+
+// daemonName is the daemon's, for what it counts.
+const daemonName = "iwx-queued"
 
 // heapPercent keeps an idle daemon small: it allocates little, so collecting
 // more often costs nothing that can be measured.
@@ -91,7 +97,8 @@ const heapPercent = 25
 func begin(c *cli.Context, s *local.Server) (*server, error) {
 	debug.SetGCPercent(heapPercent)
 	d := &server{Server: s, c: c, level: &slog.LevelVar{}, keys: pki.Store{Dir: s.PKI}}
-	d.log = daemon.NewLogger(c.Stderr, d.level, c.Getenv)
+	d.panics = panics.NewCounter(s.Panics, daemonName, c.Now)
+	d.log = d.panics.Logger(daemon.NewLogger(c.Stderr, d.level, c.Getenv))
 	d.dog = daemon.NewWatchdog(d.log, c.Now)
 	if err := d.configure(s.Config); err != nil {
 		return nil, err
@@ -119,6 +126,9 @@ func begin(c *cli.Context, s *local.Server) (*server, error) {
 }
 
 func (d *server) end() {
+	if err := d.panics.Close(); err != nil {
+		d.log.Error("the panics could not be counted", "error", err)
+	}
 	d.waker.Close()
 	d.lock.Close()
 }
@@ -169,7 +179,15 @@ func (d *server) run(members ...daemon.Member) error {
 	if !d.Own() {
 		members = append(members, daemon.Member{Name: "addresses", Run: d.addresses().Run})
 	}
-	return daemon.Run(d.c, members...)
+	return daemon.Run(d.c, d.log, members...)
+}
+
+// try logs what fails, or panics; the next time may be better.
+func (d *server) try(ctx context.Context, what string, do func(context.Context) error) {
+	err := panics.Try(d.log, what, func() error { return do(ctx) })
+	if err != nil && ctx.Err() == nil {
+		d.log.Error(what, "error", err)
+	}
 }
 
 // pruneEvery is how often old history is removed.
@@ -179,24 +197,21 @@ const pruneEvery = time.Hour
 func (d *server) prune(ctx context.Context) error {
 	for {
 		q := d.config.Load().Queue
-		n, err := d.Store.Prune(ctx, d.c.Now().AddDate(0, 0, -q.HistoryDays), q.HistoryMax)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			d.log.Error("old history could not be removed", "error", err)
-		case n > 0:
-			d.log.Info("removed old history", "attempts", n)
-		}
-		n, err = d.Store.Forget(ctx, d.c.Now().AddDate(0, 0, -q.HistoryDays))
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			d.log.Error("the texts of old entries could not be removed", "error", err)
-		case n > 0:
-			d.log.Info("removed the texts of old entries", "entries", n)
-		}
+		before := d.c.Now().AddDate(0, 0, -q.HistoryDays)
+		d.try(ctx, "old history could not be removed", func(ctx context.Context) error {
+			n, err := d.Store.Prune(ctx, before, q.HistoryMax)
+			if err == nil && n > 0 {
+				d.log.Info("removed old history", "attempts", n)
+			}
+			return err
+		})
+		d.try(ctx, "the texts of old entries could not be removed", func(ctx context.Context) error {
+			n, err := d.Store.Forget(ctx, before)
+			if err == nil && n > 0 {
+				d.log.Info("removed the texts of old entries", "entries", n)
+			}
+			return err
+		})
 		if !sleep(ctx, pruneEvery) {
 			return nil
 		}

@@ -8,6 +8,7 @@ import (
 
 	"iwx/lib/cluster"
 	"iwx/lib/host"
+	"iwx/lib/panics"
 	"iwx/lib/tool/crossing"
 )
 
@@ -50,7 +51,8 @@ func (t *trials) run(ctx context.Context) error {
 			continue
 		}
 		done = text
-		report, err := t.take(ctx, text)
+		report := &cluster.TrialReport{}
+		err := panics.Try(t.log, "trial of the network", func() error { return t.take(ctx, text, report) })
 		if err != nil {
 			report.Error = err.Error()
 			t.log.Warn("a trial of the network could not be taken part in", "error", err)
@@ -60,22 +62,22 @@ func (t *trials) run(ctx context.Context) error {
 	}
 }
 
-// take takes part in one trial.
-func (t *trials) take(ctx context.Context, text string) (*cluster.TrialReport, error) {
+// take takes part in one trial, and fills in the report of it, as far as it comes.
+func (t *trials) take(ctx context.Context, text string, report *cluster.TrialReport) error {
 	trial, err := cluster.ParseTrial(text)
 	if err != nil {
-		return &cluster.TrialReport{}, err
+		return err
 	}
-	report := &cluster.TrialReport{Nonce: trial.Nonce}
+	report.Nonce = trial.Nonce
 	if t.Own() {
-		return report, fmt.Errorf("below a root directory of its own the network is left alone")
+		return fmt.Errorf("below a root directory of its own the network is left alone")
 	}
 	facts, err := host.Read(t.Root)
 	if err != nil {
-		return report, err
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, trialWait)
 	defer cancel()
 	report.Came, err = crossing.Answer(ctx, facts.Addresses, trial)
-	return report, err
+	return err
 }

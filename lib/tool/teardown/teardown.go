@@ -135,8 +135,10 @@ func Sweep(paths host.Paths) (kept string, err error) {
 			return "", err
 		}
 	}
-	if err := os.RemoveAll(paths.Work); err != nil {
-		return "", err
+	for _, dir := range []string{paths.Work, paths.Panics} {
+		if err := os.RemoveAll(dir); err != nil {
+			return "", err
+		}
 	}
 	err = os.Remove(paths.Lib)
 	switch {

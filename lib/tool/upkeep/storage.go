@@ -108,7 +108,9 @@ func Mounts(ctx context.Context, store *state.Store) ([]nfs.Mount, error) {
 // NewWatcher returns what looks how the mounts that this server is to have are
 // doing, for as long as its daemon runs.
 func NewWatcher(store *state.Store, now func() time.Time, log *slog.Logger) *nfs.Watcher {
-	return nfs.NewWatcher(NewProber(now), func(ctx context.Context) ([]nfs.Mount, error) { return Mounts(ctx, store) }, log)
+	prober := NewProber(now)
+	prober.Log = log
+	return nfs.NewWatcher(prober, func(ctx context.Context) ([]nfs.Mount, error) { return Mounts(ctx, store) }, log)
 }
 
 // healthLimit is how long a tool waits for a mount to answer: less than a daemon
