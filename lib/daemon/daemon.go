@@ -20,6 +20,8 @@ import (
 	"sync"
 	"syscall"
 
+	"iwx/lib/conf"
+	"iwx/lib/fault"
 	"iwx/lib/panics"
 )
 
@@ -38,7 +40,9 @@ type Member struct {
 // nil when the members ended by themselves or with ctx.
 //
 // A member that panics has failed: what it holds may be in any state, and the next
-// run of the daemon begins anew.
+// run of the daemon begins anew. None of the failures has the exit code of wrong
+// usage or configuration: the daemon has begun with its configuration, and is to be
+// started again.
 func Run(ctx context.Context, log *slog.Logger, members ...Member) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -55,7 +59,7 @@ func Run(ctx context.Context, log *slog.Logger, members ...Member) error {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			errs = append(errs, fmt.Errorf("%s: %w", m.Name, err))
+			errs = append(errs, heals(fmt.Errorf("%s: %w", m.Name, err)))
 			cancel()
 		})
 	}
@@ -69,6 +73,26 @@ func Run(ctx context.Context, log *slog.Logger, members ...Member) error {
 	cancel()
 	<-told
 	return errors.Join(errs...)
+}
+
+// Startable returns the error that keeps a daemon from starting with the exit code
+// that says whether starting it again may help: [fault.Config] for a fault of the
+// settings, which stays until somebody edits them, and never [fault.Usage]. nil
+// stays nil.
+func Startable(err error) error {
+	var faults conf.Faults
+	if errors.As(err, &faults) {
+		return fault.WithCode(err, fault.Config)
+	}
+	return heals(err)
+}
+
+// heals takes the exit code of wrong usage from an error.
+func heals(err error) error {
+	if fault.CodeOf(err) == fault.Usage {
+		return fault.WithCode(err, fault.Failed)
+	}
+	return err
 }
 
 // Reloader returns a member that calls reload on each SIGHUP, one at a time. The

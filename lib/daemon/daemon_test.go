@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -19,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"iwx/lib/conf"
 	"iwx/lib/fault"
 	"iwx/lib/testenv"
 )
@@ -290,6 +292,51 @@ func TestReloadThatPanics(t *testing.T) {
 	syscall.Kill(os.Getpid(), syscall.SIGHUP)
 	if err := Run(ctx, slog.New(slog.DiscardHandler), reloader); err != nil || reloads != 2 || !strings.Contains(log.String(), "no such setting") {
 		t.Errorf("%d reloads, %v, %s", reloads, err, log.String())
+	}
+}
+
+// TestExitCodes: which errors keep a daemon from being started again. None of them
+// is 2, which is the Go runtime's.
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	settings := func(text string) error {
+		path := filepath.Join(dir, "iwx.toml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := conf.Load(path)
+		return err
+	}
+	_, unreadable := conf.Load(dir)
+	for _, tt := range []struct {
+		name       string
+		err        error
+		tool, code fault.Code // of a tool, and of a daemon
+	}{
+		{"none", nil, fault.OK, fault.OK},
+		{"an unknown key", settings("[queue]\nlimt = 1\n"), fault.Usage, fault.Config},
+		{"a value out of range", settings("[log]\nlevel = \"loud\"\n"), fault.Usage, fault.Config},
+		{"no TOML", settings("= ="), fault.Usage, fault.Config},
+		{"a file that cannot be read now", unreadable, fault.Usage, fault.Failed},
+		{"wrong usage of something else", fault.New(fault.Usage, "no"), fault.Usage, fault.Failed},
+		{"fenced", fault.New(fault.Unhealthy, "another manager"), fault.Unhealthy, fault.Unhealthy},
+		{"busy", fault.New(fault.Busy, "locked"), fault.Busy, fault.Busy},
+	} {
+		wrapped := tt.err
+		if tt.err != nil {
+			wrapped = fmt.Errorf("start: %w", tt.err)
+		}
+		if is, was := fault.CodeOf(Startable(wrapped)), fault.CodeOf(tt.err); is != tt.code || was != tt.tool {
+			t.Errorf("%s: code %d, want %d; of a tool %d", tt.name, is, tt.code, was)
+		}
+		if tt.err != nil && Startable(wrapped).Error() != wrapped.Error() {
+			t.Errorf("%s: %v", tt.name, Startable(wrapped))
+		}
+		// A daemon that has begun ends with neither.
+		err := Run(t.Context(), slog.New(slog.DiscardHandler), Member{"work", func(context.Context) error { return tt.err }})
+		if code := fault.CodeOf(err); code == fault.Usage || code == fault.Config || (code == fault.OK) != (tt.err == nil) {
+			t.Errorf("%s: a member ends the daemon with code %d", tt.name, code)
+		}
 	}
 }
 

@@ -172,7 +172,7 @@ func TestOverviewPage(t *testing.T) {
 	}
 	sameWords(t, "iwx.7: state", items(text, "STATES OF A NODE"), words)
 	var codes []string
-	for _, code := range []fault.Code{fault.OK, fault.Failed, fault.Usage, fault.Unhealthy, fault.Busy, fault.TimedOut, fault.Internal} {
+	for _, code := range []fault.Code{fault.OK, fault.Failed, fault.Usage, fault.Unhealthy, fault.Busy, fault.Config, fault.TimedOut, fault.Internal} {
 		codes = append(codes, strconv.Itoa(int(code)))
 	}
 	sameWords(t, "iwx.7: exit code", items(text, "EXIT STATUS"), codes)

@@ -2,17 +2,24 @@ package lbtool
 
 import (
 	"iwx/lib/cli"
+	"iwx/lib/daemon"
 	"iwx/lib/tool/lbdaemon"
+	"iwx/lib/tool/local"
 )
 
 type daemonVerb struct{}
 
-// Run is the daemon, until a signal ends it. What balances goes on.
+// Run is the daemon, until a signal ends it. What balances goes on. On a manager
+// that another has taken the place of, it is the daemon that says so: its exit code
+// keeps it from being started again.
 func (*daemonVerb) Run(c *cli.Context) error {
-	m, err := open(c)
+	s, err := local.Open(c)
 	if err != nil {
+		return daemon.Startable(err)
+	}
+	defer s.Close()
+	if err := s.CheckManager("the load is balanced by the manager"); err != nil {
 		return err
 	}
-	defer m.Close()
-	return lbdaemon.Run(c, m.Server)
+	return lbdaemon.Run(c, s)
 }

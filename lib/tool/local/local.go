@@ -61,17 +61,26 @@ func OpenManager(c *cli.Context, what string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Identity.Role != cluster.RoleManager {
-		defer s.Close()
-		return nil, fault.Hint(
-			fault.New(fault.Failed, "this server is node %s of cluster %s; %s", s.Identity.Name, s.Identity.ClusterName, what),
-			"do it on the manager, at %s", s.Identity.Manager.Addr())
+	err = s.CheckManager(what)
+	if err == nil {
+		err = s.checkFence(c)
 	}
-	if err := s.checkFence(c); err != nil {
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// CheckManager fails on a node: the error says so, names the manager, and ends with
+// what only the manager can do.
+func (s *Server) CheckManager(what string) error {
+	if s.IsManager() {
+		return nil
+	}
+	return fault.Hint(
+		fault.New(fault.Failed, "this server is node %s of cluster %s; %s", s.Identity.Name, s.Identity.ClusterName, what),
+		"do it on the manager, at %s", s.Identity.Manager.Addr())
 }
 
 // checkFence fails on a manager that another has taken the place of.

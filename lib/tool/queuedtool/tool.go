@@ -47,6 +47,9 @@ func (*grammar) Examples() string {
 // Run implements the tool.
 func (g *grammar) Run(c *cli.Context) error {
 	s, err := local.Open(c)
+	if err != nil && !g.Once {
+		err = daemon.Startable(err)
+	}
 	if err != nil {
 		return err
 	}
