@@ -8,6 +8,7 @@ import (
 	"iwx/lib/health"
 	"iwx/lib/host"
 	"iwx/lib/nfs"
+	"iwx/lib/panics"
 	"iwx/lib/preflight"
 	"iwx/lib/profile"
 	"iwx/lib/queue"
@@ -56,6 +57,7 @@ type Status struct {
 	Leaving *Departure      `json:"leaving,omitempty"` // on its way out
 	Sites   *site.Report    `json:"sites,omitempty"`   // nil from a node that cannot look at them
 	Trial   *TrialReport    `json:"trial,omitempty"`   // of the last one since its daemon began
+	Panics  *panics.Count   `json:"panics,omitempty"`  // that its daemon has caught; nil for none
 }
 
 // Departure is how far a node is that the manager has told to leave.

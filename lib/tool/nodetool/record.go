@@ -6,6 +6,7 @@ import (
 
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
+	"iwx/lib/panics"
 	"iwx/lib/tool/nodestatus"
 )
 
@@ -101,7 +102,7 @@ func memberColumns() []cli.Column[record] {
 }
 
 // profileColumns tell how the node stands with its profile, its storage and its
-// sites.
+// sites, and what its daemon has caught.
 func profileColumns() []cli.Column[record] {
 	return []cli.Column[record]{
 		{Name: "profile", Value: func(r record) any { return nodestatus.ProfileMark(r.Profile()) }, Detail: true},
@@ -112,7 +113,16 @@ func profileColumns() []cli.Column[record] {
 		{Name: "mounts", Value: func(r record) any { return nodestatus.StorageItems(r.Status.Mounts, r.now) }, Detail: true},
 		{Name: "sites", Value: func(r record) any { return nodestatus.SitesMark(r.Status.Sites) }, Detail: true},
 		{Name: "site_faults", Value: func(r record) any { return nodestatus.SitesItems(r.Status.Sites) }, Detail: true},
+		{Name: "panics", Value: func(r record) any { return nodestatus.Panics(nodePanics(&r.Node), r.now) }, Detail: true},
 	}
+}
+
+// nodePanics is what the daemon of a node has counted.
+func nodePanics(n *cluster.Node) []panics.Count {
+	if n.Status.Panics == nil {
+		return nil
+	}
+	return []panics.Count{*n.Status.Panics}
 }
 
 func addresses(r record) any {

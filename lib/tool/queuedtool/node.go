@@ -112,6 +112,9 @@ func (n *node) extend(s *cluster.Status) {
 	n.exit.extend(s)
 	n.sites.extend(s)
 	n.trials.extend(s)
+	if count := n.panics.Count(); count.Panics > 0 {
+		s.Panics = &count
+	}
 }
 
 // client returns the API's client, with this server's certificate.
@@ -208,9 +211,14 @@ func (n *node) settled() bool { return n.replayer.Status().Done+1 >= n.Identity.
 // tellEvery is how often the line that systemctl status shows is looked at.
 const tellEvery = 2 * time.Second
 
+// tell sets that line, and has the manager told of what panicked meanwhile.
 func (n *node) tell(ctx context.Context) error {
-	told := ""
+	told, caught := "", n.panics.Count().Panics
 	for {
+		if now := n.panics.Count().Panics; now != caught {
+			caught = now
+			n.replayer.Touch()
+		}
 		s := n.replayer.Status()
 		text := fmt.Sprintf("node %s of %s: %s, %d of %d entries done", n.Identity.Name, n.Identity.ClusterName, s.Word, s.Done, s.Head)
 		if s.Blocked != nil {

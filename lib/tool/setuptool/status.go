@@ -14,6 +14,7 @@ import (
 	"iwx/lib/daemon"
 	"iwx/lib/fault"
 	"iwx/lib/host"
+	"iwx/lib/panics"
 	"iwx/lib/preflight"
 	"iwx/lib/profile"
 	"iwx/lib/replay"
@@ -58,6 +59,7 @@ type report struct {
 	setUp     time.Time
 	profile   profile.Status
 	storage   any // a mark, or what a manager exports
+	panics    cli.Block
 	problems  []problem
 }
 
@@ -69,7 +71,7 @@ func (v *statusVerb) Run(c *cli.Context) error {
 		return err
 	}
 	defer h.close()
-	r := &report{role: "none"}
+	r := &report{role: "none", panics: nodestatus.Panics(nil, c.Now())}
 	switch {
 	case h.Identity != nil:
 		err = h.report(r)
@@ -150,6 +152,7 @@ func reportTable(o cli.Output) cli.Table[*report] {
 		{Name: "profile", Value: func(r *report) any { return nodestatus.ProfileMark(r.profile) }},
 		{Name: "profile_desired", Value: func(r *report) any { return r.profile.Desired }},
 		{Name: "profile_reached", Value: func(r *report) any { return r.profile.Reached }},
+		{Name: "panics", Value: func(r *report) any { return r.panics }},
 		{Name: "certificate_expires", Value: func(r *report) any { return cli.Date(r.expires) }},
 		{Name: "set_up", Value: func(r *report) any { return cli.Date(r.setUp) }},
 		{Name: "problems", Value: func(r *report) any { return r.problemList() }},
@@ -203,6 +206,7 @@ func (h *here) report(r *report) error {
 	h.reportBackup(r)
 	h.reportCertificate(r)
 	h.reportManager(r)
+	h.reportPanics(r)
 	if err := h.reportProfile(r); err != nil {
 		return err
 	}
@@ -259,6 +263,22 @@ func (h *here) reportDisk(r *report) {
 		r.add(err.Error(), "")
 	case f.Free < leastFree:
 		r.add(fmt.Sprintf("the disk that holds %s has %s left", h.Lib, cli.Size(int64(f.Free))), "make room: df "+h.Lib)
+	}
+}
+
+// reportPanics tells what the daemons of this server have caught, and of what is
+// recent that somebody should look.
+func (h *here) reportPanics(r *report) {
+	counts, err := panics.Read(h.Panics)
+	if err != nil {
+		r.add(err.Error(), "remove it: rm "+h.Panics+"/*.json")
+	}
+	now := h.c.Now()
+	r.panics = nodestatus.Panics(counts, now)
+	for _, n := range counts {
+		if nodestatus.FreshPanic(n, now) {
+			r.add(nodestatus.PanicText(n, now), nodestatus.PanicHint(n))
+		}
 	}
 }
 
@@ -377,6 +397,12 @@ func (h *here) reportQueue(r *report) error {
 		for _, row := range rows {
 			if nodestatus.Grave(row.Word()) {
 				r.add("node "+row.Name+" is "+row.Word(), "iwx-node status")
+				break
+			}
+		}
+		for _, row := range rows {
+			if n := row.Status.Panics; n != nil && nodestatus.FreshPanic(*n, h.c.Now()) {
+				r.add("on "+row.Name+" "+nodestatus.PanicText(*n, h.c.Now()), "on "+row.Name+", "+nodestatus.PanicHint(*n))
 				break
 			}
 		}
