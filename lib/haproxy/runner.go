@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"iwx/lib/atomicfile"
@@ -17,6 +19,9 @@ type runner interface {
 	leave(ctx context.Context) error // has it end with its last connection, and not start at boot
 	end(ctx context.Context) error   // ends it with all of its connections
 	hint() string                    // where it says what is wrong
+
+	pid(ctx context.Context) (int, error) // of the master
+	kill(ctx context.Context) error       // ends all of its processes at once, to be started again
 }
 
 // unitName is packaging/systemd/iwx-haproxy.service.
@@ -43,6 +48,15 @@ func (u unit) end(ctx context.Context) error {
 		return nil
 	}
 	return withSystemd(ctx, func(c *systemd.Conn) error { return c.DisableNow(ctx, unitName) })
+}
+
+func (unit) pid(ctx context.Context) (pid int, err error) {
+	err = withSystemd(ctx, func(c *systemd.Conn) (err error) { pid, err = c.MainPID(ctx, unitName); return err })
+	return pid, err
+}
+
+func (unit) kill(ctx context.Context) error {
+	return withSystemd(ctx, func(c *systemd.Conn) error { return c.Kill(ctx, unitName) })
 }
 
 func withSystemd(ctx context.Context, f func(*systemd.Conn) error) error {
@@ -93,6 +107,28 @@ func (b background) end(ctx context.Context) error {
 		_, err := b.master.status(ctx)
 		return errors.Is(err, errNobody), nil
 	})
+}
+
+func (b background) pid(context.Context) (int, error) {
+	text, err := os.ReadFile(b.layout.pid)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
+
+// kill leaves it to the next pass of the engine, which finds that nobody answers, to
+// start it again.
+func (b background) kill(ctx context.Context) error {
+	pid, err := b.pid(ctx)
+	if err != nil {
+		return err
+	}
+	list, err := children(pid)
+	for _, pid := range append(list, pid) {
+		err = errors.Join(err, signal(pid, syscall.SIGKILL))
+	}
+	return err
 }
 
 // leave has the instance end with its last connection, management guide §4.

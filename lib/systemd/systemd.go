@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
@@ -38,6 +39,8 @@ type manager interface {
 	StopUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
 	RestartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
 	GetUnitPropertyContext(ctx context.Context, unit, property string) (*dbus.Property, error)
+	GetServicePropertyContext(ctx context.Context, service, property string) (*dbus.Property, error)
+	KillUnitWithTarget(ctx context.Context, name string, target dbus.Who, signal int32) error
 	Close()
 }
 
@@ -90,6 +93,31 @@ func (c *Conn) EnableNow(ctx context.Context, units ...string) error {
 // Restart ends a unit and starts it again; one that does not run is started.
 func (c *Conn) Restart(ctx context.Context, unit string) error {
 	return c.job(ctx, "restart", unit, c.bus.RestartUnitContext)
+}
+
+// Kill sends SIGKILL to all processes of a unit. What becomes of it then is for its
+// Restart= to say.
+func (c *Conn) Kill(ctx context.Context, unit string) error {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	if err := c.bus.KillUnitWithTarget(ctx, unit, dbus.All, int32(syscall.SIGKILL)); err != nil {
+		return fmt.Errorf("kill %s: %w", unit, err)
+	}
+	return nil
+}
+
+// MainPID returns the main process of a service; the error says so if there is none.
+func (c *Conn) MainPID(ctx context.Context, unit string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	p, err := c.bus.GetServicePropertyContext(ctx, unit, "MainPID")
+	if err != nil {
+		return 0, fmt.Errorf("MainPID of %s: %w", unit, err)
+	}
+	if pid, ok := p.Value.Value().(uint32); ok && pid > 0 {
+		return int(pid), nil
+	}
+	return 0, fmt.Errorf("%s has no main process", unit)
 }
 
 // DisableNow stops units and no longer starts them at boot. All are tried, also

@@ -3,12 +3,14 @@ package systemd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/coreos/go-systemd/v22/dbus"
+	godbus "github.com/godbus/dbus/v5"
 
 	"iwx/lib/fault"
 	"iwx/lib/host"
@@ -78,6 +80,29 @@ func (r *recorder) GetUnitPropertyContext(_ context.Context, unit, property stri
 	return &p, r.note("get "+property, unit)
 }
 
+func (r *recorder) GetServicePropertyContext(_ context.Context, unit, property string) (*dbus.Property, error) {
+	pid := uint32(42)
+	if strings.HasPrefix(unit, "no-") {
+		pid = 0
+	}
+	return &dbus.Property{Name: property, Value: godbus.MakeVariant(pid)}, r.note("get "+property, unit)
+}
+
+func (r *recorder) KillUnitWithTarget(_ context.Context, unit string, target dbus.Who, signal int32) error {
+	return r.note(fmt.Sprintf("kill %s of %d", target, signal), unit)
+}
+
+// TestMainPID: a service without a process has none, which is not process 0.
+func TestMainPID(t *testing.T) {
+	c := &Conn{bus: &recorder{}}
+	if pid, err := c.MainPID(t.Context(), "a.service"); pid != 42 || err != nil {
+		t.Errorf("%d, %v", pid, err)
+	}
+	if pid, err := c.MainPID(t.Context(), "no-a.service"); err == nil {
+		t.Errorf("%d", pid)
+	}
+}
+
 func TestCalls(t *testing.T) {
 	enable := func(c *Conn) error { return c.EnableNow(t.Context(), "a.service", "b.service") }
 	disable := func(c *Conn) error { return c.DisableNow(t.Context(), "a.service", "no-b.service", "c.service") }
@@ -106,6 +131,9 @@ func TestCalls(t *testing.T) {
 		{"restart", func(c *Conn) error { return c.Restart(t.Context(), "a.service") }, nil, "", []string{"restart a.service"}, ""},
 		{"restart fails", func(c *Conn) error { return c.Restart(t.Context(), "a.service") }, map[string]string{"a.service": "failed"}, "",
 			[]string{"restart a.service"}, "restart a.service: job failed"},
+		{"kill", func(c *Conn) error { return c.Kill(t.Context(), "a.service") }, nil, "", []string{"kill all of 9 a.service"}, ""},
+		{"kill what is not there", func(c *Conn) error { return c.Kill(t.Context(), "a.service") }, nil, "kill all of 9",
+			[]string{"kill all of 9 a.service"}, "kill a.service: "},
 		{"disable nothing", func(c *Conn) error { return c.DisableNow(t.Context(), "no-a.service") }, nil, "",
 			[]string{"get LoadState no-a.service"}, ""},
 	}

@@ -94,6 +94,7 @@ func (b *balancer) run(c *cli.Context, s *local.Server) error {
 		daemon.Member{Name: "mounts", Run: b.mounts.Run},
 		daemon.Member{Name: "watch", Run: b.watch},
 		daemon.Member{Name: "save", Run: b.save},
+		daemon.Member{Name: "hung", Run: b.hung},
 		daemon.Member{Name: "pulse", Run: b.ownPulse},
 		daemon.Member{Name: "control", Run: func(ctx context.Context) error {
 			return control.Serve(ctx, s.Balance, b, b.log, daemon.Ready)

@@ -1,0 +1,38 @@
+package lbdaemon
+
+import (
+	"context"
+	"time"
+
+	"iwx/lib/haproxy"
+	"iwx/lib/panics"
+)
+
+// hungEvery is how often HAProxy is asked whether it hangs.
+const hungEvery = 5 * time.Second
+
+// hung has an HAProxy that hangs started again, while it is what balances.
+func (b *balancer) hung(ctx context.Context) error {
+	watch := haproxy.NewWatch(b.Paths, b.c.Now, b.log)
+	tick := time.NewTicker(hungEvery)
+	defer tick.Stop()
+	told := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if s := &b.wanted.Load().setup; s.Engine != "haproxy" || len(s.Policies) == 0 {
+			continue
+		}
+		text := ""
+		if err := panics.Try(b.log, "look whether haproxy hangs", func() error { return watch.Look(ctx) }); err != nil && ctx.Err() == nil {
+			text = err.Error()
+		}
+		if text != "" && text != told {
+			b.log.Warn("whether haproxy hangs could not be found out", "error", text)
+		}
+		told = text
+	}
+}
