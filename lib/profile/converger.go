@@ -156,6 +156,7 @@ type Converger struct {
 
 	mu    sync.Mutex
 	hangs map[string]time.Time // calls that did not heed their deadline, by item
+	tries map[string]*try      // items that failed when they were last tried
 }
 
 // Plan returns what Converge would do, and does nothing.
@@ -191,6 +192,10 @@ func (c *Converger) Plan(ctx context.Context, doc Document) ([]Change, error) {
 // Whatever ends it, converging again, to this document or another, goes on
 // where it stopped.
 func (c *Converger) Converge(ctx context.Context, rev Revision) (Status, error) {
+	return c.converge(ctx, rev, allItems)
+}
+
+func (c *Converger) converge(ctx context.Context, rev Revision, scope scope) (Status, error) {
 	doc, err := rev.Document.compact()
 	if err == nil {
 		err = doc.Check()
@@ -198,15 +203,15 @@ func (c *Converger) Converge(ctx context.Context, rev Revision) (Status, error) 
 	if err != nil {
 		return Status{}, err
 	}
-	return c.locked(ctx, &Revision{Version: rev.Version, Document: doc})
+	return c.locked(ctx, &Revision{Version: rev.Version, Document: doc}, scope)
 }
 
 // Resume converges to the document that was received last. Without one there
 // is nothing to do.
-func (c *Converger) Resume(ctx context.Context) (Status, error) { return c.locked(ctx, nil) }
+func (c *Converger) Resume(ctx context.Context) (Status, error) { return c.locked(ctx, nil, allItems) }
 
 // locked converges to rev, or to what is desired already.
-func (c *Converger) locked(ctx context.Context, rev *Revision) (Status, error) {
+func (c *Converger) locked(ctx context.Context, rev *Revision, scope scope) (Status, error) {
 	if c.Lock != nil {
 		unlock, err := c.Lock(ctx)
 		if err != nil {
@@ -227,11 +232,12 @@ func (c *Converger) locked(ctx context.Context, rev *Revision) (Status, error) {
 	if saved.Desired.Version == "" {
 		return saved.Status, nil
 	}
-	p := &pass{Converger: c, items: saved.Desired.Items, begun: saved.Begun, old: saved.Status}
+	p := &pass{Converger: c, scope: scope, version: saved.Desired.Version, items: saved.Desired.Items, begun: saved.Begun, old: saved.Status}
 	p.takeBack(ctx)
 	p.apply(ctx)
 	if ctx.Err() != nil {
 		return saved.Status, ctx.Err()
 	}
-	return p.end(ctx, saved.Desired.Version)
+	p.forget()
+	return p.end(ctx)
 }

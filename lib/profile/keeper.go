@@ -2,15 +2,17 @@ package profile
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 
+	"iwx/lib/backoff"
 	"iwx/lib/panics"
 )
 
 // Times that a keeper goes by.
 const (
-	lookEvery = 30 * time.Second // at what is there, and again at what failed
+	lookEvery = 30 * time.Second // at what is there; what failed has waits of its own
 	lookLeast = 10 * time.Second // between two looks that nothing new has asked for
 )
 
@@ -25,7 +27,9 @@ type Keeper struct {
 	received *Revision // not converged to yet
 	version  string    // received last
 	status   Status
-	lookedAt time.Time
+	lookedAt time.Time          // at all, but for what was not to be tried again yet
+	asked    bool               // to try everything, whatever failed a moment ago
+	failures backoff.Tries      // of looks, for which the journal or the lock is at fault
 	cancel   context.CancelFunc // of the look under way
 }
 
@@ -36,6 +40,7 @@ func NewKeeper(ctx context.Context, c *Converger) (*Keeper, error) {
 		return nil, err
 	}
 	k := &Keeper{converger: c, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), status: saved.Standing(), version: saved.Desired.Version}
+	k.failures.Waits = retryWaits()
 	if k.version == "" {
 		k.version = None
 	}
@@ -79,8 +84,18 @@ func (k *Keeper) Receive(rev *Revision) {
 	signal(k.wake)
 }
 
-// Look has what is there looked at now, as after somebody else has changed it.
+// Look has what is there looked at now, as after somebody else has changed it. What
+// failed a moment ago has its wait.
 func (k *Keeper) Look() { signal(k.wake) }
+
+// Retry has everything tried now, also what failed a moment ago: an administrator
+// asks for it.
+func (k *Keeper) Retry() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked = true
+	signal(k.wake)
+}
 
 // signal wakes who waits at c, now or next.
 func signal(c chan struct{}) {
@@ -93,50 +108,86 @@ func signal(c chan struct{}) {
 // Run converges at once, when a document is received, and now and then, until
 // ctx is done. What fails is told in Status and tried again.
 func (k *Keeper) Run(ctx context.Context) error {
+	scope := allItems
 	for {
-		k.Once(ctx)
-		timer := time.NewTimer(lookEvery)
+		began := k.converger.Now()
+		err := k.look(ctx, scope)
+		now := k.converger.Now()
+		full, next := k.next(err, now.Sub(began))
+		timer := time.NewTimer(next.Sub(now))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return nil
 		case <-k.wake:
+			scope = restedOnes
 		case <-timer.C:
+			if scope = restedOnes; k.converger.Now().Before(full) {
+				scope = retries
+			}
 		}
 		timer.Stop()
 	}
 }
 
+// next returns when everything is to be looked at again, and when there is something
+// to do before that, after a look that took so long.
+func (k *Keeper) next(err error, took time.Duration) (full, next time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err != nil {
+		full = k.converger.Now().Add(k.failures.Failed(took))
+		return full, full
+	}
+	k.failures.Reset()
+	full = k.lookedAt.Add(backoff.Jitter(lookEvery, rand.Float64()))
+	if again := k.converger.again(); !again.IsZero() && again.Before(full) {
+		return full, again
+	}
+	return full, full
+}
+
 // Once converges to what was received last, and returns how that stands.
 func (k *Keeper) Once(ctx context.Context) Status {
+	_ = k.look(ctx, allItems) // the status has it
+	return k.Status()
+}
+
+// look is Once for some of the items. The error is in the status.
+func (k *Keeper) look(ctx context.Context, scope scope) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	k.mu.Lock()
 	rev := k.received
 	k.cancel = cancel
+	if k.asked {
+		k.asked, scope = false, allItems
+	}
 	k.mu.Unlock()
-	status, err := k.converge(ctx, rev)
+	status, err := k.converge(ctx, rev, scope)
 	if ctx.Err() != nil {
-		return k.Status() // the daemon ends, or there is a newer document
+		return nil // the daemon ends, or there is a newer document
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.lookedAt = k.converger.Now()
+	if scope != retries {
+		k.lookedAt = k.converger.Now()
+	}
 	if err != nil {
 		k.failed(err)
 	} else if k.received == rev {
 		k.received = nil
 	}
 	k.set(status, err)
-	return k.status
+	return err
 }
 
-func (k *Keeper) converge(ctx context.Context, rev *Revision) (s Status, err error) {
+func (k *Keeper) converge(ctx context.Context, rev *Revision, scope scope) (s Status, err error) {
 	err = panics.Try(k.converger.Log, "look at the profile", func() (err error) {
 		if rev == nil {
-			s, err = k.converger.Resume(ctx)
+			s, err = k.converger.locked(ctx, nil, scope)
 		} else {
-			s, err = k.converger.Converge(ctx, *rev)
+			s, err = k.converger.converge(ctx, *rev, scope)
 		}
 		return err
 	})

@@ -10,6 +10,8 @@ import (
 // pass is one run through a document.
 type pass struct {
 	*Converger
+	scope    scope
+	version  string // of the document
 	items    []Item
 	begun    []Item // as the journal has them
 	old      Status
@@ -26,10 +28,20 @@ func (p *pass) takeBack(ctx context.Context) {
 		r := Result{Kind: item.Kind, Name: item.Name, Removal: true}
 		if other := p.stuckBeneath(item); other != nil {
 			r.Word, r.Error = WordPending, fmt.Sprintf("waits for %s, which is still to be taken back", other)
-		} else if r.Word, r.Error = p.remove(ctx, item); r.Word == "" {
-			continue
+			p.note(item, true, r.Word, 0)
+		} else if was := p.left(item, true); was != nil {
+			r = *was
+		} else {
+			began := p.Now()
+			r.Word, r.Error = p.remove(ctx, item)
+			if ctx.Err() != nil {
+				return
+			}
+			p.note(item, true, r.Word, p.Now().Sub(began))
 		}
-		p.removals = append(p.removals, r)
+		if r.Word != "" {
+			p.removals = append(p.removals, r)
+		}
 	}
 }
 
@@ -69,8 +81,16 @@ func (p *pass) apply(ctx context.Context) {
 		r := Result{Kind: item.Kind, Name: item.Name}
 		if other := p.failedAbove(item); other != nil {
 			r.Word, r.Error = WordPending, fmt.Sprintf("waits for %s", other)
+			p.note(item, false, r.Word, 0)
+		} else if was := p.left(item, false); was != nil {
+			r = *was
 		} else {
+			began := p.Now()
 			r.Word, r.Error = p.converge(ctx, item)
+			if ctx.Err() != nil {
+				return
+			}
+			p.note(item, false, r.Word, p.Now().Sub(began))
 		}
 		p.results = append(p.results, r)
 	}
@@ -124,13 +144,13 @@ func (p *pass) begin(ctx context.Context, item Item) error {
 }
 
 // end puts the results together and reports them if there is anything new.
-func (p *pass) end(ctx context.Context, version string) (Status, error) {
-	s := Status{Desired: version, Reached: p.old.Reached, Items: append(p.results, p.removals...)}
+func (p *pass) end(ctx context.Context) (Status, error) {
+	s := Status{Desired: p.version, Reached: p.old.Reached, Items: append(p.results, p.removals...)}
 	for i := range s.Items {
 		p.date(&s.Items[i])
 	}
 	if s.Trouble() == nil {
-		s.Reached = version
+		s.Reached = p.version
 	}
 	if s.equal(&p.old) {
 		return s, nil

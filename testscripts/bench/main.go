@@ -4,6 +4,7 @@
 // them.
 //
 //	bench BINDIR [NODES...]
+//	bench BINDIR starved
 package main
 
 import (
@@ -25,8 +26,11 @@ func run(args []string) error {
 	if len(args) == 0 {
 		return fmt.Errorf("usage: bench BINDIR [NODES...]")
 	}
-	sizes := []int{1, 8, 50}
-	if len(args) > 1 {
+	if args[0] == "serve" { // it calls itself, for services to be checked
+		return serveServices(args[1])
+	}
+	sizes, starved := []int{1, 8, 50}, len(args) == 2 && args[1] == "starved"
+	if len(args) > 1 && !starved {
 		sizes = nil
 		for _, a := range args[1:] {
 			n, err := strconv.Atoi(a)
@@ -42,6 +46,9 @@ func run(args []string) error {
 	}
 	defer os.RemoveAll(dir)
 	b := &bench{bin: args[0], dir: dir}
+	if starved {
+		return b.starved()
+	}
 	if err := b.programs(); err != nil {
 		return err
 	}
@@ -59,7 +66,7 @@ func run(args []string) error {
 			return err
 		}
 	}
-	return nil
+	return b.starved()
 }
 
 // bench is one run of everything.

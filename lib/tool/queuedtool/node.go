@@ -195,7 +195,7 @@ func (n *node) wake(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-n.waker.C:
-			n.keeper.Look()
+			n.keeper.Retry()
 			n.try(ctx, "this server's certificate could not be read", func(context.Context) error { return n.readCertificate() })
 			if id, err := n.Store.Identity(ctx); err == nil {
 				n.client.SetManagers(id.Doors())
