@@ -32,6 +32,17 @@ import (
 // The first failure of a target for want of any answer puts all targets of its
 // host in doubt.
 //
+// Of several targets with the same Service the first that is up, in the order of Set,
+// is in use. The others are probed at their own level a tenth as often, and at least
+// once a minute, up or down. As soon as the one in use is in doubt or down, they are
+// probed at once and at the full rate.
+//
+// Checks must not keep up the overload that makes them fail. A target whose probe took
+// long is left alone for twice as long (backoff.Rest), and one that is down and silent
+// for longer each time, up to 10 s or twice its Timeout. That delays no failure: one
+// that is to be confirmed, or that was heard of, does not wait. News ends the wait too:
+// of the service itself, or of another on the same host that came back.
+//
 // Its methods may be called by many goroutines. The zero Checker with its
 // exported fields set can be used.
 type Checker struct {
@@ -67,12 +78,27 @@ func (c *Checker) Set(targets []Target, known map[string]Verdict) {
 			w = c.newWatch(t, known[t.ID])
 		case w.target != t:
 			w.target = t
-			w.look()
+			w.rouse()
 		}
 		kept[t.ID] = w
 	}
 	c.watches = kept
+	c.group(targets)
 	signal(c.news)
+}
+
+// group has each watch know the ways to its service. c.mu is held.
+func (c *Checker) group(targets []Target) {
+	ways := map[string][]*watch{}
+	for i := range targets {
+		if of := targets[i].Service; of != "" {
+			ways[of] = append(ways[of], c.watches[targets[i].ID])
+		}
+	}
+	for _, w := range c.watches {
+		w.ways = ways[w.target.Service]
+		signal(w.wake)
+	}
 }
 
 // begin makes what the zero Checker has not. c.mu is held.
@@ -115,18 +141,13 @@ func (c *Checker) Verdicts() map[string]Verdict {
 	return all
 }
 
-// Doubt has all targets of a host probed at once.
+// Doubt has all targets of a host probed at once, since there is news of it.
 func (c *Checker) Doubt(host string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.doubt(host)
-}
-
-// doubt is Doubt with c.mu held.
-func (c *Checker) doubt(host string) {
 	for _, w := range c.watches {
 		if w.target.Host == host {
-			w.look()
+			w.rouse()
 		}
 	}
 }
@@ -148,7 +169,7 @@ func (c *Checker) Tell(id string, r Result) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w.look()
+	w.rouse()
 }
 
 // Stall takes from a server which of its services accept none of the connections
@@ -349,10 +370,40 @@ func (c *Checker) step(w *watch, f finding) (t Target, was, is Verdict) {
 		c.complain(f.Result, now)
 	}
 	w.verdict = was.Step(w.target.Check, w.withWarning(f), now)
-	if f.lost() && was.Fails == 0 && was.State != Down {
-		c.doubt(w.target.Host)
-	}
+	w.rest(f, now)
+	c.spread(w, f, was)
 	return w.target, was, w.verdict
+}
+
+// spread has those targets probed for which it means something what was found of
+// another. c.mu is held.
+func (c *Checker) spread(w *watch, f finding, was Verdict) {
+	// The other ways to its service, one of which may now be in use.
+	is := w.verdict
+	for _, o := range w.ways {
+		switch {
+		case o == w || was.State == is.State && (was.Fails > 0) == (is.Fails > 0):
+		case f.Word.Up():
+			signal(o.wake) // it may be asked less often from now on
+		default:
+			o.rouse()
+		}
+	}
+	// What its server has besides, which may be gone or back.
+	lost := f.lost() && was.Fails == 0 && was.State != Down
+	back := was.State == Down && is.State != Down
+	if !lost && !back {
+		return
+	}
+	for _, o := range c.watches {
+		switch {
+		case o.target.Host != w.target.Host:
+		case lost:
+			o.look()
+		case back && o.verdict.State == Down:
+			o.rouse()
+		}
+	}
 }
 
 // complain logs, once a minute at most, that probes could not be made. c.mu is

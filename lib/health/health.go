@@ -61,6 +61,10 @@ type Target struct {
 	Name  string // for sentences: "web2 imap"
 	Addr  netip.AddrPort
 	Check Check
+
+	// Service groups the ways to one service of one server, of which the first that
+	// works is in use: see Checker. "" is a target that has no other way.
+	Service string
 }
 
 // Word is what came of a probe.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"iwx/lib/backoff"
 )
 
 // How often a target is probed; see Checker.
@@ -15,6 +17,9 @@ const (
 	certificateInterval = time.Minute
 	firstSpread         = 250 * time.Millisecond // in which many new targets are first looked at
 	together            = 10 * time.Millisecond  // probes that are due within it wake the processor once
+	longestSilence      = 10 * time.Second       // between probes of what is down and silent, if they take no longer
+	spareTimes          = 10                     // so many times less often a way that is not in use is probed
+	spareInterval       = time.Minute            // but so often at least
 )
 
 // watch is a target, and where its checking stands. It belongs to its Checker,
@@ -27,6 +32,7 @@ type watch struct {
 	began time.Time // from which its intervals are counted
 	phase float64   // 0..1: where in an interval its turn is
 	turn  int       // which of its knocks is a probe at its own level
+	ways  []*watch  // to its service, itself included, in the order in which they are preferred
 
 	asked    []*asking // that are under way, the first to begin first
 	number   uint64    // of the probe that began last
@@ -34,10 +40,12 @@ type watch struct {
 	usual    usual
 	stalled  time.Time // until when it counts that the service accepts nothing
 
-	doubted       bool      // it is to be looked at as soon as that may be
-	notBefore     time.Time // no probe at its own level before this
-	certificateAt time.Time // when the certificate was last looked at
-	warning       string    // of the certificate, until it is looked at again
+	doubted       bool          // it is to be looked at as soon as that may be
+	notBefore     time.Time     // no probe at its own level before this
+	rested        time.Time     // nor before this, unless a failure is to be confirmed
+	silences      backoff.Tries // probes in a row that were not answered in time, while it was down
+	certificateAt time.Time     // when the certificate was last looked at
+	warning       string        // of the certificate, until it is looked at again
 
 	order sync.Mutex // held while a finding is taken, and told: one at a time
 }
@@ -46,6 +54,49 @@ type watch struct {
 func (w *watch) look() {
 	w.doubted = true
 	signal(w.wake)
+}
+
+// rouse is look for news, which ends the rest of a target that was slow.
+func (w *watch) rouse() {
+	w.rested = time.Time{}
+	w.silences.Reset()
+	w.look()
+}
+
+// rest takes from a probe that has ended for how long its target is left alone.
+func (w *watch) rest(f finding, now time.Time) {
+	if f.number == 0 {
+		return // it was found elsewhere
+	}
+	took := now.Sub(f.began)
+	isSlow := backoff.Rest(took) > downInterval || w.isStalled(now)
+	if w.verdict.State == Down && !f.Word.Up() && isSlow {
+		w.silences.Waits = backoff.Waits{First: downInterval, Most: longestSilence}
+		w.rested = now.Add(w.silences.Failed(took))
+		return
+	}
+	w.silences.Reset()
+	w.rested = now.Add(backoff.Rest(took))
+}
+
+// interval returns how long there is between probes at the target's own level, while
+// it is not in doubt.
+func (w *watch) interval() time.Duration {
+	interval := w.target.Check.Interval
+	if w.isSpare() {
+		interval = min(spareTimes*interval, max(interval, spareInterval))
+	}
+	return interval
+}
+
+// isSpare reports whether another way to the service is in use, and not in doubt.
+func (w *watch) isSpare() bool {
+	for _, o := range w.ways {
+		if o.verdict.State == Up || o.verdict.State == Starting {
+			return o != w && o.verdict.Fails == 0
+		}
+	}
+	return false
 }
 
 // plan returns when there is something to do for the target next, and at which
@@ -73,9 +124,18 @@ func (w *watch) next(now time.Time) (time.Time, Level) {
 	switch {
 	case w.doubted || w.verdict.Doubtful(c):
 		at := later(now, w.notBefore)
+		toConfirm := w.verdict.State != Down && w.verdict.Fails > 0
+		if !toConfirm && !w.isStalled(now) {
+			at = later(at, w.rested)
+		}
 		return at, w.level(at)
 	case w.verdict.State == Down && w.verdict.Wins == 0:
-		at, _ := w.tick(now, min(c.Interval, downInterval))
+		interval := w.interval()
+		if !w.isSpare() {
+			interval = min(interval, downInterval)
+		}
+		at, _ := w.tick(now, interval)
+		at = later(at, w.rested)
 		return at, w.level(at)
 	}
 	return w.knock(now)
@@ -104,8 +164,8 @@ func later(a, b time.Time) time.Time {
 // stall takes that the server sees its service accept nothing, until then at the
 // latest; the zero time: it accepts.
 func (w *watch) stall(until time.Time) {
-	if w.stalled.IsZero() && !until.IsZero() {
-		w.look()
+	if w.stalled.IsZero() != until.IsZero() {
+		w.rouse()
 	}
 	w.stalled = until
 	signal(w.wake)
@@ -115,10 +175,10 @@ func (w *watch) isStalled(now time.Time) bool { return now.Before(w.stalled) }
 
 // knock returns when the next knock is, or the probe that is in its place.
 func (w *watch) knock(now time.Time) (time.Time, Level) {
-	interval := w.target.Check.Interval
+	interval := w.interval()
 	each := int((interval + knockInterval - 1) / knockInterval)
 	at, n := w.tick(now, interval/time.Duration(each))
-	if n%each == w.turn%each {
+	if n%each == w.turn%each && !at.Before(w.rested) {
 		return at, w.level(at)
 	}
 	return at, Connect

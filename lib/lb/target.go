@@ -3,7 +3,6 @@ package lb
 import (
 	"net/netip"
 	"slices"
-	"time"
 
 	"iwx/lib/health"
 )
@@ -23,9 +22,10 @@ func Targets(setup Setup, servers []Server) []health.Target {
 	for i := range setup.Policies {
 		p := &setup.Policies[i]
 		for _, s := range p.members(servers) {
-			for i, w := range s.ways(p, ability.forwarding(p)) {
+			for _, w := range s.ways(p, ability.forwarding(p)) {
 				list = append(list, health.Target{
-					ID: TargetID(p.Key(), s.ID, w.addr), Host: s.ID, Name: s.Name + " " + p.Name(), Addr: w.addr, Check: w.check(p, i > 0),
+					ID: TargetID(p.Key(), s.ID, w.addr), Host: s.ID, Name: s.Name + " " + p.Name(), Addr: w.addr, Check: w.check(p),
+					Service: p.Key().String() + " " + s.ID,
 				})
 			}
 		}
@@ -57,18 +57,10 @@ func (s *Server) ways(p *Policy, f Forwarding) []way {
 	return []way{{netip.AddrPortFrom(addr.Addr(), service.ProxyPort()), true}, plain}
 }
 
-// spareInterval is how many times less often a way that is not preferred is
-// asked. It is knocked at as any, and once the other is in doubt, so is this.
-const spareInterval = 10
-
 // check is the policy's check, as it is made by this way.
-func (w way) check(p *Policy, spare bool) health.Check {
+func (w way) check(p *Policy) health.Check {
 	c := p.Check
 	c.Proxy = c.Proxy || w.proxy
-	if spare {
-		c = c.Filled()
-		c.Interval = min(spareInterval*c.Interval, max(c.Interval, time.Minute))
-	}
 	return c
 }
 
