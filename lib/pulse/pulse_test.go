@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -223,5 +224,57 @@ func BenchmarkLook(b *testing.B) {
 		if _, err := eye.Look(Watch{Ports: []uint16{port}}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestWatcherBacksOff holds, in virtual time, that a manager which cannot be told is
+// not asked every second, and learns soon when it can.
+func TestWatcherBacksOff(t *testing.T) {
+	for _, takes := range []time.Duration{0, time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			fails, told := true, []time.Time{}
+			w := Watcher{
+				Watch: func(context.Context) (Watch, error) { return Watch{Ports: []uint16{1}}, nil },
+				Tell: func(ctx context.Context, _ health.Pulse) error {
+					told = append(told, time.Now())
+					if !fails {
+						return nil
+					}
+					select {
+					case <-time.After(takes):
+						return errors.New("nobody there")
+					case <-ctx.Done():
+						return ctx.Err()
+					}
+				},
+				Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- w.Run(ctx) }()
+			pass := func(d time.Duration) {
+				time.Sleep(d) // virtual
+				synctest.Wait()
+			}
+			for range 2 {
+				fails = true
+				pass(time.Minute)
+				told = nil
+				pass(10 * time.Minute)
+				if n := len(told); n < 45 || n > 75 {
+					t.Errorf("each takes %v: told %d times in 10 min", takes, n)
+				}
+				fails, told = false, nil
+				if pass(15 * time.Second); len(told) == 0 {
+					t.Errorf("each takes %v: nothing was told 15 s after the manager is back", takes)
+				}
+				told = nil
+				if pass(time.Minute); len(told) < 11 {
+					t.Errorf("each takes %v: told %d times in a minute by then", takes, len(told))
+				}
+			}
+			cancel()
+			check(t, <-ended)
+		})
 	}
 }

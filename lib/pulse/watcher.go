@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"iwx/lib/backoff"
 	"iwx/lib/health"
 	"iwx/lib/panics"
 )
@@ -15,8 +16,10 @@ const (
 	tellEvery = 5 * time.Second        // what has not changed, for a manager that has forgotten it
 	askEvery  = time.Second            // what to look at
 	tellLimit = 2 * time.Second
-	restAfter = time.Second // a manager that could not be told
 )
+
+// tellWaits are before a manager that could not be told is told again.
+func tellWaits() backoff.Waits { return backoff.Waits{First: time.Second, Most: 10 * time.Second} }
 
 // Watcher looks at a server's own services for as long as its daemon runs, and
 // tells what changes at once.
@@ -31,13 +34,17 @@ type Watcher struct {
 	watch   Watch
 	asked   time.Time
 	last    *health.Pulse // told last; nil: none, or it failed
+	took    time.Duration // the last look
 	told    time.Time     // when it was tried last
+	tries   backoff.Tries // that failed since
+	rest    time.Duration // after the last of them
 	failing string        // as last logged
 }
 
 // Run looks until ctx is done.
 func (w *Watcher) Run(ctx context.Context) error {
 	defer w.eye.Close()
+	w.tries.Waits = tellWaits()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -54,11 +61,11 @@ func (w *Watcher) Run(ctx context.Context) error {
 			return nil
 		}
 		w.note(err)
+		every := lookEvery
 		if w.watch.Empty() { // nothing to look at: until it is asked again
-			timer.Reset(askEvery)
-		} else {
-			timer.Reset(lookEvery)
+			every = askEvery
 		}
+		timer.Reset(backoff.Pace(every, w.took))
 	}
 }
 
@@ -75,13 +82,15 @@ func (w *Watcher) once(ctx context.Context) error {
 		w.last = nil
 		return nil
 	}
+	began := w.Now()
 	is, err := w.eye.Look(w.watch)
+	w.took = w.Now().Sub(began)
 	if err != nil {
 		return err
 	}
 	since := w.Now().Sub(w.told)
 	switch {
-	case w.last == nil && since < restAfter:
+	case w.last == nil && since < w.rest:
 		return nil
 	case w.last != nil && Equal(w.last, &is) && since < tellEvery:
 		return nil
@@ -93,12 +102,16 @@ func (w *Watcher) tell(ctx context.Context, is health.Pulse) error {
 	ctx, cancel := context.WithTimeout(ctx, tellLimit)
 	defer cancel()
 	w.last = nil
+	began := w.Now()
 	err := w.Tell(ctx, is)
 	w.told = w.Now()
-	if err == nil {
-		w.last = &is
+	if err != nil {
+		w.rest = w.tries.Failed(w.told.Sub(began))
+		return err
 	}
-	return err
+	w.tries.Reset()
+	w.last, w.rest = &is, 0
+	return nil
 }
 
 // note logs an error that is not the one before, and its end.

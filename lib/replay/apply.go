@@ -160,9 +160,3 @@ func (r *Replayer) signal() {
 	default:
 	}
 }
-
-// Jitter returns d ± 10 %, so that nodes which failed together do not come
-// back together. spread is from 0 to 1.
-func Jitter(d time.Duration, spread float64) time.Duration {
-	return d + time.Duration((spread*2-1)*float64(d)/10)
-}

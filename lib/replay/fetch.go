@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"iwx/lib/backoff"
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
 	"iwx/lib/panics"
@@ -38,11 +39,14 @@ type Profile interface {
 	Changed() <-chan struct{} // receives when Status has changed
 }
 
-// Waits between requests that fail.
 const (
-	firstBackoff   = 200 * time.Millisecond
-	longestBackoff = 5 * time.Second
-	refusedBackoff = 30 * time.Second // a refusal does not pass by itself soon
+	// refusedWait is before what was refused is asked again: a refusal does not pass
+	// by itself soon.
+	refusedWait = 30 * time.Second
+
+	// mostCost bounds what a request that fails counts as having cost the manager, so
+	// that one which was hung is asked again 10 s after it came back, at the latest.
+	mostCost = 5 * time.Second
 
 	// cutWait is how soon a node that could not drop records yet, since a command
 	// was running, tries again.
@@ -51,6 +55,11 @@ const (
 	// heardEvery is how often an unchanged good standing is written down.
 	heardEvery = 30 * time.Second
 )
+
+// newTries returns the failures of requests, which have none yet.
+func newTries() backoff.Tries {
+	return backoff.Tries{Waits: backoff.Waits{First: 200 * time.Millisecond, Most: 5 * time.Second}}
+}
 
 // Fetcher brings the manager's answers to a Replayer: one poll at a time, held
 // open by the manager until there is something to tell.
@@ -79,21 +88,19 @@ func (f *Fetcher) Run(ctx context.Context) error {
 	if err := f.begin(ctx); err != nil {
 		return nil // the daemon ends
 	}
-	backoff := firstBackoff
+	tries := newTries()
 	for ctx.Err() == nil {
-		_, err := f.poll(ctx, f.patience())
+		began, patience := f.Now(), f.patience()
+		_, err := f.poll(ctx, patience)
 		if err == nil {
-			backoff = firstBackoff
+			tries.Reset()
 			continue
 		}
-		wait := backoff
+		wait := tries.Failed(min(f.Now().Sub(began)-patience, mostCost))
 		if refusal := (*cluster.Refusal)(nil); errors.As(err, &refusal) && lasts(refusal.Reason) {
-			wait = refusedBackoff
+			wait = backoff.Jitter(refusedWait, rand.Float64())
 		}
-		backoff = min(2*backoff, longestBackoff)
-		// A crowd of nodes that lost their manager together must not come
-		// back together.
-		sleep(ctx, wait/2+rand.N(wait/2))
+		sleep(ctx, wait)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 
+	"iwx/lib/backoff"
 	"iwx/lib/cluster"
 	"iwx/lib/nfs"
 	"iwx/lib/panics"
@@ -71,23 +72,23 @@ func (p *Reporter) Run(ctx context.Context) error {
 	if err := p.Replayer.Begun(ctx); err != nil {
 		return nil // the daemon ends
 	}
-	backoff := firstBackoff
+	tries := newTries()
 	for {
+		began := p.Replayer.Now()
 		err := panics.Try(p.Log, "report to the manager", func() error { return p.Once(ctx) })
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
 			// The fetcher, which meets the same manager, logs why.
-			wait := backoff
-			if refusal := (*cluster.Refusal)(nil); errors.As(err, &refusal) {
-				wait = refusedBackoff
+			wait := tries.Failed(min(p.Replayer.Now().Sub(began), mostCost))
+			if refusal := (*cluster.Refusal)(nil); errors.As(err, &refusal) && lasts(refusal.Reason) {
+				wait = backoff.Jitter(refusedWait, rand.Float64())
 			}
-			backoff = min(2*backoff, longestBackoff)
-			sleep(ctx, wait/2+rand.N(wait/2))
+			sleep(ctx, wait)
 			continue
 		}
-		backoff = firstBackoff
+		tries.Reset()
 		select {
 		case <-ctx.Done():
 			return nil

@@ -432,12 +432,3 @@ func (w *walk) notStalled() error {
 	}
 	return nil
 }
-
-func TestJitter(t *testing.T) {
-	t.Parallel()
-	for spread, want := range map[float64]time.Duration{0: 270 * time.Second, 0.5: 300 * time.Second, 1: 330 * time.Second} {
-		if got := Jitter(300*time.Second, spread); got != want {
-			t.Errorf("Jitter(300s, %g) = %s, want %s", spread, got, want)
-		}
-	}
-}

@@ -11,6 +11,7 @@ import (
 
 	"iwx/lib/api"
 	"iwx/lib/attempt"
+	"iwx/lib/backoff"
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/daemon"
@@ -68,7 +69,7 @@ func (d *server) node(c *cli.Context) (*node, error) {
 		Journal: d.Store.Journal(id), Runner: n.runner, Spec: resolver.spec,
 		Node: id.NodeID, Start: id.Start, Boot: facts.BootID, Version: cli.Version,
 		Interval: func() time.Duration {
-			return replay.Jitter(d.config.Load().Queue.RetryInterval, rand.Float64())
+			return backoff.Jitter(d.config.Load().Queue.RetryInterval, rand.Float64())
 		},
 		Now: c.Now, Alive: d.dog.Worker("replay", stuckAfter).Alive, Log: d.log,
 	}).New()

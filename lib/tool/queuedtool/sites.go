@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"iwx/lib/backoff"
 	"iwx/lib/cluster"
 	"iwx/lib/panics"
-	"iwx/lib/replay"
 	"iwx/lib/site"
 	"iwx/lib/tool/upkeep"
 )
@@ -100,7 +100,7 @@ func (i *inspection) note(was, is *site.Report) {
 // wait returns when it is time to look again; false when ctx is done.
 func (i *inspection) wait(ctx context.Context) bool {
 	looked := i.c.Now()
-	due, again := time.NewTimer(replay.Jitter(inspectEvery, rand.Float64())), time.NewTicker(inspectAgain)
+	due, again := time.NewTimer(backoff.Jitter(inspectEvery, rand.Float64())), time.NewTicker(inspectAgain)
 	defer due.Stop()
 	defer again.Stop()
 	for {
