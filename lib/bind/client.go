@@ -163,7 +163,7 @@ func (s *Server) unanswered(err error) error {
 // wait for a minute by itself, and for twice as long each time.
 func (s *Server) Fetched(ctx context.Context, want *Secondary) error {
 	var no *unserved
-	err := until(ctx, fetchLimit, refreshEvery, func() error {
+	err := until(ctx, fetchLimit, func() error {
 		err := s.hasCatalog(ctx, want.Key)
 		if errors.As(err, &no) {
 			_, failed := s.ask(ctx, "refresh", Catalog)

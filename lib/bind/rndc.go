@@ -7,17 +7,21 @@ import (
 	"strings"
 	"time"
 
+	"iwx/lib/backoff"
 	"iwx/lib/fault"
 )
 
 // Times of telling named.
 const (
-	startLimit   = 10 * time.Second // to start, which is a second or two
-	loadLimit    = 10 * time.Second // to load new zones
-	askEvery     = 20 * time.Millisecond
-	fetchLimit   = 10 * time.Second // to fetch the catalog for the first time
-	refreshEvery = 500 * time.Millisecond
+	startLimit = 10 * time.Second // to start, which is a second or two
+	loadLimit  = 10 * time.Second // to load new zones
+	fetchLimit = 10 * time.Second // to fetch the catalog for the first time
 )
+
+// askWaits are between two questions whether named is ready: each is a process.
+func askWaits() backoff.Waits {
+	return backoff.Waits{First: 20 * time.Millisecond, Most: 500 * time.Millisecond}
+}
 
 // batch is how many zones are reloaded one by one; of more, all are looked at.
 const batch = 20
@@ -49,7 +53,7 @@ func (s *Server) running(ctx context.Context) (started bool, err error) {
 	if err != nil {
 		return started, fault.Hint(fmt.Errorf("named cannot be started: %w", err), "journalctl -u %s", Unit)
 	}
-	return started, until(ctx, startLimit, askEvery, func() error {
+	return started, until(ctx, startLimit, func() error {
 		_, err := s.ask(ctx, "status")
 		return err
 	})
@@ -62,12 +66,12 @@ func (s *Server) Start(ctx context.Context) error {
 }
 
 // until waits for something to succeed; its last error is told.
-func until(ctx context.Context, limit, every time.Duration, try func() error) error {
+func until(ctx context.Context, limit time.Duration, try func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	tick := time.NewTicker(every)
-	defer tick.Stop()
+	tries := backoff.Tries{Waits: askWaits()}
 	for {
+		began := time.Now()
 		err := try()
 		if err == nil {
 			return nil
@@ -75,7 +79,7 @@ func until(ctx context.Context, limit, every time.Duration, try func() error) er
 		select {
 		case <-ctx.Done():
 			return fault.Hint(err, "journalctl -u %s", Unit)
-		case <-tick.C:
+		case <-time.After(tries.Failed(time.Since(began))):
 		}
 	}
 }
@@ -126,7 +130,7 @@ func (s *Server) reload(ctx context.Context, p *plan) error {
 }
 
 func (s *Server) reloadZone(ctx context.Context, name string) error {
-	return until(ctx, loadLimit, askEvery, func() error {
+	return until(ctx, loadLimit, func() error {
 		_, err := s.ask(ctx, "reload", name)
 		return err
 	})
@@ -152,7 +156,7 @@ func (s *Server) allLoaded(ctx context.Context, zones []string) error {
 
 // loaded waits until named serves a zone.
 func (s *Server) loaded(ctx context.Context, name string) error {
-	return until(ctx, loadLimit, askEvery, func() error {
+	return until(ctx, loadLimit, func() error {
 		out, err := s.ask(ctx, "zonestatus", name)
 		if err == nil && !strings.Contains(out, "serial:") {
 			err = errors.New("not loaded")

@@ -124,7 +124,7 @@ func (b *named) start() {
 	if err := b.cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}
-	err = until(b.t.Context(), testenv.Wait(), askEvery, func() error {
+	err = until(b.t.Context(), testenv.Wait(), func() error {
 		_, err := b.ask(b.t.Context(), "status")
 		return err
 	})
@@ -168,7 +168,7 @@ func (b *named) lookup(name string) string {
 func (b *named) comes(name, want string, limit time.Duration) time.Duration {
 	b.t.Helper()
 	began := time.Now()
-	err := until(b.t.Context(), limit, askEvery, func() error {
+	err := until(b.t.Context(), limit, func() error {
 		if got := b.lookup(name); got != want {
 			return fmt.Errorf("%s at %s is %q, not %q", name, b.Address, got, want)
 		}

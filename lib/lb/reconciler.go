@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"iwx/lib/backoff"
 	"iwx/lib/health"
 	"iwx/lib/panics"
 )
@@ -19,10 +20,13 @@ import (
 // Times that a reconciler goes by.
 const (
 	observeEvery = 3 * time.Second        // what the engine really has
-	retryAfter   = time.Second            // an engine that failed
 	risingEvery  = 500 * time.Millisecond // while a slow start is under way
 	engineLimit  = 15 * time.Second       // for all that is asked of the engine at a time
 )
+
+// retryWaits are before an engine that failed is tried again, unless something
+// changes: it may read a whole configuration each time.
+func retryWaits() backoff.Waits { return backoff.Waits{First: time.Second, Most: 30 * time.Second} }
 
 // Reconciler keeps the engine at what is desired: at once when something
 // changes, and every few seconds whatever happened to it meanwhile. It adopts
@@ -45,6 +49,7 @@ type Reconciler struct {
 	ended    map[netip.AddrPort]bool // dead servers whose connections were ended
 	rising   bool                    // a slow start is under way
 	err      error                   // of the last pass
+	tries    backoff.Tries           // passes that failed
 }
 
 // NewReconciler returns a reconciler of the engines, by name, that goes by the
@@ -52,7 +57,7 @@ type Reconciler struct {
 func NewReconciler(engines map[string]Engine, view func() View, now func() time.Time, log *slog.Logger) *Reconciler {
 	return &Reconciler{
 		engines: engines, view: view, now: now, log: log, wake: make(chan struct{}, 1),
-		relieved: map[string]bool{}, ended: map[netip.AddrPort]bool{},
+		relieved: map[string]bool{}, ended: map[netip.AddrPort]bool{}, tries: backoff.Tries{Waits: retryWaits()},
 	}
 }
 
@@ -91,18 +96,22 @@ func (r *Reconciler) pass(ctx context.Context, woken bool) time.Duration {
 	defer r.mu.Unlock()
 	limited, cancel := context.WithTimeout(ctx, engineLimit)
 	defer cancel()
+	began := r.now()
 	err := panics.Try(r.log, "pass of the engine", func() error { return r.converge(limited, woken) })
 	if ctx.Err() != nil {
 		return observeEvery
 	}
 	r.note(err)
+	took := r.now().Sub(began)
+	if err != nil {
+		return r.tries.Failed(took)
+	}
+	r.tries.Reset()
 	switch {
-	case err != nil:
-		return retryAfter
 	case r.rising:
-		return risingEvery
+		return backoff.Pace(risingEvery, took)
 	case !woken:
-		return observeEvery
+		return backoff.Pace(observeEvery, took)
 	}
 	return max(0, observeEvery-r.now().Sub(r.observed))
 }

@@ -292,8 +292,19 @@ func TestReconcilerTriesAgain(t *testing.T) {
 		if n := strings.Count(r.log.String(), "the engine does not have what it should"); n != 1 {
 			t.Errorf("logged %d times", n)
 		}
+		// It is tried again less and less often, but at once when something changes.
+		before, _ := r.engine.counts()
+		time.Sleep(10 * time.Minute)
+		if after, _ := r.engine.counts(); after-before > 26 || after-before < 15 {
+			t.Errorf("tried %d times in 10 min", after-before)
+		}
+		before, _ = r.engine.counts()
+		r.change(verdict(1, refused()))
+		if after, _ := r.engine.counts(); after != before+1 {
+			t.Errorf("a change had it tried %d times", after-before)
+		}
 		r.engine.set(func() { r.engine.broken = nil })
-		time.Sleep(retryAfter)
+		time.Sleep(37 * time.Second)
 		synctest.Wait()
 		r.expect("10.0.0.1=100")
 		if report := r.Report(t.Context()); report.Error != "" || len(report.Pending) != 0 {
@@ -330,14 +341,14 @@ func TestReconcilerEngineThatOwes(t *testing.T) {
 		r.change(verdict(1, refused()))
 		r.expect("10.0.0.1=100")
 		for range 3 {
-			time.Sleep(retryAfter)
+			time.Sleep(2 * time.Second)
 			synctest.Wait()
 			if report := r.Report(t.Context()); report.Error != "no space left on device" {
 				t.Errorf("%+v", report)
 			}
 		}
 		r.engine.set(func() { r.engine.full = nil })
-		time.Sleep(retryAfter)
+		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if report := r.Report(t.Context()); report.Error != "" {
 			t.Errorf("%+v", report)
@@ -377,7 +388,7 @@ func TestReconcilerChangesEngines(t *testing.T) {
 		r.change(func(v *View) { v.Setup.Engine = "haproxy" })
 		r.expect("10.0.0.1=100 10.0.0.2=100") // until the other one has it
 		r.other.set(func() { r.other.broken = nil })
-		time.Sleep(retryAfter)
+		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		r.expect("")
 		if len(r.other.table) != 1 {

@@ -7,15 +7,16 @@ import (
 	"sync"
 	"time"
 
+	"iwx/lib/backoff"
 	"iwx/lib/panics"
 	"iwx/lib/profile"
 )
 
 // Times that a watcher goes by: a look costs a process for each mount.
-const (
-	lookEvery = 10 * time.Second
-	lookAgain = 2 * time.Second // while a mount is not healthy
-)
+const lookEvery = 10 * time.Second
+
+// againWaits are before the next look while a mount is not healthy.
+func againWaits() backoff.Waits { return backoff.Waits{First: 2 * time.Second, Most: lookEvery} }
 
 // MountsOf returns the mounts that a profile wants, in its order. Items that
 // cannot be read are left out; their results tell of them.
@@ -48,13 +49,15 @@ type Watcher struct {
 	log     *slog.Logger
 	changed chan struct{}
 
+	tries backoff.Tries // looks at which a mount was not healthy
+
 	mu     sync.Mutex
 	health []Health
 }
 
 // NewWatcher returns a watcher of what mounts returns at every look.
 func NewWatcher(prober *Prober, mounts func(ctx context.Context) ([]Mount, error), log *slog.Logger) *Watcher {
-	return &Watcher{prober: prober, mounts: mounts, log: log, changed: make(chan struct{}, 1)}
+	return &Watcher{prober: prober, mounts: mounts, log: log, changed: make(chan struct{}, 1), tries: backoff.Tries{Waits: againWaits()}}
 }
 
 // Health returns how the mounts are doing, in the order of the profile.
@@ -80,7 +83,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 }
 
-// Once looks once, and returns when to look again.
+// Once looks once, and returns when to look again. It is for one goroutine at a time.
 func (w *Watcher) Once(ctx context.Context) time.Duration {
 	var mounts []Mount
 	err := panics.Try(w.log, "list of the mounts", func() (err error) { mounts, err = w.mounts(ctx); return err })
@@ -90,6 +93,7 @@ func (w *Watcher) Once(ctx context.Context) time.Duration {
 		}
 		return lookEvery
 	}
+	began := w.prober.Now()
 	var found []Health
 	if panics.Try(w.log, "look at the mounts", func() error { found = w.prober.Look(ctx, mounts); return nil }) != nil {
 		return lookEvery
@@ -97,19 +101,23 @@ func (w *Watcher) Once(ctx context.Context) time.Duration {
 	if ctx.Err() != nil {
 		return lookEvery // the probes were ended, and tell nothing
 	}
-	w.set(found)
-	if Worst(found) != nil {
-		return lookAgain
+	if w.set(found) {
+		w.tries.Reset() // it may soon be otherwise again
 	}
-	return lookEvery
+	took := w.prober.Now().Sub(began)
+	if Worst(found) != nil {
+		return w.tries.Failed(took)
+	}
+	w.tries.Reset()
+	return backoff.Pace(lookEvery, took)
 }
 
-// set takes what was found, and tells what is new.
-func (w *Watcher) set(found []Health) {
+// set takes what was found, tells what is new, and reports whether anything is.
+func (w *Watcher) set(found []Health) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if slices.Equal(found, w.health) {
-		return
+		return false
 	}
 	for _, h := range found {
 		if slices.Contains(w.health, h) {
@@ -126,4 +134,5 @@ func (w *Watcher) set(found []Health) {
 	case w.changed <- struct{}{}:
 	default:
 	}
+	return true
 }

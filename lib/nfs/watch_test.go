@@ -25,7 +25,7 @@ func TestWatcher(t *testing.T) {
 	w := NewWatcher(p, func(context.Context) ([]Mount, error) { return MountsOf(doc), nil }, slog.New(slog.DiscardHandler))
 	look := func(every time.Duration, word string, changed bool) {
 		t.Helper()
-		if got := w.Once(t.Context()); got != every {
+		if got := w.Once(t.Context()); got < every*4/5 || got > every*6/5 || every == lookEvery && word == Healthy && got != every {
 			t.Errorf("again after %s", got)
 		}
 		if got := w.Health(); len(got) != 1 || got[0].Word != word {
@@ -40,9 +40,15 @@ func TestWatcher(t *testing.T) {
 	look(lookEvery, Healthy, true)
 	look(lookEvery, Healthy, false)
 	mounted = false
-	look(lookAgain, Missing, true)
+	look(2*time.Second, Missing, true)
+	look(4*time.Second, Missing, false)
+	look(8*time.Second, Missing, false)
+	look(lookEvery, Missing, false)
+	look(lookEvery, Missing, false)
 	mounted = true
 	look(lookEvery, Healthy, true)
+	mounted = false
+	look(2*time.Second, Missing, true)
 }
 
 func TestWorst(t *testing.T) {

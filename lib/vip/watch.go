@@ -10,6 +10,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"iwx/lib/backoff"
 	"iwx/lib/host"
 	"iwx/lib/panics"
 )
@@ -22,28 +23,32 @@ type Watcher struct {
 	Log    *slog.Logger
 }
 
-const (
-	settleFor  = 20 * time.Millisecond // after a change, for those that come with it
-	listenNext = 5 * time.Second       // after the kernel could not be listened to
-)
+const settleFor = 20 * time.Millisecond // after a change, for those that come with it
+
+// listenWaits are after the kernel could not be listened to.
+func listenWaits() backoff.Waits {
+	return backoff.Waits{First: 5 * time.Second, Most: 30 * time.Second}
+}
 
 // Run watches until ctx is done. While the kernel cannot be listened to it logs
 // that and tries again.
 func (w *Watcher) Run(ctx context.Context) error {
+	tries := backoff.Tries{Waits: listenWaits()}
 	for {
-		err := panics.Try(w.Log, "watch of the addresses", func() error { return w.listen(ctx) })
+		err := panics.Try(w.Log, "watch of the addresses", func() error { return w.listen(ctx, tries.Reset) })
 		if ctx.Err() == nil {
 			w.Log.Error("changes of addresses could not be watched", "error", err)
 		}
-		if !wait(ctx, listenNext) {
+		if !wait(ctx, tries.Failed(0)) {
 			return nil
 		}
 	}
 }
 
 // listen looks at first, and then whenever the kernel tells something new. That
-// it had to drop something, as this process was too slow, is an error.
-func (w *Watcher) listen(ctx context.Context) error {
+// it had to drop something, as this process was too slow, is an error. It calls heard
+// when it was told something.
+func (w *Watcher) listen(ctx context.Context, heard func()) error {
 	conn, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{
 		Groups: groups(unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR),
 	})
@@ -63,6 +68,7 @@ func (w *Watcher) listen(ctx context.Context) error {
 		case err := <-ended:
 			return fmt.Errorf("rtnetlink: %w", err)
 		case <-changed:
+			heard()
 		}
 		if !wait(ctx, settleFor) {
 			return ctx.Err()
