@@ -14,7 +14,7 @@ import (
 const (
 	spreadShare = 5                // a wait is spread by a fifth, either way
 	restFactor  = 2                // a third of the time is spent on what is slow, at most
-	mostRest    = 30 * time.Second // what is slow may be quick again
+	mostRest    = 20 * time.Second // what is slow may be quick again
 )
 
 // Waits are the bounds of one use: the wait after the first failure, and the longest,
@@ -33,7 +33,7 @@ func (w Waits) After(failures int, took time.Duration, spread float64) time.Dura
 }
 
 // Rest returns how long something that took so long is left alone before it is done
-// again: twice as long, but no longer than 30 s.
+// again: twice as long, but no longer than 20 s.
 func Rest(took time.Duration) time.Duration {
 	if took >= mostRest/restFactor {
 		return mostRest

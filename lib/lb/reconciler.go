@@ -26,7 +26,7 @@ const (
 
 // retryWaits are before an engine that failed is tried again, unless something
 // changes: it may read a whole configuration each time.
-func retryWaits() backoff.Waits { return backoff.Waits{First: time.Second, Most: 30 * time.Second} }
+func retryWaits() backoff.Waits { return backoff.Waits{First: time.Second, Most: 20 * time.Second} }
 
 // Reconciler keeps the engine at what is desired: at once when something
 // changes, and every few seconds whatever happened to it meanwhile. It adopts
@@ -84,7 +84,9 @@ func (r *Reconciler) Run(ctx context.Context, alive func()) error {
 		case <-timer.C:
 		}
 		alive()
-		timer.Reset(r.pass(ctx, woken))
+		wait := r.pass(ctx, woken)
+		alive()
+		timer.Reset(wait)
 	}
 }
 

@@ -118,8 +118,8 @@ func TestRetriesBackOff(t *testing.T) {
 		want  []time.Duration // the waits, in the middle of their spread
 	}{
 		{"it fails at once", 0, []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second, 40 * time.Second}},
-		{"it takes long", 12 * time.Second, []time.Duration{36 * time.Second, 36 * time.Second, 52 * time.Second, 52 * time.Second}},
-		{"it takes until its deadline", time.Hour, []time.Duration{75 * time.Second, 75 * time.Second, 85 * time.Second, 85 * time.Second}},
+		{"it takes long", 12 * time.Second, []time.Duration{32 * time.Second, 32 * time.Second, 52 * time.Second, 52 * time.Second}},
+		{"it takes until its deadline", time.Hour, []time.Duration{65 * time.Second, 65 * time.Second, 85 * time.Second, 85 * time.Second}},
 	} {
 		for _, verb := range []string{"apply", "remove"} {
 			t.Run(tt.name+", "+verb, func(t *testing.T) {

@@ -61,6 +61,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 			return nil
 		}
 		w.note(err)
+		if w.Alive != nil {
+			w.Alive()
+		}
 		every := lookEvery
 		if w.watch.Empty() { // nothing to look at: until it is asked again
 			every = askEvery
