@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"iwx/lib/atomicfile"
+	"iwx/lib/backoff"
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
@@ -38,6 +39,9 @@ const (
 	saveLimit  = 5 * time.Second
 	stuckAfter = 45 * time.Second // longer than an engine may take
 )
+
+// retryWaits are before the state is read, or written, again after that failed.
+func retryWaits() backoff.Waits { return backoff.Waits{First: lookEvery, Most: 20 * time.Second} }
 
 // balancer is the daemon.
 type balancer struct {
@@ -254,42 +258,50 @@ func (b *balancer) watch(ctx context.Context) error {
 	}
 	defer version.Close()
 	worker := b.dog.Worker("watch", stuckAfter)
-	look := time.NewTicker(lookEvery)
+	look := time.NewTimer(lookEvery)
 	defer look.Stop()
+	tries := backoff.Tries{Waits: retryWaits()}
 	var seen int64
 	for {
 		worker.Alive()
-		changed := true
+		asked := true
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-b.waker.C:
 		case <-b.mounts.Changed():
 		case <-look.C:
-			var now int64
-			now, err = version.Read(ctx)
-			changed = err == nil && now != seen
-			if changed {
-				seen = now
-			}
+			asked = false
 		}
-		if changed {
+		began := b.c.Now()
+		now, err := version.Read(ctx)
+		if err == nil && (asked || now != seen) {
 			err = panics.Try(b.log, "reading of the state", func() error { return b.refresh(ctx, nil) })
 		}
-		if fault.CodeOf(err) == fault.Unhealthy {
+		took := b.c.Now().Sub(began)
+		worker.Alive()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case fault.CodeOf(err) == fault.Unhealthy:
 			return err
-		}
-		if err != nil && ctx.Err() == nil {
+		case err != nil:
 			b.log.Error("the state could not be read", "error", err)
+			look.Reset(tries.Failed(took))
+			continue
 		}
+		seen = now
+		tries.Reset()
+		look.Reset(backoff.Pace(lookEvery, took))
 	}
 }
 
 // save writes the verdicts down a moment after they change, and at the end.
 func (b *balancer) save(ctx context.Context) error {
 	worker := b.dog.Worker("save", stuckAfter)
-	tick := time.NewTicker(saveAfter)
+	tick := time.NewTimer(saveAfter)
 	defer tick.Stop()
+	tries := backoff.Tries{Waits: retryWaits()}
 	for {
 		worker.Alive()
 		select {
@@ -297,15 +309,24 @@ func (b *balancer) save(ctx context.Context) error {
 			return b.write(context.WithoutCancel(ctx))
 		case <-tick.C:
 		}
+		wait := saveAfter
 		select {
 		case <-b.dirty:
+			began := b.c.Now()
 			err := panics.Try(b.log, "saving of the verdicts", func() error { return b.write(ctx) })
-			if err != nil && ctx.Err() == nil {
+			took := b.c.Now().Sub(began)
+			worker.Alive()
+			wait = backoff.Pace(saveAfter, took)
+			if err == nil {
+				tries.Reset()
+			} else if ctx.Err() == nil {
 				b.log.Error("the verdicts could not be saved", "error", err)
 				b.changed("", health.Verdict{}, health.Verdict{})
+				wait = tries.Failed(took)
 			}
 		default:
 		}
+		tick.Reset(wait)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"iwx/lib/backoff"
 	"iwx/lib/cluster"
 	"iwx/lib/host"
 	"iwx/lib/profile"
@@ -19,12 +20,14 @@ import (
 
 // Times of a node that leaves.
 const (
-	commandWait  = 10 * time.Minute // for a command that is under way
-	commandLook  = 100 * time.Millisecond
-	takeBackWait = 5 * time.Second  // between two tries to take back the profile
-	farewellWait = 5 * time.Second  // and to tell the manager
-	teardownWait = 30 * time.Second // and to undo the setup
+	commandWait = 10 * time.Minute // for a command that is under way
+	commandLook = 100 * time.Millisecond
 )
+
+// leaveTries returns the failures of a step of leaving, which has none yet.
+func leaveTries() backoff.Tries {
+	return backoff.Tries{Waits: backoff.Waits{First: 5 * time.Second, Most: 30 * time.Second}}
+}
 
 // errLeft ends the daemon of a node that has left its cluster, so that its
 // setup can be undone with nothing else at work.
@@ -127,7 +130,9 @@ func (d *departure) endCommand(ctx context.Context) error {
 // a mount that is in use, say, is told and tried again.
 func (d *departure) takeBack(ctx context.Context) error {
 	none := profile.Document{}.Revision()
+	tries := leaveTries()
 	for {
+		began := d.c.Now()
 		d.keeper.Receive(&none)
 		d.keeper.Once(ctx)
 		status := d.keeper.Status()
@@ -138,7 +143,7 @@ func (d *departure) takeBack(ctx context.Context) error {
 			return nil
 		}
 		d.wait(true, "%s", unmet(&status))
-		if !sleep(ctx, takeBackWait) {
+		if !sleep(ctx, tries.Failed(d.c.Now().Sub(began))) {
 			return ctx.Err()
 		}
 	}
@@ -154,7 +159,9 @@ func unmet(s *profile.Status) string {
 
 // sayFarewell reports what is not reported yet, and that this node leaves.
 func (d *departure) sayFarewell(ctx context.Context) error {
+	tries := leaveTries()
 	for {
+		began := d.c.Now()
 		err := d.reporter.Once(ctx)
 		if err == nil {
 			err = d.client.Leave(ctx)
@@ -166,7 +173,7 @@ func (d *departure) sayFarewell(ctx context.Context) error {
 		if ctx.Err() == nil {
 			d.log.Warn("the manager could not be told that this node leaves", "error", err)
 		}
-		if !sleep(ctx, farewellWait) {
+		if !sleep(ctx, tries.Failed(d.c.Now().Sub(began))) {
 			return ctx.Err()
 		}
 	}
@@ -176,14 +183,16 @@ func (d *departure) sayFarewell(ctx context.Context) error {
 // succeeds or the daemon is to end: nobody but the log would tell of a failure.
 func (d *departure) dismantle() error {
 	server := &teardown.Server{Paths: d.Paths, Store: d.Store, EndUnit: d.endUnit}
+	tries := leaveTries()
 	for {
+		began := d.c.Now()
 		kept, err := server.All(context.WithoutCancel(d.c))
 		if err == nil {
 			d.log.Info("this node has left its cluster, and its setup is undone", "cluster", d.Identity.ClusterName, "kept", kept)
 			return nil
 		}
 		d.log.Error("the setup of this server could not be undone", "error", err)
-		if !sleep(d.c, teardownWait) {
+		if !sleep(d.c, tries.Failed(d.c.Now().Sub(began))) {
 			return err
 		}
 	}

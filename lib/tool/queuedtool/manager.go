@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/api"
+	"iwx/lib/backoff"
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/daemon"
@@ -27,6 +28,9 @@ const (
 	sweepEvery = 2 * time.Second // for nodes that have gone silent
 	stuckAfter = 30 * time.Second
 )
+
+// retryWaits are before the state is read again after that failed.
+func retryWaits() backoff.Waits { return backoff.Waits{First: lookEvery, Most: 20 * time.Second} }
 
 // manager is the daemon of the cluster manager.
 type manager struct {
@@ -85,7 +89,7 @@ func (m *manager) serve(ctx context.Context) error {
 	m.worker = m.dog.Worker("watch", stuckAfter)
 	m.log.Info("serving the cluster", "cluster", m.Identity.ClusterName, "address", m.Identity.Manager)
 	m.tell(ctx)
-	m.try(ctx, "the manager's own profile could not be made", m.keep)
+	_ = m.try(ctx, "the manager's own profile could not be made", m.keep) // made at the next look
 	daemon.Ready()
 	mounts := upkeep.NewWatcher(m.Store, m.c.Now, m.log)
 	return m.run(
@@ -157,31 +161,43 @@ func (m *manager) watch(ctx context.Context) error {
 		return err
 	}
 	defer version.Close()
-	look, sweep := time.NewTicker(lookEvery), time.NewTicker(sweepEvery)
+	look, sweep := time.NewTimer(lookEvery), time.NewTicker(sweepEvery)
 	defer look.Stop()
 	defer sweep.Stop()
+	tries := backoff.Tries{Waits: retryWaits()}
 	var seen int64
 	for {
 		m.worker.Alive()
 		if err := m.fenced(); err != nil {
 			return err
 		}
+		asked := true
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-m.waker.C:
-			m.try(ctx, "the state could not be read", m.refresh)
-		case <-look.C:
-			m.try(ctx, "the state could not be read", func(ctx context.Context) error {
-				now, err := version.Read(ctx)
-				if err != nil || now == seen {
-					return err
-				}
-				seen = now
-				return m.refresh(ctx)
-			})
 		case <-sweep.C:
-			m.try(ctx, "silent nodes could not be noted", m.rules.Sweep)
+			_ = m.try(ctx, "silent nodes could not be noted", m.rules.Sweep)
+			continue
+		case <-m.waker.C:
+		case <-look.C:
+			asked = false
+		}
+		began := m.c.Now()
+		err := m.try(ctx, "the state could not be read", func(ctx context.Context) error {
+			now, err := version.Read(ctx)
+			if err != nil || !asked && now == seen {
+				return err
+			}
+			if err = m.refresh(ctx); err == nil {
+				seen = now
+			}
+			return err
+		})
+		if took := m.c.Now().Sub(began); err != nil {
+			look.Reset(tries.Failed(took))
+		} else {
+			tries.Reset()
+			look.Reset(backoff.Pace(lookEvery, took))
 		}
 	}
 }

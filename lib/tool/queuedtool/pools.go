@@ -75,8 +75,8 @@ func (p *pools) run(ctx context.Context) error {
 			p.rest()
 			continue
 		}
-		p.try(ctx, "the entry that rolls could not go on", func(ctx context.Context) error {
-			// Now and then all the same, for what has had its time.
+		// Now and then all the same, for what has had its time.
+		_ = p.try(ctx, "the entry that rolls could not go on", func(ctx context.Context) error {
 			if now := p.c.Now(); p.ask(ctx, now) || now.Sub(looked) >= lookEvery {
 				looked = now
 				return p.rules.Refresh(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"iwx/lib/backoff"
 	"iwx/lib/tool/upkeep"
 )
 
@@ -15,8 +16,10 @@ const overdueEvery = time.Second
 // at the profile's own pace.
 func (d *server) reloads(ctx context.Context) error {
 	var seen time.Time
+	tries := backoff.Tries{Waits: retryWaits()}
 	for {
-		d.try(ctx, "it could not be read whether a reload is owed", func(ctx context.Context) error {
+		began := d.c.Now()
+		err := d.try(ctx, "it could not be read whether a reload is owed", func(ctx context.Context) error {
 			since, err := d.overdue(ctx)
 			if err == nil && !since.IsZero() && !since.Equal(seen) {
 				seen = since
@@ -24,7 +27,14 @@ func (d *server) reloads(ctx context.Context) error {
 			}
 			return err
 		})
-		if !sleep(ctx, overdueEvery) {
+		took := d.c.Now().Sub(began)
+		wait := backoff.Pace(overdueEvery, took)
+		if err != nil {
+			wait = tries.Failed(took)
+		} else {
+			tries.Reset()
+		}
+		if !sleep(ctx, wait) {
 			return nil
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"iwx/lib/backoff"
 	"iwx/lib/panics"
 	"iwx/lib/pki"
 )
@@ -14,7 +15,7 @@ import (
 // Times of the renewal.
 const (
 	renewLook  = time.Hour        // the clock may be set, so the wait is looked at again
-	renewAgain = 10 * time.Minute // after a failure
+	renewAgain = 10 * time.Minute // after a failure, on the average
 )
 
 // renew has this server's certificate renewed when it is 50 to 80 % through its
@@ -37,7 +38,7 @@ func (d *server) renew(ctx context.Context) error {
 				continue
 			}
 			d.log.Warn("the certificate could not be renewed", "expires", current.NotAfter, "error", err)
-			wait = renewAgain
+			wait = backoff.Jitter(renewAgain, rand.Float64())
 		}
 		if !sleep(ctx, min(wait, renewLook)) {
 			return nil

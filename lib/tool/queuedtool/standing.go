@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"iwx/lib/backoff"
 	"iwx/lib/endpoint"
 	"iwx/lib/nfs"
 	"iwx/lib/panics"
@@ -19,8 +20,10 @@ const standingEvery = time.Second
 func (d *server) standing(ctx context.Context, mounts func() []nfs.Health, settled func() bool) error {
 	told := ""
 	for {
+		began := d.c.Now()
 		var is endpoint.Standing
 		err := panics.Try(d.log, "how this server stands", func() (err error) { is, err = d.stand(mounts, settled); return err })
+		took := d.c.Now().Sub(began)
 		switch {
 		case err != nil && err.Error() != told:
 			told = err.Error()
@@ -29,7 +32,7 @@ func (d *server) standing(ctx context.Context, mounts func() []nfs.Health, settl
 			told = is.Unready
 			d.log.Info("the health endpoint was told how this server stands", "unready", told)
 		}
-		if !sleep(ctx, standingEvery) {
+		if !sleep(ctx, backoff.Pace(standingEvery, took)) {
 			return nil
 		}
 	}

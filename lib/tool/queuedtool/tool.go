@@ -186,11 +186,12 @@ func (d *server) run(members ...daemon.Member) error {
 }
 
 // try logs what fails, or panics; the next time may be better.
-func (d *server) try(ctx context.Context, what string, do func(context.Context) error) {
+func (d *server) try(ctx context.Context, what string, do func(context.Context) error) error {
 	err := panics.Try(d.log, what, func() error { return do(ctx) })
 	if err != nil && ctx.Err() == nil {
 		d.log.Error(what, "error", err)
 	}
+	return err
 }
 
 // pruneEvery is how often old history is removed.
