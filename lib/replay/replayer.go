@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"iwx/lib/attempt"
+	"iwx/lib/backoff"
 	"iwx/lib/cluster"
 	"iwx/lib/panics"
 	"iwx/lib/queue"
@@ -16,9 +17,9 @@ import (
 // window is how many pending records are kept in memory.
 const window = 256
 
-// journalRetry is how long to wait before writing again to a journal that
-// refused, as it does on a full disk.
-const journalRetry = time.Second
+// journalWaits are before writing again to a journal that refused, as it does on a
+// full disk.
+func journalWaits() backoff.Waits { return backoff.Waits{First: time.Second, Most: 8 * time.Second} }
 
 // aliveEvery is how often an idle loop shows that it is alive.
 const aliveEvery = 10 * time.Second
@@ -60,6 +61,8 @@ type Replayer struct {
 	command  *queue.Command // of open; nil when it was begun by an earlier run
 	recent   *queue.Record  // the last one received, which is often the next one to run
 	stuck    error          // why the journal cannot be used
+	tries    backoff.Tries  // to use it, that failed
+	again    time.Duration  // before the next
 	stuckAt  time.Time
 	results  chan result
 	inbox    chan delivery
@@ -117,6 +120,7 @@ type taken struct {
 // New makes the parts that the fields do not hold. It must be called before
 // any other method, once the fields are set.
 func (r *Replayer) New() *Replayer {
+	r.tries.Waits = journalWaits()
 	r.results = make(chan result, 1)
 	r.inbox = make(chan delivery)
 	r.ready = make(chan struct{})
@@ -318,7 +322,7 @@ func (r *Replayer) arm(timer *time.Timer) {
 	d := aliveEvery
 	switch {
 	case r.stuck != nil:
-		d = journalRetry
+		d = r.again
 	case r.state.Phase == Waiting:
 		// What is due and was not begun is held back by something else, which
 		// no amount of ticking ends.
@@ -485,6 +489,11 @@ func (r *Replayer) logEnd(before *cluster.Blocked, a *cluster.Attempt) {
 func (r *Replayer) note(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
+	}
+	if err != nil {
+		r.again = r.tries.Failed(0)
+	} else {
+		r.tries.Reset()
 	}
 	before := r.stuck
 	r.stuck = err
