@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"iwx/lib/backoff"
 	"iwx/lib/fault"
 	"iwx/lib/panics"
 )
@@ -36,11 +37,8 @@ type Units interface {
 // the time it has for ending.
 const startLimit = 30 * time.Second
 
-// The pauses between tries of a start: they double from the first to the last.
-const (
-	firstTry = 5 * time.Millisecond
-	lastTry  = time.Second
-)
+// startWaits are between tries of a start.
+func startWaits() backoff.Waits { return backoff.Waits{First: 5 * time.Millisecond, Most: time.Second} }
 
 // unitCheck is how often the service manager is asked after a service whose
 // shim has not taken hold of the attempt's file, usually because it could not be
@@ -157,7 +155,9 @@ func (u *Unit) begin(ctx context.Context, id ID) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	description := fmt.Sprintf("iwx replay of entry %d, attempt %d", id.Seq, id.Attempt)
-	for pause := firstTry; ; pause = min(2*pause, lastTry) {
+	tries := backoff.Tries{Waits: startWaits()}
+	for {
+		began := time.Now()
 		started, err := u.units.Start(ctx, id.unit(), description, []string{u.shim, u.dir(id)})
 		if err == nil && !started {
 			err = fault.New(fault.Busy, "there is a unit %[1]s already, see systemctl status %[1]s", id.unit())
@@ -166,7 +166,7 @@ func (u *Unit) begin(ctx context.Context, id ID) error {
 			return err
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(tries.Failed(time.Since(began))):
 		case <-ctx.Done():
 			return err
 		}

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/atomicfile"
+	"iwx/lib/backoff"
 	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/lb"
@@ -29,9 +30,12 @@ const (
 	checkLimit = time.Minute      // reading a configuration
 	loadLimit  = time.Minute      // until a new worker answers
 	endLimit   = 30 * time.Second // until one that was told to end does
-	lookAgain  = 5 * time.Millisecond
-	lookLater  = 250 * time.Millisecond // on a busy server, to look takes time from what is waited for
 )
+
+// lookWaits are between looks whether HAProxy has done something.
+func lookWaits() backoff.Waits {
+	return backoff.Waits{First: 5 * time.Millisecond, Most: 250 * time.Millisecond}
+}
 
 // Apply implements lb.Engine. Servers are changed at once. Services are changed
 // all together, with one reload, after the configuration was found to be good;
@@ -355,14 +359,16 @@ func (e *Engine) await(ctx context.Context, mark string, was *status) error {
 func until(ctx context.Context, limit time.Duration, or, hint string, is func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	for wait := lookAgain; ; wait = min(2*wait, lookLater) {
+	tries := backoff.Tries{Waits: lookWaits()}
+	for {
+		began := time.Now()
 		if done, err := is(ctx); done || err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return fault.Hint(fault.New(fault.TimedOut, "%s: %w", or, ctx.Err()), "%s", hint)
-		case <-time.After(wait):
+		case <-time.After(tries.Failed(time.Since(began))):
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/coreos/go-systemd/v22/dbus"
 	godbus "github.com/godbus/dbus/v5"
 
+	"iwx/lib/backoff"
 	"iwx/lib/fault"
 )
 
@@ -173,13 +174,15 @@ func (t *Transient) Kill(ctx context.Context, name string) error {
 		}
 		return err
 	})
-	for pause := time.Millisecond; err == nil; pause *= 2 {
+	tries := backoff.Tries{Waits: backoff.Waits{First: time.Millisecond, Most: time.Second}}
+	for err == nil {
+		began := time.Now()
 		var ended bool
 		if ended, err = t.Ended(ctx, name); ended || err != nil {
 			break
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(tries.Failed(time.Since(began))):
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
