@@ -7,7 +7,8 @@ import "time"
 const (
 	leastWait = 5 * time.Second
 	mostWait  = 5 * time.Minute
-	probation = time.Minute // at least; twice the wait, if that is longer
+	softWait  = 30 * time.Second // at the most after soft failures, as of a server that was overloaded
+	probation = time.Minute      // at least; twice the wait, if that is longer
 )
 
 // Step returns the verdict after one more result:
@@ -17,7 +18,8 @@ const (
 //   - the first good answer ever is believed without one, for a watcher that was
 //     restarted must not damp what serves already;
 //   - out again soon after coming back: the wait is 5 s, and doubles each time
-//     up to 5 min;
+//     up to 5 min, or to 30 s where no failure was hard: an overload that is over
+//     is forgotten within a minute;
 //   - Unasked changes nothing.
 //
 // It is a pure function, of a filled check.
@@ -84,7 +86,11 @@ func (v Verdict) takeOut(hard bool, now time.Time) Verdict {
 		v.Wait, v.Until = 0, time.Time{}
 		return v
 	}
-	v.Wait = min(max(leastWait, 2*v.Wait), mostWait)
+	most := softWait
+	if hard {
+		most = mostWait
+	}
+	v.Wait = min(max(leastWait, 2*v.Wait), most)
 	v.Until = now.Add(v.Wait)
 	return v
 }

@@ -112,6 +112,31 @@ func TestStepFlapping(t *testing.T) {
 	}
 }
 
+// TestStepFlapsSoftly holds that a service which fails softly, as on a server that is
+// overloaded, may come back within half a minute however often it did not stay.
+func TestStepFlapsSoftly(t *testing.T) {
+	for _, word := range []Word{Silent, Wrong} {
+		c, now, v := Defaults(IMAP), epoch(), Verdict{}
+		var waits []string
+		for range 7 {
+			for v.State != Down {
+				v = v.Step(c, Result{Word: word}, now)
+			}
+			waits = append(waits, v.Wait.String())
+			for v.State == Down {
+				now = now.Add(time.Second)
+				v = v.Step(c, Result{Word: Good}, now)
+			}
+		}
+		if got := fmt.Sprint(waits); got != "[0s 5s 10s 20s 30s 30s 30s]" {
+			t.Errorf("%s: %s", word, got)
+		}
+		if v = v.Step(c, Result{Word: Refused}, now); v.Wait != time.Minute {
+			t.Errorf("%s, and then a hard failure: it waits for %v", word, v.Wait)
+		}
+	}
+}
+
 // walk is a random walk of a verdict, with what the rules are checked against.
 type walk struct {
 	check       Check
