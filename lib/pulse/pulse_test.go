@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -232,12 +233,16 @@ func BenchmarkLook(b *testing.B) {
 func TestWatcherBacksOff(t *testing.T) {
 	for _, takes := range []time.Duration{0, time.Second, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
-			fails, told := true, []time.Time{}
+			var mu sync.Mutex
+			fails, told := true, 0
 			w := Watcher{
 				Watch: func(context.Context) (Watch, error) { return Watch{Ports: []uint16{1}}, nil },
 				Tell: func(ctx context.Context, _ health.Pulse) error {
-					told = append(told, time.Now())
-					if !fails {
+					mu.Lock()
+					told++
+					fine := !fails
+					mu.Unlock()
+					if fine {
 						return nil
 					}
 					select {
@@ -252,25 +257,27 @@ func TestWatcherBacksOff(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			go func() { ended <- w.Run(ctx) }()
-			pass := func(d time.Duration) {
+			// in returns how often it is told in a while.
+			in := func(d time.Duration, failing bool) int {
+				mu.Lock()
+				fails, told = failing, 0
+				mu.Unlock()
 				time.Sleep(d) // virtual
 				synctest.Wait()
+				mu.Lock()
+				defer mu.Unlock()
+				return told
 			}
 			for range 2 {
-				fails = true
-				pass(time.Minute)
-				told = nil
-				pass(10 * time.Minute)
-				if n := len(told); n < 45 || n > 75 {
+				in(time.Minute, true)
+				if n := in(10*time.Minute, true); n < 45 || n > 75 {
 					t.Errorf("each takes %v: told %d times in 10 min", takes, n)
 				}
-				fails, told = false, nil
-				if pass(15 * time.Second); len(told) == 0 {
+				if in(15*time.Second, false) == 0 {
 					t.Errorf("each takes %v: nothing was told 15 s after the manager is back", takes)
 				}
-				told = nil
-				if pass(time.Minute); len(told) < 11 {
-					t.Errorf("each takes %v: told %d times in a minute by then", takes, len(told))
+				if n := in(time.Minute, false); n < 11 {
+					t.Errorf("each takes %v: told %d times in a minute by then", takes, n)
 				}
 			}
 			cancel()
