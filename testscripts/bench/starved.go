@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,12 +28,12 @@ const (
 	starvedQuota   = 10_000          // of 100,000 µs
 	starvedCgroup  = "/sys/fs/cgroup/cpu/iwx-bench"
 	starvedTicks   = 100                   // of utime and stime a second: proc_pid_stat(5)
-	starvedSession = 20 * time.Millisecond // of processor time that a session of a mail service takes
+	starvedSession = 60 * time.Millisecond // of processor time that a session of a mail service takes
 )
 
 // starved measures the processor time of iwx on a cluster with load balancing: idle,
-// with one node starved, and with the manager starved; and how long after the load
-// everything is healthy. It needs root, HAProxy and control groups of version 1.
+// and with one node, both, the manager, or all of them starved; and how long after the
+// load everything is healthy. It needs root, HAProxy and control groups of version 1.
 func (b *bench) starved() error {
 	_, noProxy := exec.LookPath("haproxy")
 	_, noGroups := os.Stat(filepath.Dir(starvedCgroup) + "/cpu.cfs_quota_us")
@@ -75,13 +74,13 @@ func (b *bench) starvedCluster() error {
 		return err
 	}
 	time.Sleep(starvedSettle)
-	idle, err := c.processorTime(nil)
+	idle, err := c.processorTime()
 	if err != nil {
 		return err
 	}
-	b.report("processor time of iwx a minute, idle, manager and 2 nodes", "", "%s", short(idle))
-	for _, server := range []string{"node1", "manager"} {
-		if err := c.starve(server, idle); err != nil {
+	b.report("processor time of iwx, 1 minute, idle, 2 nodes balanced to", "", "%s", short(idle))
+	for _, servers := range [][]string{{"node1"}, {"node1", "node2"}, {"manager"}, {"manager", "node1", "node2"}} {
+		if err := c.starve(servers, idle); err != nil {
 			return err
 		}
 	}
@@ -91,10 +90,13 @@ func (b *bench) starvedCluster() error {
 // startBalanced starts a cluster of two nodes whose services are balanced.
 func (b *bench) startBalanced() (*balanced, error) {
 	plain, err := b.startCluster(2)
-	if err != nil {
-		return &balanced{cluster: plain}, err
+	if plain == nil {
+		return nil, err
 	}
 	c := &balanced{cluster: plain, servers: map[string][]int{}}
+	if err != nil {
+		return c, err
+	}
 	for i, server := range []string{"manager", "node1", "node2"} {
 		addr := []string{"127.0.0.2", "127.0.1.1", "127.0.1.2"}[i]
 		services := exec.Command("/proc/self/exe", "serve", addr)
@@ -117,9 +119,6 @@ func (b *bench) startBalanced() (*balanced, error) {
 	}
 	daemon := c.command("manager", "iwx-lb", "daemon")
 	daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if os.Getenv("IWX_BENCH_LOG") != "" {
-		daemon.Stderr = os.Stderr
-	}
 	if err := daemon.Start(); err != nil {
 		return c, err
 	}
@@ -161,9 +160,9 @@ func (c *balanced) end() {
 	c.stop()
 }
 
-// starve measures a minute in which one server has hardly any processor time, and
-// how long the cluster then takes to be healthy.
-func (c *balanced) starve(server string, idle time.Duration) error {
+// starve measures a minute in which servers have a tenth of a core, and little of
+// that, and how long the cluster then takes to be healthy.
+func (c *balanced) starve(servers []string, idle time.Duration) error {
 	if err := os.MkdirAll(starvedCgroup, 0o755); err != nil {
 		return err
 	}
@@ -172,7 +171,10 @@ func (c *balanced) starve(server string, idle time.Duration) error {
 		return err
 	}
 	var loops []*os.Process
-	pids := slices.Clone(c.servers[server])
+	var pids []int
+	for _, server := range servers {
+		pids = append(pids, c.servers[server]...)
+	}
 	for range starvedLoops {
 		loop := exec.Command("sh", "-c", "while :; do :; done")
 		loop.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -189,8 +191,7 @@ func (c *balanced) starve(server string, idle time.Duration) error {
 			return err
 		}
 	}
-	worst := &worst{}
-	took, err := c.processorTime(func() { worst.look(c, server) })
+	took, err := c.processorTime()
 	if err != nil {
 		return err
 	}
@@ -202,30 +203,12 @@ func (c *balanced) starve(server string, idle time.Duration) error {
 		_ = moveTo(filepath.Dir(starvedCgroup), pid) // a loop may be gone by now
 	}
 	healed, err := c.healthy()
+	outcome := "healthy " + short(healed) + " after the load"
 	if err != nil {
-		return err
+		outcome = fmt.Sprintf("not healthy %s after the load: %v", short(healed), err)
 	}
-	c.b.report(fmt.Sprintf("the same with %s starved to a tenth of a core", server), "1.2 times", "%s, %.2f times; healthy %s after the load%s",
-		short(took), took.Seconds()/idle.Seconds(), short(healed), worst)
+	c.b.report("the same, starved: "+strings.Join(servers, ", "), "1.2 times", "%s, %.2f times; %s", short(took), took.Seconds()/idle.Seconds(), outcome)
 	return nil
-}
-
-// worst is how many servers of pools were not up at the most.
-type worst struct{ out int }
-
-func (w *worst) look(c *balanced, server string) {
-	if server == "manager" {
-		return // to ask it would be one more thing for it to do
-	}
-	out, _ := c.tool("manager", nil, "iwx-lb", "status", "-H")
-	w.out = max(w.out, strings.Count(string(out), "\tdown"))
-}
-
-func (w *worst) String() string {
-	if w.out == 0 {
-		return ""
-	}
-	return fmt.Sprintf("; %d members down at the most", w.out)
 }
 
 // moveTo puts a process, with all its threads, into a control group.
@@ -244,52 +227,35 @@ func groupOf(group string) (pids []int) {
 }
 
 // processorTime returns what iwx takes in a minute: its daemons, with those of their
-// children that have ended. halfway is called once, and may be nil.
-func (c *balanced) processorTime(halfway func()) (time.Duration, error) {
+// children that have ended.
+func (c *balanced) processorTime() (time.Duration, error) {
 	before, err := c.ticks()
 	if err != nil {
 		return 0, err
 	}
-	time.Sleep(starvedMinute / 2)
-	if halfway != nil {
-		halfway()
-	}
-	time.Sleep(starvedMinute / 2)
+	time.Sleep(starvedMinute)
 	after, err := c.ticks()
-	each := ""
-	for i := range after {
-		each += fmt.Sprintf(" %d", after[i]-before[i])
-	}
-	total := 0
-	for i := range after {
-		total += after[i] - before[i]
-	}
-	if os.Getenv("IWX_BENCH_LOG") != "" {
-		fmt.Println("ticks of manager, nodes, iwx-lb:", each)
-	}
-	return time.Duration(total) * time.Second / starvedTicks, err
+	return time.Duration(after-before) * time.Second / starvedTicks, err
 }
 
-// ticks returns utime, stime, cutime and cstime of each daemon, added up.
-func (c *balanced) ticks() ([]int, error) {
-	var list []int
+// ticks returns utime, stime, cutime and cstime of all daemons, added up.
+func (c *balanced) ticks() (sum int, err error) {
 	for _, pid := range c.iwx {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 		_, rest, _ := strings.Cut(string(text), ") ") // fields 3 and on
-		fields, sum := strings.Fields(rest), 0
+		fields := strings.Fields(rest)
 		for _, at := range []int{14, 15, 16, 17} {
 			n, err := strconv.Atoi(fields[at-3])
 			if err != nil {
-				return nil, err
+				return 0, err
 			}
 			sum += n
 		}
-		list = append(list, sum)
 	}
-	return list, nil
+	return sum, nil
 }
 
 // healthy returns after how long every node is current, and every policy complete.
