@@ -83,11 +83,11 @@ func TestOverloadedManager(t *testing.T) {
 		least, most int           // in 10 min
 		back        time.Duration // at the most
 	}{
-		{"nobody listens", after(0, none), 95, 155, 7 * time.Second},
+		{"nobody listens", after(0, none), 125, 190, 6 * time.Second},
 		{"no handshake", after(5*time.Second, none), 32, 50, 18 * time.Second},
 		{"no answer", after(15*time.Second, none), 20, 30, 28 * time.Second},
-		{"it fails to write", after(0, cluster.Refuse(cluster.RefusedFailed, "", "database is locked")), 95, 155, 7 * time.Second},
-		{"it has deleted the node", after(0, cluster.Refuse(cluster.RefusedDeleted, "", "who?")), 15, 27, 37 * time.Second},
+		{"it fails to write", after(0, cluster.Refuse(cluster.RefusedFailed, "", "database is locked")), 125, 190, 6 * time.Second},
+		{"it has deleted the node", after(0, cluster.Refuse(cluster.RefusedDeleted, "", "who?")), 19, 31, 31 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			onNode(t, func(t *testing.T, j *journal, m *machine) {

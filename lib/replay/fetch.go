@@ -42,7 +42,7 @@ type Profile interface {
 const (
 	// refusedWait is before what was refused is asked again: a refusal does not pass
 	// by itself soon.
-	refusedWait = 30 * time.Second
+	refusedWait = 25 * time.Second
 
 	// mostCost bounds what a request that fails counts as having cost the manager, so
 	// that one which was hung is asked again 10 s after it came back, at the latest.
@@ -58,7 +58,7 @@ const (
 
 // newTries returns the failures of requests, which have none yet.
 func newTries() backoff.Tries {
-	return backoff.Tries{Waits: backoff.Waits{First: 200 * time.Millisecond, Most: 5 * time.Second}}
+	return backoff.Tries{Waits: backoff.Waits{First: 200 * time.Millisecond, Most: 4 * time.Second}}
 }
 
 // Fetcher brings the manager's answers to a Replayer: one poll at a time, held
