@@ -157,7 +157,7 @@ func (u *Unit) begin(ctx context.Context, id ID) error {
 	description := fmt.Sprintf("iwx replay of entry %d, attempt %d", id.Seq, id.Attempt)
 	tries := backoff.Tries{Waits: startWaits()}
 	for {
-		began := time.Now()
+		took := backoff.Clock()
 		started, err := u.units.Start(ctx, id.unit(), description, []string{u.shim, u.dir(id)})
 		if err == nil && !started {
 			err = fault.New(fault.Busy, "there is a unit %[1]s already, see systemctl status %[1]s", id.unit())
@@ -166,7 +166,7 @@ func (u *Unit) begin(ctx context.Context, id ID) error {
 			return err
 		}
 		select {
-		case <-time.After(tries.Failed(time.Since(began))):
+		case <-time.After(tries.Failed(took())):
 		case <-ctx.Done():
 			return err
 		}

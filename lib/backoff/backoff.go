@@ -50,6 +50,12 @@ func Jitter(d time.Duration, spread float64) time.Duration {
 	return d + time.Duration((spread*2-1)*float64(d)/spreadShare)
 }
 
+// Clock starts a clock, and returns what reads it: how long something took.
+func Clock() (took func() time.Duration) {
+	began := time.Now()
+	return func() time.Duration { return time.Since(began) }
+}
+
 // Tries counts the failures in a row of something that is tried again and again. It
 // is for one goroutine at a time.
 type Tries struct {

@@ -71,7 +71,7 @@ func until(ctx context.Context, limit time.Duration, try func() error) error {
 	defer cancel()
 	tries := backoff.Tries{Waits: askWaits()}
 	for {
-		began := time.Now()
+		took := backoff.Clock()
 		err := try()
 		if err == nil {
 			return nil
@@ -79,7 +79,7 @@ func until(ctx context.Context, limit time.Duration, try func() error) error {
 		select {
 		case <-ctx.Done():
 			return fault.Hint(err, "journalctl -u %s", Unit)
-		case <-time.After(tries.Failed(time.Since(began))):
+		case <-time.After(tries.Failed(took())):
 		}
 	}
 }

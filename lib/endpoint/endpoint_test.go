@@ -261,7 +261,7 @@ func TestProbeThatPanics(t *testing.T) {
 	for range 2 {
 		select {
 		case <-r.alive:
-		case <-time.After(deadline):
+		case <-time.After(testenv.Wait()):
 			t.Fatal("it does not say that it is alive")
 		}
 	}

@@ -361,14 +361,14 @@ func until(ctx context.Context, limit time.Duration, or, hint string, is func(co
 	defer cancel()
 	tries := backoff.Tries{Waits: lookWaits()}
 	for {
-		began := time.Now()
+		took := backoff.Clock()
 		if done, err := is(ctx); done || err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return fault.Hint(fault.New(fault.TimedOut, "%s: %w", or, ctx.Err()), "%s", hint)
-		case <-time.After(tries.Failed(time.Since(began))):
+		case <-time.After(tries.Failed(took())):
 		}
 	}
 }

@@ -326,7 +326,7 @@ func TestReconcilerEngineThatPanics(t *testing.T) {
 			t.Errorf("logged %s", text)
 		}
 		r.engine.set(func() { r.engine.panics = false })
-		time.Sleep(retryAfter)
+		time.Sleep(time.Minute)
 		synctest.Wait()
 		r.expect("10.0.0.1=100")
 	})

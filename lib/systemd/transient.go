@@ -176,13 +176,13 @@ func (t *Transient) Kill(ctx context.Context, name string) error {
 	})
 	tries := backoff.Tries{Waits: backoff.Waits{First: time.Millisecond, Most: time.Second}}
 	for err == nil {
-		began := time.Now()
+		took := backoff.Clock()
 		var ended bool
 		if ended, err = t.Ended(ctx, name); ended || err != nil {
 			break
 		}
 		select {
-		case <-time.After(tries.Failed(time.Since(began))):
+		case <-time.After(tries.Failed(took())):
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
