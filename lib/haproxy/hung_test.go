@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"iwx/lib/lb"
+	"iwx/lib/testenv"
 )
 
 // played is an instance that does as the test wants.
@@ -160,7 +161,7 @@ func TestStoppedProcessIsStartedAgain(t *testing.T) {
 			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
-			await(t, "it is ended", func() bool {
+			testenv.Until(t, "it is ended", func() bool {
 				if err := w.Look(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -168,7 +169,7 @@ func TestStoppedProcessIsStartedAgain(t *testing.T) {
 				return errors.Is(patient(e.master.socket)(t.Context()), errNobody)
 			})
 			apply(t, e, want)
-			await(t, "it balances again", func() bool {
+			testenv.Until(t, "it balances again", func() bool {
 				c, err := dial(key)
 				return err == nil && c.Close() == nil
 			})
