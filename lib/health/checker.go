@@ -39,7 +39,8 @@ import (
 //
 // Checks must not keep up the overload that makes them fail. A target whose probe took
 // long is left alone for twice as long (backoff.Rest), and one that is down and silent
-// for longer each time, up to 10 s or twice its Timeout. That delays no failure: one
+// for longer each time, up to 10 s for each such target of its host, 30 s at the most.
+// That delays no failure: one
 // that is to be confirmed, or that was heard of, does not wait. News ends the wait too:
 // of the service itself, or of another on the same host that came back.
 //
@@ -370,9 +371,19 @@ func (c *Checker) step(w *watch, f finding) (t Target, was, is Verdict) {
 		c.complain(f.Result, now)
 	}
 	w.verdict = was.Step(w.target.Check, w.withWarning(f), now)
-	w.rest(f, now)
+	w.rest(f, now, func() int { return c.silent(w.target.Host) })
 	c.spread(w, f, was)
 	return w.target, was, w.verdict
+}
+
+// silent counts the targets of a host that are down and silent. c.mu is held.
+func (c *Checker) silent(host string) (n int) {
+	for _, w := range c.watches {
+		if w.target.Host == host && w.silences.Failing() {
+			n++
+		}
+	}
+	return n
 }
 
 // spread has those targets probed for which it means something what was found of

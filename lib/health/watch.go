@@ -17,7 +17,8 @@ const (
 	certificateInterval = time.Minute
 	firstSpread         = 250 * time.Millisecond // in which many new targets are first looked at
 	together            = 10 * time.Millisecond  // probes that are due within it wake the processor once
-	longestSilence      = 10 * time.Second       // between probes of what is down and silent, if they take no longer
+	longestSilence      = 10 * time.Second       // between probes of what is down and silent, for each such target of the host
+	longestSilences     = 30 * time.Second       // and at the most
 	spareTimes          = 10                     // so many times less often a way that is not in use is probed
 	spareInterval       = time.Minute            // but so often at least
 )
@@ -63,15 +64,17 @@ func (w *watch) rouse() {
 	w.look()
 }
 
-// rest takes from a probe that has ended for how long its target is left alone.
-func (w *watch) rest(f finding, now time.Time) {
+// rest takes from a probe that has ended for how long its target is left alone. silent
+// counts the targets of its host that are down and silent.
+func (w *watch) rest(f finding, now time.Time, silent func() int) {
 	if f.number == 0 {
 		return // it was found elsewhere
 	}
 	took := now.Sub(f.began)
 	isSlow := backoff.Rest(took) > downInterval || w.isStalled(now)
 	if w.verdict.State == Down && !f.Word.Up() && isSlow {
-		w.silences.Waits = backoff.Waits{First: downInterval, Most: longestSilence}
+		most := min(time.Duration(max(1, silent()))*longestSilence, longestSilences)
+		w.silences.Waits = backoff.Waits{First: downInterval, Most: most}
 		w.rested = now.Add(w.silences.Failed(took))
 		return
 	}
