@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	spreadShare = 5                // a wait is spread by a fifth, either way
+	spreadShare = 10               // a wait is spread by a tenth, either way
 	restFactor  = 2                // a third of the time is spent on what is slow, at most
 	mostRest    = 20 * time.Second // what is slow may be quick again
 )
@@ -45,7 +45,7 @@ func Rest(took time.Duration) time.Duration {
 // last one took so long: one that takes longer than its interval slows down.
 func Pace(every, took time.Duration) time.Duration { return max(every, Rest(took)) }
 
-// Jitter returns d ± 20 %. spread is from 0 to 1, at random.
+// Jitter returns d ± 10 %. spread is from 0 to 1, at random.
 func Jitter(d time.Duration, spread float64) time.Duration {
 	return d + time.Duration((spread*2-1)*float64(d)/spreadShare)
 }

@@ -41,7 +41,7 @@ func TestAfter(t *testing.T) {
 }
 
 func TestJitter(t *testing.T) {
-	for spread, want := range map[float64]time.Duration{0: 240 * s, 0.25: 270 * s, 0.5: 300 * s, 1: 360 * s} {
+	for spread, want := range map[float64]time.Duration{0: 270 * s, 0.25: 285 * s, 0.5: 300 * s, 1: 330 * s} {
 		if got := Jitter(300*s, spread); got != want {
 			t.Errorf("Jitter(300s, %g) = %v, want %v", spread, got, want)
 		}
