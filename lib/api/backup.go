@@ -13,10 +13,7 @@ import (
 
 // Nodes fetch backups at about the same time, and the manager has a queue to
 // serve besides.
-const (
-	maxTransfers  = 4
-	transferChunk = 256 << 10 // bytes, for each of which a peer has writeWait
-)
+const maxTransfers = 4
 
 // backups sends a member one of the manager's backups, as it is. Of more members
 // than maxTransfers, some wait for their turn.
@@ -44,23 +41,15 @@ func (s *Server) backups() http.Handler {
 func (s *Server) transfer(w http.ResponseWriter, f *os.File, size int64) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
-	control := http.NewResponseController(w)
-	for size > 0 {
-		if err := control.SetWriteDeadline(s.Now().Add(writeWait)); err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		n, err := io.CopyN(w, f, min(size, transferChunk))
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		size -= n
+	if _, err := io.CopyN(s.paced(w, nil), f, size); err != nil {
+		panic(http.ErrAbortHandler)
 	}
 }
 
 // Backup writes one of the manager's backups to w. What was written on an error
 // is a part of it.
 func (c *Client) Backup(ctx context.Context, name string, w io.Writer) error {
-	response, err := c.send(ctx, http.MethodGet, cluster.PathBackup+url.PathEscape(name), nil)
+	response, err := c.send(ctx, backupWait, http.MethodGet, cluster.PathBackup+url.PathEscape(name), nil)
 	if err != nil {
 		return err
 	}
@@ -68,7 +57,7 @@ func (c *Client) Backup(ctx context.Context, name string, w io.Writer) error {
 	in := &input{Reader: response.Body}
 	_, err = io.Copy(w, in)
 	if in.failed != nil {
-		return c.unreachable(ctx, in.failed)
+		return c.unreachable(response.Request.Context(), in.failed)
 	}
 	return err
 }

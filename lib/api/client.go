@@ -21,11 +21,13 @@ import (
 	"iwx/lib/pki"
 )
 
-// Times of a client. A poll may take its own wait on top.
+// Times of a client: for the answer to begin once the request was sent. A poll
+// may take its own wait on top; the bodies have a time of their own (pace).
 const (
-	dialWait  = 5 * time.Second
-	callWait  = 20 * time.Second
-	pollGrace = 15 * time.Second
+	dialWait   = 5 * time.Second
+	callWait   = 20 * time.Second
+	pollGrace  = 15 * time.Second
+	backupWait = 10 * time.Minute // for a turn: see maxTransfers
 )
 
 // maxAnswer bounds what a client reads: a page with one entry of the largest
@@ -72,10 +74,9 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Poll asks for what follows the request's position; see cluster.Manager.Poll.
 func (c *Client) Poll(ctx context.Context, req *cluster.PollRequest) (*cluster.PollAnswer, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(req.Wait)*time.Millisecond+pollGrace)
-	defer cancel()
 	answer := &cluster.PollAnswer{}
-	return answer, c.call(ctx, http.MethodPost, cluster.PathPoll, req, answer)
+	wait := time.Duration(req.Wait)*time.Millisecond + pollGrace
+	return answer, c.call(ctx, wait, http.MethodPost, cluster.PathPoll, req, answer)
 }
 
 // Report tells the manager what came of attempts.
@@ -159,15 +160,13 @@ func FetchCA(ctx context.Context, manager netip.AddrPort, local netip.Addr, now 
 }
 
 func (c *Client) brief(ctx context.Context, method, path string, req, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, callWait)
-	defer cancel()
-	return c.call(ctx, method, path, req, answer)
+	return c.call(ctx, callWait, method, path, req, answer)
 }
 
 // call sends a request and reads the answer: into answer, or as the
-// *cluster.Refusal that it returns.
-func (c *Client) call(ctx context.Context, method, path string, req, answer any) error {
-	response, err := c.send(ctx, method, path, req)
+// *cluster.Refusal that it returns. See send for wait.
+func (c *Client) call(ctx context.Context, wait time.Duration, method, path string, req, answer any) error {
+	response, err := c.send(ctx, wait, method, path, req)
 	if err != nil {
 		return err
 	}
@@ -177,29 +176,45 @@ func (c *Client) call(ctx context.Context, method, path string, req, answer any)
 		answer = &struct{}{} // an empty answer is none
 	}
 	if err := json.NewDecoder(limited).Decode(answer); err != nil {
-		return c.unreachable(ctx, fmt.Errorf("its answer: %w", err))
+		return c.unreachable(response.Request.Context(), fmt.Errorf("its answer: %w", err))
 	}
 	return nil
 }
 
 // send sends a request and returns the response, whose body the caller closes;
-// what the manager refuses is the error.
-func (c *Client) send(ctx context.Context, method, path string, req any) (*http.Response, error) {
-	var body bytes.Buffer
+// what the manager refuses is the error. The answer begins within wait of the
+// end of the request. The bodies may take as long as they make progress.
+func (c *Client) send(ctx context.Context, wait time.Duration, method, path string, req any) (*http.Response, error) {
+	var body []byte
 	if req != nil {
-		if err := json.NewEncoder(&body).Encode(req); err != nil {
+		var err error
+		if body, err = json.Marshal(req); err != nil {
 			return nil, err
 		}
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "https://manager"+path, &body)
+	ctx, patience := newPatience(ctx, wait)
+	request, err := http.NewRequestWithContext(ctx, method, "https://manager"+path, bytes.NewReader(body))
 	if err != nil {
+		patience.end()
 		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
+	upload := func() (io.ReadCloser, error) {
+		renew := func() error { patience.allow(max(wait, progressWait)); return nil }
+		return &pacedReader{ReadCloser: io.NopCloser(bytes.NewReader(body)), pace: pace{renew: renew, due: leastBytes}}, nil
+	}
+	if len(body) > leastBytes {
+		request.GetBody = upload // as it is sent again on another connection
+		request.Body, _ = upload()
+	}
 	response, err := c.http.Do(request)
 	if err != nil {
+		defer patience.end()
 		return nil, c.unreachable(ctx, err)
 	}
+	response.Body = &answerBody{patience: patience, pacedReader: pacedReader{ReadCloser: response.Body, pace: pace{
+		renew: func() error { patience.allow(progressWait); return nil },
+	}}}
 	if response.StatusCode != http.StatusOK {
 		defer response.Body.Close()
 		return nil, c.refusal(io.LimitReader(response.Body, maxAnswer), response.Status)
@@ -217,8 +232,11 @@ func (c *Client) refusal(body io.Reader, status string) error {
 
 // unreachable says in a few words why the manager could not be asked.
 func (c *Client) unreachable(ctx context.Context, err error) error {
-	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
-		return ctx.Err()
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, context.Canceled):
+		return cause
+	case cause != nil:
+		err = cause
 	}
 	if cert := (*tls.CertificateVerificationError)(nil); errors.As(err, &cert) {
 		return pki.ExplainManager(fmt.Errorf("the server at %s: %w", c.doors.String(), cert))

@@ -87,6 +87,7 @@ func (d *doors) enter(ctx context.Context, network string, at netip.AddrPort, li
 	if err != nil {
 		return nil, err
 	}
+	keepShort(raw)
 	conn := tls.Client(raw, d.config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()

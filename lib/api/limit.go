@@ -34,6 +34,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		<-l.slots
 		return nil, err
 	}
+	keepShort(conn)
 	return &limitedConn{Conn: conn, release: func() { <-l.slots }}, nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strconv"
 	"time"
 
 	"iwx/lib/cluster"
@@ -28,7 +29,9 @@ import (
 	"iwx/lib/pki"
 )
 
-// Limits of what a peer may send, and how long it may take.
+// Limits of what a peer may send, and how long it may take. A stranger has
+// readWait and writeWait for the whole of a body, a node for the start of one:
+// see pace.
 const (
 	maxHeader    = 16 << 10
 	maxStranger  = 256 << 10 // bytes of a body from a server without a certificate
@@ -52,6 +55,7 @@ type Rules interface {
 	Fence(ctx context.Context, id string, req *cluster.TailRequest) error
 	Backup(ctx context.Context, id, name string) (f *os.File, size int64, err error)
 	Certificate(ctx context.Context, node, digest string) (*cluster.SiteCertificate, error)
+	Heard(id string, remote netip.Addr) // a node is taking, or sending, a large body
 }
 
 // Server is the manager's API.
@@ -160,8 +164,9 @@ func certHint(err error) string {
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, node string, maxBody int64, answer answerer) {
+	control := http.NewResponseController(w)
 	if r.ContentLength != 0 { // else a deadline would cut off what takes long, and has nothing to read
-		if err := http.NewResponseController(w).SetReadDeadline(s.Now().Add(readWait)); err != nil {
+		if err := control.SetReadDeadline(s.Now().Add(readWait)); err != nil {
 			s.Log.Error("a read deadline could not be set", "error", err)
 		}
 	}
@@ -169,6 +174,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, node string, max
 	c := &call{Request: r, node: node, limit: w}
 	if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		c.remote = from.Addr().Unmap()
+	}
+	if node != "" && r.ContentLength != 0 {
+		renew := func() error { return control.SetReadDeadline(s.Now().Add(progressWait)) }
+		r.Body = &pacedReader{ReadCloser: r.Body, pace: pace{renew: renew, heard: c.heard(s), due: 1}}
 	}
 	result, err := answer(c)
 	var refusal *cluster.Refusal
@@ -181,7 +190,37 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, node string, max
 		s.refuseError(w, r, err)
 		return
 	}
-	s.write(w, http.StatusOK, result)
+	if node == "" {
+		s.write(w, http.StatusOK, result)
+		return
+	}
+	s.writePaced(w, c, result)
+}
+
+// heard returns what notes that the node is taking or sending a large body.
+func (c *call) heard(s *Server) func() {
+	return func() { s.Rules.Heard(c.node, c.remote) }
+}
+
+// writePaced sends a node its answer, which may take as long as it makes
+// progress.
+func (s *Server) writePaced(w http.ResponseWriter, c *call, body any) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		s.refuseError(w, c.Request, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = s.paced(w, c.heard(s)).Write(text) // the peer may be gone, and asks again
+}
+
+// paced returns a writer of a body whose deadline is on progress.
+func (s *Server) paced(w http.ResponseWriter, heard func()) io.Writer {
+	control := http.NewResponseController(w)
+	renew := func() error { return control.SetWriteDeadline(s.Now().Add(progressWait)) }
+	return &pacedWriter{Writer: w, pace: pace{renew: renew, heard: heard}}
 }
 
 // read decodes the body; what is read is bounded, and unknown fields are those

@@ -378,7 +378,7 @@ func TestSilentManager(t *testing.T) {
 		{"no handshake", func(_ *testing.T, w *wire, _ *pki.Credentials) { hold(<-w.conns, w) }, report, 5 * time.Second, "no answer in time"},
 		{"no answer", mute(""), report, 20 * time.Second, "no answer in time"},
 		{"no answer to a poll", mute(""), poll, 75 * time.Second, "no answer in time"},
-		{"half an answer", mute("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), poll, 75 * time.Second, "no answer in time"},
+		{"half an answer", mute("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), poll, 30 * time.Second, "no answer in time"},
 		{"closed", hangUp(""), report, 0, "it closed the connection"},
 		{"closed in mid-answer", hangUp("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), poll, 0, "it closed the connection"},
 	} {

@@ -27,6 +27,11 @@ func TestClone(t *testing.T) {
 			_, err := l.pollAt(l.t.Context(), s, l.head(), 0)
 			return err
 		},
+		"by taking a large answer": func(l *lab, s *server) error {
+			l.Heard(s.id, addr(99)) // what is not the incumbent's does not count
+			l.Heard(s.id, s.remote)
+			return nil
+		},
 		"by reporting": func(l *lab, s *server) error {
 			return l.Report(l.t.Context(), s.id, s.remote, &cluster.Report{Instance: s.instance})
 		},
@@ -104,6 +109,22 @@ func TestCloneOfSilent(t *testing.T) {
 		check(t, err)
 		synctest.Wait()
 		refused(t, late.err, cluster.RefusedClone, fmt.Sprintf("another server, at %s, is using this node's certificate", moved.remote), hintClone)
+	})
+}
+
+// TestCloneIsNotHeard: what a clone transfers does not keep the incumbent's place.
+func TestCloneIsNotHeard(t *testing.T) {
+	onManager(t, func(t *testing.T, l *lab) {
+		s := l.joined("web1")
+		clone := l.clone(s)
+		l.park(t.Context(), s, time.Minute)
+		newcomer := l.park(t.Context(), clone, time.Minute)
+		l.Heard(s.id, clone.remote)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if newcomer.done.Load() {
+			t.Errorf("the newcomer: %+v, %v", newcomer.answer, newcomer.err)
+		}
 	})
 }
 

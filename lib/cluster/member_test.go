@@ -61,6 +61,30 @@ func TestSweep(t *testing.T) {
 	})
 }
 
+// TestSweepTransfer: a node that is taking a large answer is not silent, and is
+// once it stops.
+func TestSweepTransfer(t *testing.T) {
+	onManager(t, func(t *testing.T, l *lab) {
+		s := l.joined("web1")
+		_, err := l.pollAt(t.Context(), s, l.head(), 0)
+		check(t, err)
+		for range 20 {
+			time.Sleep(9 * time.Second)
+			l.Heard(s.id, s.remote)
+			l.sweep()
+			if n := l.node(s); !n.SilentSince.IsZero() {
+				t.Fatalf("silent since %s", n.SilentSince)
+			}
+		}
+		heard := time.Now()
+		time.Sleep(10 * time.Second)
+		l.sweep()
+		if got := l.node(s).SilentSince; !got.Equal(heard) {
+			t.Errorf("silent since %s, want %s", got, heard)
+		}
+	})
+}
+
 // TestSweepAfterRestart: a manager that has been away gives the nodes their
 // time, and then knows since when nothing was heard of them.
 func TestSweepAfterRestart(t *testing.T) {

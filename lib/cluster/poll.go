@@ -101,6 +101,18 @@ func (p *presence) take(instance string, remote netip.Addr, now time.Time) {
 	p.active = make(chan struct{})
 }
 
+// Heard notes that a node is taking, or sending, a large body: it is not silent
+// for as long as that takes, and shows to a clone of it that it lives. What comes
+// from another address than the daemon's that holds the place is ignored.
+func (m *Manager) Heard(id string, remote netip.Addr) {
+	p := m.presence(id)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.instance != "" && p.remote == remote {
+		p.take(p.instance, remote, m.Now())
+	}
+}
+
 func (m *Manager) refuseClone(ctx context.Context, id string, remote, incumbent netip.Addr) error {
 	text := fmt.Sprintf("at %s a second server, at %s, used the certificate of this node and was refused", stamp(m.Now()), remote)
 	m.Log.Warn("a second server uses a node's certificate", "node", m.view.Load().nodes[id].Name, "remote", remote, "incumbent", incumbent)

@@ -21,7 +21,8 @@ type Journal interface {
 	// Commit writes the changes in one transaction.
 	Commit(ctx context.Context, c *Changes) error
 	// Unreported returns up to limit attempts that ended after the one
-	// numbered after, and the number of the last of them.
+	// numbered after, and the number of the last of them; fewer when their
+	// output is large.
 	Unreported(ctx context.Context, after int64, limit int) ([]cluster.Attempt, int64, error)
 	// Signed returns the received records from number first on, up to one whose
 	// signature is kept; none when there is none.

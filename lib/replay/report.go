@@ -12,8 +12,8 @@ import (
 	"iwx/lib/panics"
 )
 
-// reportAttempts bounds one report: even with the most output each, they stay
-// well below what the manager reads.
+// reportAttempts bounds one report, beside the size of their output: a report
+// that is cut off is sent again, and so is to be small.
 const reportAttempts = 16
 
 // Reporter tells the manager what came of attempts, as soon as it is in the
@@ -99,20 +99,16 @@ func (p *Reporter) Run(ctx context.Context) error {
 	}
 }
 
-// Once reports all that there is.
+// Once reports all that there is: the status, even if there is nothing else.
 func (p *Reporter) Once(ctx context.Context) error {
-	for {
-		status := p.status()
+	for first := true; ; first = false {
 		attempts, last, err := p.Replayer.Journal.Unreported(ctx, p.Replayer.reported.Load(), reportAttempts)
-		if err != nil {
+		if err != nil || len(attempts) == 0 && !first {
 			return err
 		}
-		if err := p.Manager.Report(ctx, &cluster.Report{Instance: p.Instance, Status: status, Attempts: attempts}); err != nil {
+		if err := p.Manager.Report(ctx, &cluster.Report{Instance: p.Instance, Status: p.status(), Attempts: attempts}); err != nil {
 			return err
 		}
 		p.Replayer.Reported(last)
-		if len(attempts) < reportAttempts {
-			return nil
-		}
 	}
 }

@@ -198,17 +198,31 @@ func (t *tx) move(c *replay.Changes) error {
 }
 
 // Unreported returns up to limit attempts that ended after row number after,
-// and the number of the last.
+// in order, with the number of the last one; fewer when their output is more
+// than queue.MaxPage, and at least one, if there is one.
 func (j *Journal) Unreported(ctx context.Context, after int64, limit int) (list []cluster.Attempt, last int64, err error) {
 	last = after
+	size := 0
 	err = j.store.view(ctx, func(t *tx) error {
 		return t.each(`SELECT `+attemptColumns+`, id FROM attempt WHERE id > ? AND ended IS NOT NULL AND node = ? ORDER BY id LIMIT ?`, []any{after, j.node, limit}, func(r *sql.Rows) error {
-			a, err := scanAttempt(r, &last)
-			list = append(list, a.Attempt)
-			return err
+			var id int64
+			a, err := scanAttempt(r, &id)
+			if err != nil {
+				return err
+			}
+			if size += outputSize(&a.Attempt); size > queue.MaxPage && len(list) > 0 {
+				return errEnough
+			}
+			list, last = append(list, a.Attempt), id
+			return nil
 		})
 	})
 	return list, last, err
+}
+
+// outputSize is how much of an attempt's output is kept, in bytes.
+func outputSize(a *cluster.Attempt) int {
+	return len(a.Stdout.Head) + len(a.Stdout.Tail) + len(a.Stderr.Head) + len(a.Stderr.Tail)
 }
 
 // Contact is how a node stands with its manager.

@@ -33,8 +33,9 @@ func Converger(s *local.Server, now func() time.Time, log *slog.Logger) *profile
 	}
 }
 
-// copyLimit is for a backup of some gigabytes over a slow line.
-const copyLimit = 10 * time.Minute
+// copyLimit is for a backup of a gigabyte over a line of 1 Mbit/s; the manager cuts
+// off a transfer that makes no progress long before.
+const copyLimit = 2 * time.Hour
 
 // appliers are what this server knows to apply, by kind.
 func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier {
