@@ -220,7 +220,8 @@ func (a *admission) admit(token *Token, n Node, head uint64, again bool) ([]Node
 	}
 	n.Address, n.MachineID, n.Facts = a.remote, a.req.Facts.MachineID, a.req.Facts
 	n.CertSerial, n.CertExpires = cert.SerialNumber.Text(16), cert.NotAfter
-	n.SilentSince = time.Time{}
+	n.SilentSince, n.HeardSince, n.FactsAt = time.Time{}, time.Time{}, time.Time{}
+	n.Connects, n.Former = netip.Addr{}, netip.Addr{}
 	token.UsedAt, token.UsedBy, token.KeyHash, token.NodeID = a.now, a.remote.String(), a.keyHash[:], n.ID
 	id := a.m.Where()
 	a.node = n

@@ -113,19 +113,43 @@ type Node struct {
 	EndedAt     time.Time // when it left or was deleted; with Leaving, when it was told to
 	EndedBy     string
 
-	LastSeen    time.Time // the last request; zero: never
-	SilentSince time.Time // not zero: unreachable since then
-	Refused     string    // why another server using its certificate was refused, and when; "" for none
-	Status      Status    // as it last reported
+	LastSeen    time.Time  // the last request; zero: never
+	SilentSince time.Time  // not zero: unreachable since then
+	HeardSince  time.Time  // it was never silent since then; zero: not heard yet
+	Connects    netip.Addr // where its last poll came from; not valid: not known
+	Former      netip.Addr // the shares are exported there too; see Store.SetAddress
+	FactsAt     time.Time  // when it sent Facts; zero: when it joined
+	Refused     string     // why another server using its certificate was refused, and when; "" for none
+	Status      Status     // as it last reported
 
-	Tail     Tail      // what it has that this manager does not
-	Baseline *Progress // not nil: it is new, and replays the baseline
+	Tail      Tail      // what it has that this manager does not
+	Baseline  *Progress // not nil: it is new, and replays the baseline
+	Fetch     *Fetch    // not nil: it has not received all that is queued
+	Displaced bool      // it connects from another address than Address, and somebody has to look
 
 	Paused   bool // standing orders, told in every poll's answer
 	Retry    uint64
 	RetrySeq uint64
 	Look     uint64
 }
+
+// Fetch is what a node has not received of the log.
+type Fetch struct {
+	Seq   uint64        // the first entry
+	Since time.Time     // when the entry was queued, or the node came to be there to fetch it
+	For   time.Duration // since then
+}
+
+// A node that has not fetched an entry after fetchSoon is no longer said to be
+// replaying, and after fetchLate somebody has to look: 8 MiB over 1 Mbit/s take a
+// minute and a half.
+const (
+	fetchSoon = 5 * time.Second
+	fetchLate = 2 * time.Minute
+)
+
+// Late reports whether it takes so long that somebody has to look.
+func (f *Fetch) Late() bool { return f != nil && f.For >= fetchLate }
 
 // Progress is how many of how many entries are done.
 type Progress struct{ Done, Total int }
@@ -136,7 +160,9 @@ const (
 	WordUnreachable = "unreachable" // it does not poll
 	WordCurrent     = "current"
 	WordReplaying   = "replaying"
-	WordLeaving     = "leaving" // the manager has deleted it, and it is on its way
+	WordLeaving     = "leaving"  // the manager has deleted it, and it is on its way
+	WordFetching    = "fetching" // an entry has been on its way to it for a while
+	WordWaiting     = "waiting"  // for its turn at an entry that goes to some nodes at a time
 )
 
 // Word returns the state of the node's queue in one of the suite's words.
@@ -150,6 +176,12 @@ func (n *Node) Word() string {
 		return WordLeaving
 	case n.Status.Word == "":
 		return WordUnreachable
+	case n.Fetch != nil && n.Status.Quiet() && n.Fetch.For >= fetchSoon:
+		return WordFetching
+	case n.Status.Word == WordReplaying && n.Status.Held != 0:
+		return WordWaiting
+	case n.Fetch != nil && n.Status.Word == WordCurrent:
+		return WordReplaying
 	}
 	return n.Status.Word
 }
@@ -222,6 +254,7 @@ type Roster struct {
 	Name       string
 	Membership Membership
 	Address    netip.Addr
+	Former     netip.Addr // the shares are exported there too; not valid: none
 	Start      uint64
 	EndedAt    time.Time
 	EndedBy    string

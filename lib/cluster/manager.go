@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -34,7 +35,10 @@ type Store interface {
 	Standings(ctx context.Context) ([]Node, error)
 	Rolls(ctx context.Context, head uint64) ([]Roll, error) // as the log up to head has it
 	SaveRoll(ctx context.Context, seq uint64, turns []Turn, over bool) error
-	SaveContact(ctx context.Context, id string, seen time.Time) error
+	SaveContact(ctx context.Context, id string, seen time.Time, from netip.Addr) error
+	SaveFacts(ctx context.Context, id string, at time.Time, facts host.Facts) error
+	Members(ctx context.Context) ([]Node, error)
+	ForgetFormer(ctx context.Context, id string, former netip.Addr) error
 	SaveReport(ctx context.Context, id string, seen time.Time, status Status, attempts []Attempt) error
 	SaveTail(ctx context.Context, id string, tail Tail, records []queue.Record) error
 	SaveSilence(ctx context.Context, since map[string]time.Time) error
@@ -293,10 +297,32 @@ func (m *Manager) Report(ctx context.Context, id string, remote netip.Addr, r *R
 		return err
 	}
 	p.saved(now)
+	if r.Facts != nil {
+		if err := m.saveFacts(ctx, id, r.Facts); err != nil {
+			return err
+		}
+	}
 	if m.view.Load().rolling {
 		return m.Refresh(ctx) // it may be the next node's turn
 	}
 	return nil
+}
+
+// maxFacts bounds what is kept of a node's facts, in bytes: some thousand
+// addresses.
+const maxFacts = 256 << 10
+
+// saveFacts keeps what a node says that it is; what is too large is not kept.
+func (m *Manager) saveFacts(ctx context.Context, id string, facts *host.Facts) error {
+	text, err := json.Marshal(facts)
+	if err != nil {
+		return err
+	}
+	if len(text) > maxFacts {
+		m.Log.Warn("the facts of a node are too large and were ignored", "node", m.view.Load().nodes[id].Name, "bytes", len(text), "limit", maxFacts)
+		return nil
+	}
+	return m.Store.SaveFacts(ctx, id, m.Now(), *facts)
 }
 
 // Hear takes in what a member sees of its own services, and hands it on at

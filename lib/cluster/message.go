@@ -36,6 +36,7 @@ type Status struct {
 	Paused  bool     `json:"paused,omitempty"`
 	Blocked *Blocked `json:"blocked,omitempty"`
 	Running uint64   `json:"running,omitempty"` // the entry under way
+	Held    uint64   `json:"held,omitempty"`    // the entry at which it waits for its turn, see Orders.Hold
 
 	// RetrySeen is the last request to retry that the node has heeded: while
 	// Orders.Retry is higher, what Blocked says is about to be out of date.
@@ -243,6 +244,10 @@ type Report struct {
 	Instance string    `json:"instance"`
 	Status   Status    `json:"status"`
 	Attempts []Attempt `json:"attempts,omitempty"`
+
+	// Facts is what the server is now, without its users: in the first report of
+	// a run of the daemon, after a silence of the manager, and when it has changed.
+	Facts *host.Facts `json:"facts,omitempty"`
 }
 
 // PulseRequest tells the manager what a node sees of its own services. Sending

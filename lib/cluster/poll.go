@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -23,6 +24,7 @@ type presence struct {
 	challenge chan struct{} // closed to make a parked poll answer "again"
 	active    chan struct{} // closed and replaced whenever the incumbent asks
 	savedAt   time.Time
+	savedFrom netip.Addr
 	silent    bool
 }
 
@@ -40,6 +42,14 @@ func (m *Manager) presence(id string) *presence {
 	return p
 }
 
+// savedContact is saved, with the address that it was heard from.
+func (p *presence) savedContact(at time.Time, from netip.Addr) {
+	p.saved(at)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.savedFrom = from
+}
+
 // saved notes that it has been written down that the node was heard.
 func (p *presence) saved(at time.Time) {
 	p.mu.Lock()
@@ -47,12 +57,12 @@ func (p *presence) saved(at time.Time) {
 	p.savedAt, p.silent = at, false
 }
 
-// stale reports whether it is time to write down that the node was heard.
-// What has changed on it comes in a report.
-func (p *presence) stale(now time.Time) bool {
+// stale reports whether it is time to write down that the node was heard, or
+// that it connects from another address. What has changed on it comes in a report.
+func (p *presence) stale(now time.Time, from netip.Addr) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.silent || now.Sub(p.savedAt) > contactEvery
+	return p.silent || p.savedFrom != from || now.Sub(p.savedAt) > contactEvery
 }
 
 // claim lets one daemon at a time speak for a node. Another one, on a clone of
@@ -133,11 +143,11 @@ func (m *Manager) Poll(ctx context.Context, id string, remote netip.Addr, req *P
 	if err != nil {
 		return nil, err
 	}
-	if now := m.Now(); p.stale(now) {
-		if err := m.Store.SaveContact(ctx, id, now); err != nil {
+	if now := m.Now(); p.stale(now, remote) {
+		if err := m.Store.SaveContact(ctx, id, now, remote); err != nil {
 			return nil, err
 		}
-		p.saved(now)
+		p.savedContact(now, remote)
 	}
 	wait := min(time.Duration(req.Wait)*time.Millisecond, longestPoll)
 	timer := time.NewTimer(max(wait, 0))
@@ -289,8 +299,13 @@ func isFor(r *queue.Record, n *Roster) bool {
 	return err == nil && targets.Include(n.ID, n.Start, r.Seq)
 }
 
-// Sweep finds the nodes that have gone silent. It is called every few seconds.
+// Sweep finds the nodes that have gone silent, and ends the moves of addresses
+// that have come to their end. It is called every few seconds.
 func (m *Manager) Sweep(ctx context.Context) error {
+	return errors.Join(m.sweepSilent(ctx), m.endMoves(ctx))
+}
+
+func (m *Manager) sweepSilent(ctx context.Context) error {
 	now := m.Now()
 	silent := map[string]time.Time{}
 	for id, n := range m.view.Load().nodes {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -108,6 +109,16 @@ func Alive(dir string) bool {
 	}
 	defer unix.Close(fd)
 	return unix.Connect(fd, &unix.SockaddrUnix{Name: address}) == nil
+}
+
+// Since returns since when the daemon has listened in dir, to the millisecond;
+// zero if none does.
+func Since(dir string) time.Time {
+	info, err := os.Lstat(filepath.Join(dir, wakeName))
+	if err != nil || !Alive(dir) {
+		return time.Time{}
+	}
+	return info.ModTime().Truncate(time.Millisecond)
 }
 
 // send puts a datagram into the socket, if it is there and has room. A full

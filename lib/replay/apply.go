@@ -124,6 +124,7 @@ func (r *Replayer) publish() (changed bool) {
 		Version: r.Version,
 		Mode:    r.Runner.Mode(),
 
+		Held:      r.state.Held(),
 		RetrySeen: r.state.RetrySeen,
 		CaughtUp:  r.caughtUp,
 	}

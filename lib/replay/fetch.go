@@ -222,7 +222,8 @@ func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error
 	}
 	if f.lastError != "" {
 		f.Log.Info("the manager answers again")
-		f.Replayer.signal() // a manager that was restored knows an old status
+		f.Replayer.managers.Add(1) // one that was restored knows an old status, and old facts
+		f.Replayer.signal()
 	}
 	f.heardAt, f.lastError, f.epoch = f.Now(), "", answer.Epoch
 	if err := f.Contacts.SaveHeard(ctx, f.heardAt, f.epoch, answer.Head, answer.Orders); err != nil {

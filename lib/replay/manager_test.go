@@ -24,6 +24,7 @@ type manager struct {
 	status  map[string]cluster.Status
 	reports map[string]map[string]string // node, "SEQ.ATTEMPT", outcome
 	told    int                          // attempts, in all reports
+	facts   []string                     // host names, of the reports that have facts
 	profile *profile.Revision            // of every node; nil: none
 	changed chan struct{}                // closed and replaced with every change
 }
@@ -138,6 +139,9 @@ func (r *reach) Report(ctx context.Context, report *cluster.Report) error {
 			r.reports[r.node] = got
 		}
 		r.told += len(report.Attempts)
+		if report.Facts != nil {
+			r.facts = append(r.facts, report.Facts.Hostname)
+		}
 		for _, a := range report.Attempts {
 			got[fmt.Sprintf("%d.%d", a.Seq, a.Attempt)] = a.Outcome
 		}

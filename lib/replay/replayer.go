@@ -72,6 +72,7 @@ type Replayer struct {
 	tellAt   time.Time   // when it does, or did
 	status   atomic.Pointer[cluster.Status]
 	reported atomic.Int64
+	managers atomic.Uint64 // how often a manager was back after a silence
 }
 
 // longSilence is what makes a node that is back tell what it has made up for. A

@@ -8,6 +8,7 @@ import (
 
 	"iwx/lib/backoff"
 	"iwx/lib/cluster"
+	"iwx/lib/host"
 	"iwx/lib/nfs"
 	"iwx/lib/panics"
 )
@@ -23,9 +24,39 @@ type Reporter struct {
 	Replayer *Replayer
 	Profile  Profile // nil: the node has none
 	Mounts   Mounts  // nil: they are not looked at
+	Facts    Facts   // nil: they are not reported
 	Instance string
 	Log      *slog.Logger
 	Extend   func(*cluster.Status) // adds what is not the queue's; may be nil
+
+	known   *host.Facts // those that the manager has
+	knownBy uint64      // the manager: see Replayer.managers
+}
+
+// Facts is what the server is.
+type Facts interface {
+	Facts() *host.Facts       // another pointer when they have changed; nil: they cannot be read
+	Changed() <-chan struct{} // receives when Facts has changed
+}
+
+// transformed receives when the facts have changed.
+func (p *Reporter) transformed() <-chan struct{} {
+	if p.Facts == nil {
+		return nil
+	}
+	return p.Facts.Changed()
+}
+
+// facts returns the latest, and those that the manager lacks, nil for none.
+func (p *Reporter) facts(manager uint64) (latest, lacking *host.Facts) {
+	if p.Facts == nil {
+		return nil, nil
+	}
+	latest = p.Facts.Facts()
+	if latest == p.known && p.knownBy == manager {
+		return latest, nil
+	}
+	return latest, latest
 }
 
 // changed receives when the profile's results have.
@@ -95,6 +126,7 @@ func (p *Reporter) Run(ctx context.Context) error {
 		case <-p.Replayer.Changed():
 		case <-p.changed():
 		case <-p.remounted():
+		case <-p.transformed():
 		}
 	}
 }
@@ -106,9 +138,12 @@ func (p *Reporter) Once(ctx context.Context) error {
 		if err != nil || len(attempts) == 0 && !first {
 			return err
 		}
-		if err := p.Manager.Report(ctx, &cluster.Report{Instance: p.Instance, Status: p.status(), Attempts: attempts}); err != nil {
+		by := p.Replayer.managers.Load()
+		facts, lacking := p.facts(by)
+		if err := p.Manager.Report(ctx, &cluster.Report{Instance: p.Instance, Status: p.status(), Attempts: attempts, Facts: lacking}); err != nil {
 			return err
 		}
+		p.known, p.knownBy = facts, by
 		p.Replayer.Reported(last)
 	}
 }

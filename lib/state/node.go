@@ -8,21 +8,25 @@ import (
 	"time"
 
 	"iwx/lib/cluster"
+	"iwx/lib/host"
 )
 
 const nodeColumns = `id, name, membership, address, machine_id, facts, cert_serial, cert_expires, start,
-	joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq, look`
+	joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq, look,
+	connects, former, heard_since, facts_at`
 
 func scanNode(r *sql.Rows) (cluster.Node, error) {
 	var n cluster.Node
-	var address, facts, status string
-	var expires, joined, ended, seen, silent int64
+	var address, facts, status, connects, former string
+	var expires, joined, ended, seen, silent, heard, sent int64
 	err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.MachineID, &facts, &n.CertSerial, &expires, &n.Start,
-		&joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq, &n.Look)
+		&joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq, &n.Look,
+		&connects, &former, &heard, &sent)
 	if err != nil {
 		return n, err
 	}
-	n.Address, _ = netip.ParseAddr(address)
+	n.Address, n.Connects, n.Former = parseAddr(address), parseAddr(connects), parseAddr(former)
+	n.HeardSince, n.FactsAt = instant(heard), instant(sent)
 	n.CertExpires, n.JoinedAt, n.EndedAt = instant(expires), instant(joined), instant(ended)
 	n.LastSeen, n.SilentSince = instant(seen), instant(silent)
 	if err := json.Unmarshal([]byte(facts), &n.Facts); err != nil {
@@ -72,16 +76,16 @@ func (s *Store) Nodes(ctx context.Context) (list []cluster.Node, err error) {
 func (s *Store) Rosters(ctx context.Context) ([]cluster.Roster, error) {
 	var list []cluster.Roster
 	err := s.view(ctx, func(t *tx) error {
-		return t.each(`SELECT id, name, membership, address, start, ended_at, ended_by, last_seen, paused, retry, retry_seq, look, trial, tail FROM node`, nil, func(r *sql.Rows) error {
+		return t.each(`SELECT id, name, membership, address, start, ended_at, ended_by, last_seen, paused, retry, retry_seq, look, trial, tail, former FROM node`, nil, func(r *sql.Rows) error {
 			var n cluster.Roster
-			var address string
+			var address, former string
 			var ended, seen int64
 			var tail string
-			err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.Start, &ended, &n.EndedBy, &seen, &n.Orders.Paused, &n.Orders.Retry, &n.Orders.RetrySeq, &n.Orders.Look, &n.Orders.Trial, &tail)
+			err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.Start, &ended, &n.EndedBy, &seen, &n.Orders.Paused, &n.Orders.Retry, &n.Orders.RetrySeq, &n.Orders.Look, &n.Orders.Trial, &tail, &former)
 			if err != nil {
 				return err
 			}
-			n.Address, _ = netip.ParseAddr(address)
+			n.Address, n.Former = parseAddr(address), parseAddr(former)
 			n.EndedAt, n.LastSeen = instant(ended), instant(seen)
 			list = append(list, n)
 			return decodeTail(tail, &list[len(list)-1].Tail)
@@ -90,15 +94,56 @@ func (s *Store) Rosters(ctx context.Context) ([]cluster.Roster, error) {
 	return list, err
 }
 
-// SaveContact records that a node was heard.
-func (s *Store) SaveContact(ctx context.Context, id string, seen time.Time) error {
-	return s.set(ctx, `UPDATE node SET last_seen = ?, silent_since = 0 WHERE id = ?`, millis(seen), id)
+// parseAddr returns an address of the state; the zero one for "".
+func parseAddr(text string) netip.Addr {
+	a, _ := netip.ParseAddr(text)
+	return a
+}
+
+// heard is SQL that notes that a node was heard at ?1. Columns on the right are
+// as they were before.
+const heard = `last_seen = ?1, silent_since = 0, heard_since = CASE WHEN silent_since <> 0 OR heard_since = 0 THEN ?1 ELSE heard_since END`
+
+// SaveContact records that a node was heard, and which address it connects from.
+func (s *Store) SaveContact(ctx context.Context, id string, seen time.Time, from netip.Addr) error {
+	return s.set(ctx, `UPDATE node SET `+heard+`, connects = ?2 WHERE id = ?3`, millis(seen), addr(from), id)
+}
+
+// SaveFacts records what a node says that it is. Its machine-id, which is its
+// place in the cluster, and its users, by which sites are planned, stay as they
+// were when it joined.
+func (s *Store) SaveFacts(ctx context.Context, id string, at time.Time, facts host.Facts) error {
+	return s.update(ctx, func(t *tx) error {
+		nodes, err := t.nodes(`WHERE id = ?`, id)
+		if err != nil || len(nodes) == 0 {
+			return err
+		}
+		joined := &nodes[0].Facts
+		facts.MachineID, facts.Users, facts.Services = joined.MachineID, joined.Users, joined.Services
+		text, err := json.Marshal(facts)
+		if err == nil {
+			_, err = t.exec(`UPDATE node SET facts = ?, facts_at = ? WHERE id = ?`, string(text), millis(at), id)
+		}
+		return err
+	})
+}
+
+// SetAddress gives a member another address, and notes the one that the shares
+// stay exported to as well until ForgetFormer. Repeating it changes nothing.
+func (s *Store) SetAddress(ctx context.Context, id string, to, former netip.Addr) error {
+	return s.set(ctx, `UPDATE node SET address = ?1, former = ?2 WHERE id = ?3 AND address <> ?1 AND membership = 'member'`, addr(to), addr(former), id)
+}
+
+// ForgetFormer forgets the former address of a node, unless that is another one by
+// now.
+func (s *Store) ForgetFormer(ctx context.Context, id string, former netip.Addr) error {
+	return s.set(ctx, `UPDATE node SET former = '' WHERE id = ? AND former = ?`, id, addr(former))
 }
 
 func (t *tx) saveStatus(id string, seen time.Time, status cluster.Status) error {
 	text, err := json.Marshal(status)
 	if err == nil {
-		_, err = t.exec(`UPDATE node SET last_seen = ?, silent_since = 0, status = ? WHERE id = ?`, millis(seen), string(text), id)
+		_, err = t.exec(`UPDATE node SET `+heard+`, status = ?2 WHERE id = ?3`, millis(seen), string(text), id)
 	}
 	return err
 }

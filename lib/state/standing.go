@@ -5,16 +5,54 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"iwx/lib/cluster"
+	"iwx/lib/host"
 	"iwx/lib/queue"
 )
 
 // Standings returns how the members' queues stand, by name, without their
-// facts, addresses and certificates: it is for those who look often. A node that
+// facts and certificates: it is for those who look often. A node that
 // is leaving replays nothing more and is not among them.
 func (s *Store) Standings(ctx context.Context) ([]cluster.Node, error) {
 	return s.standings(ctx, `membership = 'member'`)
+}
+
+// QueuedAt returns when record seq of the log was queued: the time of the first
+// from there on that has one. Zero: none has.
+func (s *Store) QueuedAt(ctx context.Context, seq uint64) (at time.Time, err error) {
+	err = s.view(ctx, func(t *tx) error {
+		return t.each(`SELECT body, coalesce((SELECT max(at) FROM void WHERE record = seq), 0) FROM log
+			WHERE seq >= ? AND (kind = ? AND body IS NOT NULL OR seq IN (SELECT record FROM void)) ORDER BY seq LIMIT 1`, []any{seq, queue.KindCommand}, func(r *sql.Rows) error {
+			var body []byte
+			var voided int64
+			if err := r.Scan(&body, &voided); err != nil {
+				return err
+			}
+			if at = instant(voided); !at.IsZero() {
+				return nil
+			}
+			c, err := queue.DecodeCommand(body)
+			if err == nil {
+				at = c.QueuedAt
+			}
+			return err
+		})
+	})
+	return at, err
+}
+
+// Facts returns what a node says that it is.
+func (s *Store) Facts(ctx context.Context, id string) (facts host.Facts, err error) {
+	err = s.view(ctx, func(t *tx) error {
+		nodes, err := t.nodes(`WHERE id = ?`, id)
+		if err == nil && len(nodes) > 0 {
+			facts = nodes[0].Facts
+		}
+		return err
+	})
+	return facts, err
 }
 
 // Baseline returns how far a node is with the entries that were kept for those
@@ -63,16 +101,17 @@ func (s *Store) standings(ctx context.Context, where string, args ...any) ([]clu
 
 func (t *tx) standings(where string, args ...any) ([]cluster.Node, error) {
 	var list []cluster.Node
-	err := t.each(`SELECT id, name, membership, start, joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq, look, tail
+	err := t.each(`SELECT id, name, membership, start, joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq, look, tail, address, connects, former, heard_since
 			FROM node WHERE `+where+` ORDER BY name`, args, func(r *sql.Rows) error {
 		var n cluster.Node
-		var joined, ended, seen, silent int64
-		var status, tail string
-		err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq, &n.Look, &tail)
+		var joined, ended, seen, silent, heard int64
+		var status, tail, address, connects, former string
+		err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq, &n.Look, &tail, &address, &connects, &former, &heard)
 		if err != nil {
 			return err
 		}
 		n.JoinedAt, n.EndedAt, n.LastSeen, n.SilentSince = instant(joined), instant(ended), instant(seen), instant(silent)
+		n.Address, n.Connects, n.Former, n.HeardSince = parseAddr(address), parseAddr(connects), parseAddr(former), instant(heard)
 		list = append(list, n)
 		last := &list[len(list)-1]
 		return errors.Join(json.Unmarshal([]byte(status), &last.Status), decodeTail(tail, &last.Tail))

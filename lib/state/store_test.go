@@ -13,6 +13,7 @@ import (
 
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
+	"iwx/lib/host"
 	"iwx/lib/queue"
 	"iwx/lib/state"
 )
@@ -269,12 +270,53 @@ func TestAdmitDisplacesNobody(t *testing.T) {
 	}
 }
 
+// TestAddress: a node's address changes once, whoever repeats it, and what is
+// forgotten is the address that was meant.
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	s := newManager(t)
+	admit(t, s, member("n1", "web1"))
+	first, second, third := member("n1", "web1").Address, netip.MustParseAddr("192.0.2.22"), netip.MustParseAddr("192.0.2.33")
+	for range 2 {
+		must(t, s.SetAddress(t.Context(), "n1", second, first))
+	}
+	must(t, s.SetAddress(t.Context(), "n1", second, third)) // it has it already
+	must(t, s.ForgetFormer(t.Context(), "n1", third))       // an earlier one's
+	list, err := s.Members(t.Context())
+	must(t, err)
+	rosters, err := s.Rosters(t.Context())
+	must(t, err)
+	equal(t, "addresses", []netip.Addr{list[0].Address, list[0].Former, rosters[0].Address, rosters[0].Former}, []netip.Addr{second, first, second, first})
+	must(t, s.ForgetFormer(t.Context(), "n1", first))
+	if list, err = s.Members(t.Context()); err != nil || list[0].Former.IsValid() {
+		t.Errorf("the former address is %s: %v", list[0].Former, err)
+	}
+}
+
+// TestFacts: facts are those that were sent last, but for what a node joined as.
+func TestFacts(t *testing.T) {
+	t.Parallel()
+	s := newManager(t)
+	n := member("n1", "web1")
+	n.Facts = host.Facts{MachineID: "one", Kernel: "6.1", Users: []host.User{{Name: "shop", UID: 2000}}, Services: []host.User{{Name: "named", UID: 110}}}
+	admit(t, s, n)
+	must(t, s.SaveFacts(t.Context(), "n1", at(7), host.Facts{MachineID: "two", Kernel: "6.12", Hostname: "web", Users: []host.User{{Name: "root"}}}))
+	must(t, s.SaveFacts(t.Context(), "nobody", at(7), host.Facts{}))
+	list, err := s.Members(t.Context())
+	must(t, err)
+	want := n.Facts
+	want.Kernel, want.Hostname = "6.12", "web"
+	equal(t, "facts", list[0].Facts, want)
+	equal(t, "time", list[0].FactsAt, at(7))
+}
+
 func TestNodes(t *testing.T) {
 	t.Parallel()
 	s := newManager(t)
 	admit(t, s, member("n2", "web2"), member("n1", "web1"))
+	from := netip.MustParseAddr("192.0.2.7")
 	must(t, s.SaveReport(t.Context(), "n1", at(40), cluster.Status{Word: "current", Done: 4}, nil))
-	must(t, s.SaveContact(t.Context(), "n1", at(50)))
+	must(t, s.SaveContact(t.Context(), "n1", at(50), from))
 	must(t, s.SaveSilence(t.Context(), map[string]time.Time{"n2": at(60)}))
 	must(t, s.SaveSilence(t.Context(), map[string]time.Time{"n2": at(70)}))
 	must(t, s.Pause(t.Context(), []string{"n1"}, true))
@@ -293,10 +335,16 @@ func TestNodes(t *testing.T) {
 	one, two := member("n1", "web1"), member("n2", "web2")
 	one.LastSeen, one.Status, one.Paused, one.Retry, one.RetrySeq = at(50), cluster.Status{Word: "current", Done: 4}, true, 101, 6
 	one.Look, two.Look = 201, 200
+	one.HeardSince, one.Connects = at(40), from
 	two.SilentSince, two.Refused, two.CertSerial, two.CertExpires = at(60), "a clone", "cd", at(80)
 	equal(t, "members", list, []cluster.Node{one, two})
 
-	must(t, s.SaveContact(t.Context(), "n2", at(90)))
+	must(t, s.SaveContact(t.Context(), "n2", at(90), from))
+	list, err = s.Members(t.Context())
+	must(t, err)
+	if n := list[1]; !n.HeardSince.Equal(at(90)) || n.Connects != from {
+		t.Errorf("back from its silence, it was heard since %s, from %s", n.HeardSince, n.Connects)
+	}
 	must(t, s.EndMembership(t.Context(), "n2", cluster.Left, "itself", at(91)))
 	must(t, s.EndMembership(t.Context(), "n2", cluster.Deleted, "root", at(92)))
 	list, err = s.Nodes(t.Context())

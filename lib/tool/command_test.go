@@ -1,8 +1,10 @@
 package tool_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/host"
+	"iwx/lib/state"
 	"iwx/lib/testenv"
 )
 
@@ -221,6 +224,23 @@ func makeCluster(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(ts.Exec("iwx-cluster-setup", "--root", node, "node", "--address", ts.Getenv("N"+number), token))
 		start(ts, false, []string{node})
 	}
+}
+
+// readdress gives the server below a root, whose daemon does not run, another
+// address: a server below a root has the one that it was given at setup.
+func readdress(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: readdress ROOT IP")
+	}
+	address, err := netip.ParseAddr(args[1])
+	ts.Check(err)
+	store, err := state.Open(context.Background(), host.At(args[0]).State)
+	ts.Check(err)
+	defer store.Close()
+	id, err := store.Identity(context.Background())
+	ts.Check(err)
+	id.Address = address
+	ts.Check(store.SetIdentity(context.Background(), id))
 }
 
 // replacement is something that differs from run to run, and what stands for it.

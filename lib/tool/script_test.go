@@ -17,6 +17,7 @@
 //	signal SIG ROOT      send it a signal: HUP, STOP, CONT, TERM, KILL
 //	cluster [NAME...]    set up the manager at $M and join nodes, all started;
 //	                     web1 gets $W1 and $N1, and so on
+//	readdress ROOT IP    give the server there, which does not run, another address
 //	balance ROOT         start iwx-lb daemon there, and wait until it runs; to end
 //	                     and signal it is ROOT/lb
 //	serve ADDR NAME      a web server at ADDR tells NAME; ! serve ADDR ends it
@@ -91,21 +92,22 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames: true,
 		Setup:              setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":    exits,
-			"wait-for": waitFor,
-			"start":    start,
-			"end":      end,
-			"signal":   sendSignal,
-			"cluster":  makeCluster,
-			"balance":  balance,
-			"serve":    serve,
-			"visits":   visits,
-			"visited":  visited,
-			"norm":     normalise,
-			"apache":   apache,
-			"nginx":    nginx,
-			"mail":     mail,
-			"named":    named,
+			"exits":     exits,
+			"wait-for":  waitFor,
+			"start":     start,
+			"end":       end,
+			"signal":    sendSignal,
+			"cluster":   makeCluster,
+			"readdress": readdress,
+			"balance":   balance,
+			"serve":     serve,
+			"visits":    visits,
+			"visited":   visited,
+			"norm":      normalise,
+			"apache":    apache,
+			"nginx":     nginx,
+			"mail":      mail,
+			"named":     named,
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "root" {

@@ -3,6 +3,7 @@
 package await
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func (w Flags) Wait(c *cli.Context, server *local.Server, seq uint64, targets qu
 		return err
 	}
 	defer watch.Close()
-	p := &vigil{c: c, store: server.Store, seq: seq, targets: targets, progress: c.Progress()}
+	p := &vigil{c: c, server: server, store: server.Store, seq: seq, targets: targets, progress: c.Progress()}
 	defer p.progress.Clear()
 	err = p.keep(ctx, watch)
 	if errors.Is(err, context.DeadlineExceeded) && c.Err() == nil {
@@ -70,6 +71,7 @@ func (w Flags) Wait(c *cli.Context, server *local.Server, seq uint64, targets qu
 // vigil waits for nodes to be done with an entry.
 type vigil struct {
 	c        *cli.Context
+	server   *local.Server
 	store    *state.Store
 	seq      uint64
 	targets  queue.Targets
@@ -128,8 +130,7 @@ func (p *vigil) look(ctx context.Context) (done bool, err error) {
 			return false, p.failure(&p.left[i])
 		}
 	}
-	p.show()
-	return false, nil
+	return false, p.show()
 }
 
 // failed reports whether the node is halted on the way to the entry. One that
@@ -192,9 +193,12 @@ func (p *vigil) failure(n *cluster.Node) error {
 
 // late tells who was not done in time.
 func (p *vigil) late(after time.Duration) error {
+	if err := nodestatus.Contacts(p.c, p.server, p.left, p.seq); err != nil {
+		return err
+	}
 	var who []string
 	for i := range p.left {
-		who = append(who, fmt.Sprintf("%s (%s)", p.left[i].Name, p.left[i].Word()))
+		who = append(who, fmt.Sprintf("%s (%s)", p.left[i].Name, cmp.Or(nodestatus.FetchTrouble(&p.left[i]), p.left[i].Word())))
 	}
 	return fault.Hint(
 		fault.New(fault.TimedOut, "after %s entry %d is not done on %s; the work goes on", cli.Duration(after), p.seq, cli.Some(who, 5)),
@@ -202,9 +206,12 @@ func (p *vigil) late(after time.Duration) error {
 }
 
 // show puts the nodes that are waited for on the terminal.
-func (p *vigil) show() {
+func (p *vigil) show() error {
 	if !p.progress.Shown() {
-		return
+		return nil
+	}
+	if err := nodestatus.Contacts(p.c, p.server, p.left, p.seq); err != nil {
+		return err
 	}
 	lines := []string{fmt.Sprintf("entry %d: waiting for %s", p.seq, cli.Count(len(p.left), "node", "nodes"))}
 	width := 0
@@ -213,7 +220,8 @@ func (p *vigil) show() {
 	}
 	for i := range p.left {
 		n := &p.left[i]
-		lines = append(lines, fmt.Sprintf("  %-*s  %d/%d  %s", width, n.Name, n.Status.Done, p.seq, n.Word()))
+		lines = append(lines, fmt.Sprintf("  %-*s  %d/%d  %s", width, n.Name, n.Status.Done, p.seq, cmp.Or(nodestatus.FetchTrouble(n), n.Word())))
 	}
 	p.progress.Show(lines...)
+	return nil
 }

@@ -115,6 +115,10 @@ func (s *Server) BalanceRuns() bool { return daemon.Alive(s.Balance) }
 // DaemonRuns reports whether iwx-queued runs on this server.
 func (s *Server) DaemonRuns() bool { return daemon.Alive(s.Run) }
 
+// DaemonBegan returns since when iwx-queued runs on this server; zero if it does
+// not.
+func (s *Server) DaemonBegan() time.Time { return daemon.Since(s.Run) }
+
 // DaemonCommand is how the daemon is started by hand on the server of paths.
 func DaemonCommand(paths host.Paths) string {
 	switch {

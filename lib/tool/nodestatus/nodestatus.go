@@ -61,6 +61,9 @@ func nodes(c *cli.Context, server *local.Server, read func(context.Context) ([]c
 	if err == nil {
 		err = Baselines(c, server, nodes)
 	}
+	if err == nil {
+		err = Contacts(c, server, nodes, head.Seq)
+	}
 	return nodes, head.Seq, err
 }
 
@@ -99,6 +102,7 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 		return nil, 0, err
 	}
 	saved.State.More = contact.Head > saved.State.Head
+	saved.State.Hold = contact.Orders.Hold
 	n := cluster.Node{
 		ID: id.NodeID, Name: id.Name, Membership: cluster.Member, Start: id.Start, JoinedAt: id.SetupAt,
 		LastSeen: contact.HeardAt, SilentSince: contact.SilentAt, Paused: contact.Orders.Paused,
@@ -106,7 +110,11 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 		Status: cluster.Status{
 			Word: saved.State.Word(), Epoch: saved.Position.Epoch, Done: saved.State.Done, Head: saved.State.Head,
 			Paused: contact.Orders.Paused, Blocked: saved.Blocked, Version: cli.Version, RetrySeen: saved.State.RetrySeen,
+			Held: saved.State.Held(),
 		},
+	}
+	if began := server.DaemonBegan(); !began.IsZero() && !n.LastSeen.Before(began) && n.SilentSince.IsZero() {
+		n.LastSeen = c.Now() // by the poll that is held open
 	}
 	if saved.Open != nil {
 		n.Status.Running = saved.Open.Seq
@@ -123,24 +131,28 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 }
 
 // Grave reports whether a word is one that somebody has to look into. A node
-// that an operator has paused, or deleted, is as it should be.
+// that an operator has paused, or deleted, is as it should be, and so is one that
+// fetches, until that takes too long: see cluster.Fetch.
 func Grave(word string) bool {
-	return !slices.Contains([]string{replay.WordCurrent, replay.WordReplaying, replay.WordPaused, cluster.WordLeaving}, word)
+	return !slices.Contains([]string{replay.WordCurrent, replay.WordReplaying, cluster.WordFetching, cluster.WordWaiting, replay.WordPaused, cluster.WordLeaving}, word)
 }
 
 // bad reports whether somebody has to look into the node: its word says so, or
-// it cannot leave.
+// it cannot leave, or fetches for too long.
 func (r Row) bad() bool {
-	return Grave(r.Word()) || r.Status.Leaving != nil && r.Status.Leaving.Failed
+	return Grave(r.Word()) || r.late() || r.Status.Leaving != nil && r.Status.Leaving.Failed
 }
+
+// late reports whether the node has been fetching for too long.
+func (r Row) late() bool { return r.Word() == cluster.WordFetching && r.Fetch.Late() }
 
 // Mark is the word for a node, coloured.
 func Mark(n *cluster.Node) cli.Mark {
 	word := n.Word()
 	switch {
-	case Grave(word):
+	case Grave(word), word == cluster.WordFetching && n.Fetch.Late():
 		return cli.Mark{Text: word, Level: cli.Bad}
-	case word == replay.WordPaused, word == cluster.WordLeaving:
+	case word == replay.WordPaused, word == cluster.WordLeaving, word == cluster.WordFetching, word == cluster.WordWaiting:
 		return cli.Mark{Text: word, Level: cli.Warn}
 	}
 	return cli.Mark{Text: word, Level: cli.Good}
@@ -168,51 +180,94 @@ func write(c *cli.Context, o cli.Output, rows []Row) error {
 			return err
 		}
 	}
-	bad := slices.IndexFunc(rows, Row.bad)
-	if bad < 0 {
-		bad = slices.IndexFunc(rows, func(r Row) bool { return GraveProfile(r.Profile()) || r.graveStorage() })
-	}
-	if bad < 0 {
-		bad = slices.IndexFunc(rows, func(r Row) bool { return GraveSites(&r.Node) })
-	}
-	if bad < 0 {
+	todo := hints(rows)
+	if todo == nil {
 		return nil
 	}
 	if o.Human() {
-		c.Notef("hint: %s", hint(&rows[bad].Node))
+		for _, hint := range todo {
+			c.Notef("hint: %s", hint)
+		}
 	}
 	return cli.Exit(fault.Unhealthy)
 }
 
-// hint is what to do about a node that is not as it should be.
-func hint(n *cluster.Node) string {
-	switch n.Word() {
-	case replay.WordUnknown:
-		if b := n.Status.Blocked; b != nil {
-			return fmt.Sprintf("look on %s how far entry %d came; then iwx-queue done %s, or iwx-queue retry %s, or iwx-queue skip %s", n.Name, b.Seq, n.Name, n.Name, n.Name)
+// mostHints is how many lines of hints a page has; there are more only where
+// everything is broken.
+const mostHints = 6
+
+// hints are the next steps for the nodes that are not as they should be, the
+// gravest first; nodes with one trouble share a line. None: nothing is to be done.
+func hints(rows []Row) (list []string) {
+	groups := map[string][]string{} // what is to be done, with NAMES for the names of those it is for
+	severity := map[string]int{}
+	for i := range rows {
+		what, how := rows[i].hint()
+		if what == "" {
+			continue
 		}
-	case replay.WordHalted:
-		if b := n.Status.Blocked; n.Halted() {
-			return fmt.Sprintf("iwx-queue show %d; then mend the cause, or iwx-queue retry %s, or iwx-queue skip %s", b.Seq, n.Name, n.Name)
+		if groups[what] == nil {
+			list = append(list, what)
 		}
-		return "on " + n.Name + ": journalctl -u iwx-queued"
-	case cluster.WordLeaving:
-		return fmt.Sprintf("mend the cause on %s; or iwx-node delete %s --force, and there: iwx-cluster-setup reset", n.Name, n.Name)
-	case string(replay.Diverged), string(replay.Rewound):
-		return fmt.Sprintf("take back what %[1]s has and this manager lost: iwx-queue recover; or give it up: iwx-queue accept %[1]s", n.Name)
-	case string(replay.NeedsUpgrade):
-		return "install this version of iwx on " + n.Name
+		groups[what] = append(groups[what], rows[i].Name)
+		severity[what] = how
 	}
-	switch {
-	case Grave(n.Word()):
+	slices.SortStableFunc(list, func(a, b string) int { return cmp.Compare(severity[b], severity[a]) })
+	for i, what := range list {
+		list[i] = forNodes(what, groups[what])
+	}
+	if left := len(list) - mostHints; left > 0 {
+		list = append(list[:mostHints], fmt.Sprintf("and %s; each node has its own: iwx-node status NAME", cli.Count(left, "more", "more")))
+	}
+	return list
+}
+
+// The places of names in a hint: NAMES of all nodes that it is for, NAME where a
+// command takes one.
+const (
+	names = "\x00NAMES"
+	name  = "\x00NAME\x00"
+)
+
+// forNodes puts the names into a hint.
+func forNodes(hint string, nodes []string) string {
+	one := nodes[0]
+	if len(nodes) > 1 {
+		one = "NAME"
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(hint, name, one), names, strings.Join(nodes, " "))
+}
+
+// hint is what to do about a node that is not as it should be, with the places of
+// names, and how grave that is; "" for one that is as it should be.
+func (r Row) hint() (what string, severity int) {
+	n := &r.Node
+	b := n.Status.Blocked
+	switch word := n.Word(); {
+	case word == replay.WordUnknown && b != nil:
+		return fmt.Sprintf("look on %[2]s how far entry %[1]d came; then iwx-queue done %[2]s, or iwx-queue retry %[3]s, or iwx-queue skip %[2]s", b.Seq, name, names), 9
+	case word == replay.WordHalted && n.Halted():
+		return fmt.Sprintf("iwx-queue show %[1]d; then fix the cause, or iwx-queue retry %[3]s, or iwx-queue skip %[2]s", b.Seq, name, names), 8
+	case word == replay.WordHalted:
+		return "on " + name + ": journalctl -u iwx-queued", 8
+	case word == string(replay.Diverged), word == string(replay.Rewound):
+		return fmt.Sprintf("take back what %[1]s has and this manager lost: iwx-queue recover; or give it up: iwx-queue accept %[1]s", names), 7
+	case word == string(replay.NeedsUpgrade):
+		return "install this version of iwx on " + names, 6
+	case word == cluster.WordLeaving && r.bad():
+		return fmt.Sprintf("fix the cause on %[1]s; or iwx-node delete %[1]s --force, and there: iwx-cluster-setup reset", name), 5
+	case r.bad(): // unreachable, fetching, and words that nobody has thought of
+		return "on " + name + ": iwx-cluster-setup status", 5
+	case n.Displaced:
+		return AddressHint(n), 4
 	case GraveProfile(n.Profile()):
-		return "iwx-node show " + n.Name
-	case StorageTrouble(n.Status.Mounts) != "":
-		return storageHint
-	default:
-		return "iwx-site check --node " + n.Name
+		return "iwx-node show " + name, 3
+	case r.graveStorage():
+		return storageHint, 2
+	case GraveSites(n):
+		return "iwx-site check --node " + name, 1
 	}
-	return "on " + n.Name + ": iwx-cluster-setup status"
+	return "", 0
 }
 
 // Verdict is the page in one line, the gravest first: "3 nodes: 1 halted
@@ -243,7 +298,7 @@ func Verdict(rows []Row) string {
 
 // others is what a verdict tells beside the queues.
 func others(rows []Row) string {
-	return profileVerdict(rows) + storageVerdict(rows) + sitesVerdict(rows)
+	return displacedVerdict(rows) + profileVerdict(rows) + storageVerdict(rows) + sitesVerdict(rows)
 }
 
 // profileVerdict names the nodes whose profile is not applied.
@@ -267,7 +322,7 @@ func gravity(word string) int {
 		return 3
 	case Grave(word):
 		return 2
-	case word == replay.WordPaused, word == cluster.WordLeaving:
+	case word == replay.WordPaused, word == cluster.WordLeaving, word == cluster.WordFetching, word == cluster.WordWaiting:
 		return 1
 	}
 	return 0
@@ -284,6 +339,8 @@ func (r Row) since() time.Time {
 		return r.EndedAt
 	case b != nil:
 		return time.UnixMilli(b.FirstFailure)
+	case r.Word() == cluster.WordFetching:
+		return r.Fetch.Since
 	}
 	return time.Time{}
 }

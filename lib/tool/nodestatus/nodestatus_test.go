@@ -1,6 +1,8 @@
 package nodestatus
 
 import (
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,7 +43,7 @@ func TestVerdict(t *testing.T) {
 // TestGrave holds that a word which nobody has thought of is looked into.
 func TestGrave(t *testing.T) {
 	for word, want := range map[string]bool{
-		"current": false, "replaying": false, "paused": false, "leaving": false,
+		"current": false, "replaying": false, "fetching": false, "waiting": false, "paused": false, "leaving": false,
 		"halted": true, "unknown outcome": true, "unreachable": true, "diverged": true, "rewound": true,
 		"needs resync": true, "needs upgrade": true, "": true, "new word": true,
 	} {
@@ -72,8 +74,8 @@ func TestStorage(t *testing.T) {
 	if healthy.storage() != nil || StorageMark(nil) != nil || StorageTrouble(healthy.Status.Mounts) != "" {
 		t.Errorf("told of healthy storage: %v", healthy.storage())
 	}
-	if hint(&hung.Node) != storageHint {
-		t.Errorf("hint %q", hint(&hung.Node))
+	if got := hints([]Row{hung}); !slices.Equal(got, []string{storageHint}) {
+		t.Errorf("hints %q", got)
 	}
 }
 
@@ -99,16 +101,132 @@ func TestSites(t *testing.T) {
 	if fine.sites() != nil || SitesMark(nil) != nil || SitesMark(&site.Report{}) != nil || SitesMark(fine.Status.Sites) == nil {
 		t.Error("a node without sites, or with good ones")
 	}
-	if got := hint(&amiss.Node); got != "iwx-site check --node web1" {
-		t.Errorf("hint %q", got)
+	if got := hints([]Row{amiss}); !slices.Equal(got, []string{"iwx-site check --node web1"}) {
+		t.Errorf("hints %q", got)
 	}
 	more := amiss
 	more.Status.Sites = &site.Report{Faults: amiss.Status.Sites.Faults, More: 2}
 	more.Status.Mounts = []nfs.Health{{Path: "/srv/b", Word: nfs.Hung}}
-	if got := more.trouble(); got != "storage: /srv/b is hung" || hint(&more.Node) != storageHint {
+	if got := more.trouble(); got != "storage: /srv/b is hung" || !slices.Equal(hints([]Row{more}), []string{storageHint}) {
 		t.Errorf("trouble %q", got)
 	}
 	if got := SitesItems(more.Status.Sites); got.Text != "a.example: user a is missing\nand 2 more" {
 		t.Errorf("%q", got.Text)
+	}
+}
+
+func blocked(name, word string, seq uint64) Row {
+	r := row(name, word)
+	r.Status.Blocked = &cluster.Blocked{Seq: seq, Attempts: 1, Error: "no luck"}
+	return r
+}
+
+// TestHints holds that every node that is not as it should be has a hint, the
+// gravest first, and that nodes with the same trouble share one.
+func TestHints(t *testing.T) {
+	silent := row("web9", "current")
+	silent.SilentSince = time.Unix(2, 0)
+	stuck := row("web8", "halted")
+	stuck.Status.Blocked = &cluster.Blocked{Seq: 3, Error: "disk full"}
+	many := []Row{row("ok", "current")}
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		r := silent
+		r.Name = name
+		many = append(many, r)
+	}
+	unknown := "look on web3 how far entry 5 came; then iwx-queue done web3, or iwx-queue retry web3, or iwx-queue skip web3"
+	for name, tt := range map[string]struct {
+		rows []Row
+		want []string
+	}{
+		"none":          {[]Row{row("web1", "current"), row("web2", "paused"), row("web4", "replaying")}, nil},
+		"two":           {[]Row{blocked("web1", "halted", 5), row("web2", "current"), blocked("web4", "halted", 5)}, []string{"iwx-queue show 5; then fix the cause, or iwx-queue retry web1 web4, or iwx-queue skip NAME"}},
+		"apart":         {[]Row{blocked("web1", "halted", 5), blocked("web4", "halted", 6)}, []string{"iwx-queue show 5; then fix the cause, or iwx-queue retry web1, or iwx-queue skip web1", "iwx-queue show 6; then fix the cause, or iwx-queue retry web4, or iwx-queue skip web4"}},
+		"gravest first": {[]Row{silent, stuck, blocked("web3", "unknown outcome", 5)}, []string{unknown, "on web8: journalctl -u iwx-queued", "on web9: iwx-cluster-setup status"}},
+		"diverged":      {[]Row{row("web1", "diverged"), row("web2", "rewound")}, []string{"take back what web1 web2 has and this manager lost: iwx-queue recover; or give it up: iwx-queue accept web1 web2"}},
+		"all of them":   {many, []string{"on NAME: iwx-cluster-setup status"}},
+	} {
+		if got := hints(tt.rows); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+	var apart []Row
+	for i := range 9 {
+		apart = append(apart, blocked("web"+string(rune('1'+i)), "halted", uint64(i+1)))
+	}
+	if got := hints(apart); len(got) != mostHints+1 || got[mostHints] != "and 3 more; each node has its own: iwx-node status NAME" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestFetch holds that a node which lacks an entry is not current, and not cried
+// about before it takes long.
+func TestFetch(t *testing.T) {
+	now := time.Unix(10000, 0)
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	for name, tt := range map[string]struct {
+		word                   string
+		queued, joined, heard  time.Duration // ago
+		began                  time.Duration
+		state, trouble, advice string
+	}{
+		"on its way":         {"current", time.Second, time.Hour, time.Hour, time.Hour, "replaying", "", ""},
+		"for a while":        {"current", 90 * time.Second, time.Hour, time.Hour, time.Hour, "fetching", "has not fetched entry 8 for 1m", ""},
+		"while it replays":   {"replaying", 90 * time.Second, time.Hour, time.Hour, time.Hour, "fetching", "has not fetched entry 8 for 1m", ""},
+		"too long":           {"current", 2 * time.Minute, time.Hour, time.Hour, time.Hour, "fetching", "has not fetched entry 8 for 2m", "on web1: iwx-cluster-setup status"},
+		"it is new":          {"current", time.Hour, time.Second, time.Second, time.Hour, "replaying", "", ""},
+		"it is back":         {"current", time.Hour, time.Hour, 4 * time.Second, time.Hour, "replaying", "", ""},
+		"the manager is new": {"current", time.Hour, time.Hour, time.Hour, time.Second, "replaying", "", ""},
+		"halted besides":     {"halted", time.Hour, time.Hour, time.Hour, time.Hour, "halted", "", "on web1: journalctl -u iwx-queued"},
+		"paused besides":     {"paused", time.Hour, time.Hour, time.Hour, time.Hour, "paused", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := row("web1", tt.word)
+			r.JoinedAt, r.HeardSince, r.LastSeen = ago(tt.joined), ago(tt.heard), now
+			r.Fetch = fetch(&r.Node, 8, ago(tt.queued), ago(tt.began), now)
+			advice := ""
+			if list := hints([]Row{r}); len(list) > 0 {
+				advice = list[0]
+			}
+			if got := r.Word(); got != tt.state || r.trouble() != tt.trouble || advice != tt.advice {
+				t.Errorf("%s, %q, hint %q; want %s, %q, %q", got, r.trouble(), advice, tt.state, tt.trouble, tt.advice)
+			}
+		})
+	}
+}
+
+// TestWaiting holds that a node whose turn has not come is not called replaying.
+func TestWaiting(t *testing.T) {
+	r, old, busy := row("web1", "replaying"), row("web2", "replaying"), row("web3", "paused")
+	r.Status.Held, busy.Status.Held = 5, 5
+	if got, want := Verdict([]Row{r, old, busy, blocked("web4", "halted", 5)}), "4 nodes: 1 halted (web4), 1 paused (web3), 1 waiting (web1), 1 replaying"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if r.trouble() != "waits for its turn at entry 5" || old.trouble() != "" || hints([]Row{r, old, busy}) != nil {
+		t.Errorf("%q, %q", r.trouble(), hints([]Row{r, old, busy}))
+	}
+}
+
+// TestDisplaced holds that a node which is not at its address is reported with
+// both, and after what ails its queue.
+func TestDisplaced(t *testing.T) {
+	r := row("web1", "current")
+	r.Address, r.Connects = netip.MustParseAddr("10.91.0.11"), netip.MustParseAddr("10.91.0.77")
+	if r.trouble() != "" || hints([]Row{r}) != nil {
+		t.Error("nobody has said that it matters")
+	}
+	r.Displaced = true
+	halted := blocked("web2", "halted", 5)
+	halted.Displaced, halted.Address, halted.Connects = true, r.Address, r.Connects
+	if got := r.trouble(); got != "connects from 10.91.0.77, not from its address 10.91.0.11" {
+		t.Errorf("trouble %q", got)
+	}
+	if got, want := Verdict([]Row{r, halted}), "2 nodes: 1 halted (web2), 1 current; not at its address: web1, web2"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	want := []string{"iwx-queue show 5; then fix the cause, or iwx-queue retry web2, or iwx-queue skip web2",
+		"if web1 has moved there: iwx-node edit web1 --address 10.91.0.77; if not, find out who uses its certificate: iwx-node show web1"}
+	if got := hints([]Row{r, halted}); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

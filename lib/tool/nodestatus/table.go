@@ -34,6 +34,9 @@ func Table() cli.Table[Row] {
 		{Name: "last_seen", Value: func(r Row) any { return r.LastSeen }},
 		{Name: "version", Value: func(r Row) any { return r.Status.Version }},
 		{Name: "error", Value: func(r Row) any { return r.trouble() }, Cut: true, Rare: true},
+		{Name: "not_fetched", Value: func(r Row) any { return NotFetched(&r.Node) }, Detail: true},
+		{Name: "address", Value: func(r Row) any { return addressText(r.Address) }, Detail: true},
+		{Name: "connects_from", Value: func(r Row) any { return addressText(r.Connects) }, Detail: true},
 		{Name: "paused", Value: func(r Row) any { return r.Paused }, Detail: true},
 		{Name: "running", Value: func(r Row) any { return running(r.Status.Running) }, Detail: true},
 		{Name: "exit", Value: blocked(func(b *cluster.Blocked) any { return b.Code }), Detail: true},
@@ -63,7 +66,7 @@ func (r Row) trouble() string {
 	case first > 0 && Grave(r.Status.Word) && b == nil:
 		return fmt.Sprintf("it has entries %d-%d, which this manager lost", first, last)
 	case b == nil && r.Refused == "":
-		return cmp.Or(profileTrouble(r.Profile()), StorageTrouble(r.Status.Mounts), SitesTrouble(&r.Node))
+		return cmp.Or(FetchTrouble(&r.Node), waitTrouble(&r.Node), AddressTrouble(&r.Node), profileTrouble(r.Profile()), StorageTrouble(r.Status.Mounts), SitesTrouble(&r.Node))
 	case b == nil:
 		return r.Refused
 	case b.WillNotHeal:

@@ -1,6 +1,8 @@
 package nodetool
 
 import (
+	"net/netip"
+
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/host"
@@ -35,6 +37,9 @@ func look(c *cli.Context, server *local.Server) (*knowledge, error) {
 		return nil, err
 	}
 	head, err := server.Store.Head(c)
+	if err == nil {
+		err = nodestatus.Contacts(c, server, nodes, head.Seq)
+	}
 	return &knowledge{nodes: nodes, head: head.Seq}, err
 }
 
@@ -50,7 +55,11 @@ func lookAtSelf(c *cli.Context, server *local.Server) (*knowledge, error) {
 	}
 	id, node := server.Identity, &known.nodes[0]
 	node.Address, node.MachineID = id.Address, id.MachineID
-	if node.Facts, err = host.Read(server.Root, id.Address); err != nil {
+	var given []netip.Addr // none: those of the interfaces
+	if id.Address.IsValid() {
+		given = append(given, id.Address)
+	}
+	if node.Facts, err = host.Read(server.Root, given...); err != nil {
 		return nil, err
 	}
 	cert, err := pki.Store{Dir: server.PKI}.Certificate()

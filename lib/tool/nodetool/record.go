@@ -2,6 +2,7 @@ package nodetool
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"iwx/lib/cli"
@@ -25,7 +26,7 @@ func recordTable(former bool) cli.Table[record] {
 		{Name: "node", Value: func(r record) any { return r.Name }},
 		{Name: "membership", Value: func(r record) any { return string(r.Membership) }, Detail: !former},
 		{Name: "state", Value: func(r record) any { return nodestatus.Mark(&r.Node) }},
-		{Name: "address", Value: func(r record) any { return r.Address.String() }},
+		{Name: "address", Value: func(r record) any { return address(r.Address) }},
 		{Name: "os", Value: func(r record) any { return r.Facts.OS.String() }},
 		{Name: "version", Value: func(r record) any { return r.Status.Version }},
 		{Name: "joined", Value: func(r record) any { return r.JoinedAt }},
@@ -48,6 +49,9 @@ func queueColumns() []cli.Column[record] {
 		}
 	}
 	return []cli.Column[record]{
+		{Name: "connects_from", Value: func(r record) any { return address(r.Connects) }, Detail: true},
+		{Name: "former_address", Value: func(r record) any { return address(r.Former) }, Detail: true},
+		{Name: "not_fetched", Value: func(r record) any { return nodestatus.NotFetched(&r.Node) }, Detail: true},
 		{Name: "silent_since", Value: func(r record) any { return r.SilentSince }, Detail: true},
 		{Name: "done", Value: func(r record) any { return cli.ID(r.Status.Done) }, Detail: true},
 		{Name: "head", Value: func(r record) any { return cli.ID(r.head) }, Detail: true},
@@ -123,6 +127,14 @@ func nodePanics(n *cluster.Node) []panics.Count {
 		return nil
 	}
 	return []panics.Count{*n.Status.Panics}
+}
+
+// address is an address, nil for none.
+func address(a netip.Addr) any {
+	if !a.IsValid() {
+		return nil
+	}
+	return a.String()
 }
 
 func addresses(r record) any {

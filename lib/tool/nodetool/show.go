@@ -56,6 +56,10 @@ func verdict(c *cli.Context, n *cluster.Node) string {
 		return departure(c, n)
 	case b != nil:
 		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s at entry %d: %s", n.Name, word, b.Seq, b.Error))
+	case word == cluster.WordFetching:
+		return c.Paint(nodestatus.Mark(n).Level, fmt.Sprintf("node %s is %s: it %s", n.Name, word, nodestatus.FetchTrouble(n)))
+	case n.Displaced:
+		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s, and %s", n.Name, word, nodestatus.AddressTrouble(n)))
 	case nodestatus.GraveProfile(n.Profile()):
 		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s, and its profile is not applied", n.Name, word))
 	case nfs.Worst(n.Status.Mounts) != nil:

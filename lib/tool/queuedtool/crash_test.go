@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,8 +110,8 @@ func (s deadlyStore) SaveReport(ctx context.Context, id string, seen time.Time, 
 	return aroundErr(s.edges, func() error { return s.Store.SaveReport(ctx, id, seen, st, as) })
 }
 
-func (s deadlyStore) SaveContact(ctx context.Context, id string, seen time.Time) error {
-	return aroundErr(s.edges, func() error { return s.Store.SaveContact(ctx, id, seen) })
+func (s deadlyStore) SaveContact(ctx context.Context, id string, seen time.Time, from netip.Addr) error {
+	return aroundErr(s.edges, func() error { return s.Store.SaveContact(ctx, id, seen, from) })
 }
 
 func (s deadlyStore) Records(ctx context.Context, after uint64, limit, size int) ([]queue.Record, error) {

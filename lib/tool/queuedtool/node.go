@@ -41,6 +41,7 @@ type node struct {
 	sites    *inspection
 	exit     *departure
 	trials   *trials
+	facts    *facts
 }
 
 // runner runs commands, and holds something that is to be released.
@@ -81,10 +82,11 @@ func (d *server) node(c *cli.Context) (*node, error) {
 		PollWait: func() time.Duration { return d.config.Load().Queue.PollWait },
 		Now:      c.Now, Log: d.log,
 	}
+	n.facts = newFacts(d.Root, id.Address, d.log)
 	n.mounts = upkeep.NewWatcher(d.Store, c.Now, d.log)
 	n.pulse = n.newPulse(instance)
 	n.reporter = &replay.Reporter{
-		Manager: n.client, Replayer: n.replayer, Profile: d.keeper, Mounts: n.mounts, Instance: instance, Log: d.log,
+		Manager: n.client, Replayer: n.replayer, Profile: d.keeper, Mounts: n.mounts, Facts: n.facts, Instance: instance, Log: d.log,
 	}
 	n.sites, n.exit, n.trials = newInspection(n), newDeparture(n), newTrials(n)
 	n.fetcher.Heed, n.reporter.Extend = n.heed, n.extend
@@ -180,6 +182,7 @@ func (n *node) serve() error {
 		daemon.Member{Name: "wake", Run: n.wake},
 		daemon.Member{Name: "tell", Run: n.tell},
 		daemon.Member{Name: "trials", Run: n.trials.run},
+		daemon.Member{Name: "facts", Run: n.facts.run},
 		daemon.Member{Name: "leave", Run: n.exit.run},
 	)
 	if errors.Is(err, errLeft) {

@@ -394,12 +394,7 @@ func (h *here) reportQueue(r *report) error {
 	if h.Identity.Role == cluster.RoleManager {
 		head, err := h.store.Head(h.c)
 		r.position, r.head, r.nodes = head.Seq, head.Seq, nodestatus.Verdict(rows)
-		for _, row := range rows {
-			if nodestatus.Grave(row.Word()) {
-				r.add("node "+row.Name+" is "+row.Word(), "iwx-node status")
-				break
-			}
-		}
+		reportNodes(r, rows)
 		for _, row := range rows {
 			if n := row.Status.Panics; n != nil && nodestatus.FreshPanic(*n, h.c.Now()) {
 				r.add("on "+row.Name+" "+nodestatus.PanicText(*n, h.c.Now()), "on "+row.Name+", "+nodestatus.PanicHint(*n))
@@ -417,6 +412,27 @@ func (h *here) reportQueue(r *report) error {
 		r.add("the queue is "+row.Status.Word, "on the manager: iwx-node show "+r.name)
 	}
 	return nil
+}
+
+// reportNodes tells of the nodes that somebody has to look into: of the first
+// whose queue is not as it should be, and of each that is not at its address.
+func reportNodes(r *report, rows []nodestatus.Row) {
+	for i := range rows {
+		n := &rows[i].Node
+		if nodestatus.Grave(n.Word()) {
+			r.add("node "+n.Name+" is "+n.Word(), "iwx-node status")
+			break
+		}
+		if n.Fetch.Late() && n.Word() == cluster.WordFetching {
+			r.add("node "+n.Name+" "+nodestatus.FetchTrouble(n), "iwx-node status")
+			break
+		}
+	}
+	for i := range rows {
+		if n := &rows[i].Node; n.Displaced {
+			r.add("node "+n.Name+" "+nodestatus.AddressTrouble(n), nodestatus.AddressHint(n))
+		}
+	}
 }
 
 func queueMark(word string) cli.Mark {

@@ -16,15 +16,18 @@ import (
 )
 
 // exports are the items of a manager that serves the shared storage itself: one
-// for each share, open to the addresses of the members and nobody else.
+// for each share, open to the addresses of the members and nobody else. A member
+// that moves to another address has both for a while.
 func (c *Cluster) exports() ([]profile.Item, error) {
 	if c.Own || c.Config.Storage.Server != "" {
 		return nil, nil
 	}
 	var clients []netip.Addr
 	for i := range c.Members {
-		if a := c.Members[i].Address; a.IsValid() {
-			clients = append(clients, a)
+		for _, a := range []netip.Addr{c.Members[i].Address, c.Members[i].Former} {
+			if a.IsValid() {
+				clients = append(clients, a)
+			}
 		}
 	}
 	slices.SortFunc(clients, netip.Addr.Compare)

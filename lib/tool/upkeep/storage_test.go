@@ -53,6 +53,30 @@ func lines(items []profile.Item) string {
 	return b.String()
 }
 
+// TestExportsOfMove holds that a member which moves has both its addresses, once
+// each, and so has one that takes over the address of another.
+func TestExportsOfMove(t *testing.T) {
+	config, err := conf.Parse("iwx.toml", []byte("[storage]\nenabled = true\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b, c := netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("192.0.2.77"), netip.MustParseAddr("192.0.2.12")
+	for want, members := range map[string][]cluster.Roster{
+		`"clients":["192.0.2.11","192.0.2.12","192.0.2.77"]`: {{ID: "1", Address: b, Former: a}, {ID: "2", Address: c}},
+		`"clients":["192.0.2.12","192.0.2.77"]`:              {{ID: "1", Address: b}, {ID: "2", Address: c}},
+		`"clients":["192.0.2.11","192.0.2.77"]`:              {{ID: "1", Address: b, Former: a}, {ID: "2", Address: a}},
+	} {
+		is := &Cluster{Identity: &cluster.Identity{ClusterID: "0123456789abcdef"}, Config: config, Members: members}
+		items, err := is.exports()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := lines(items); !strings.Contains(got, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 func TestStorageItems(t *testing.T) {
 	const fsid = "d63114c5-99c0-8e29-9f9c-1f067aa39c25"
 	tests := []struct {

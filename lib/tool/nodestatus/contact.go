@@ -1,0 +1,135 @@
+package nodestatus
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"iwx/lib/cli"
+	"iwx/lib/cluster"
+	"iwx/lib/tool/local"
+)
+
+// Contacts completes, on the manager, what is known of the nodes' connections:
+// what they have not fetched of the log, which ends at head, whether they connect
+// from an address that is not theirs, and when they were last heard.
+func Contacts(c *cli.Context, server *local.Server, nodes []cluster.Node, head uint64) error {
+	began := server.DaemonBegan()
+	queued := map[uint64]time.Time{}
+	for i := range nodes {
+		n := &nodes[i]
+		if !n.Membership.Belongs() {
+			continue
+		}
+		// What is written down of an open connection may be as old as a poll.
+		connected := !began.IsZero() && !n.LastSeen.Before(began) && n.SilentSince.IsZero()
+		if connected {
+			n.LastSeen = c.Now()
+		}
+		if seq := n.Status.Head + 1; seq <= head {
+			if _, known := queued[seq]; !known {
+				at, err := server.Store.QueuedAt(c, seq)
+				if err != nil {
+					return err
+				}
+				queued[seq] = at
+			}
+			n.Fetch = fetch(n, seq, queued[seq], began, c.Now())
+		}
+		if n.Connects.IsValid() && n.Connects != n.Address {
+			var err error
+			if n.Displaced, err = displaced(c, server, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fetch is what a node has not received: entry seq, which was queued at the time.
+// The node can fetch it since then, or since it joined, was back after a silence,
+// or the daemon of the manager began.
+func fetch(n *cluster.Node, seq uint64, queued, began, now time.Time) *cluster.Fetch {
+	f := &cluster.Fetch{Seq: seq, Since: queued}
+	for _, at := range []time.Time{n.JoinedAt, n.HeardSince, began} {
+		if at.After(f.Since) {
+			f.Since = at
+		}
+	}
+	f.For = max(now.Sub(f.Since), 0)
+	return f
+}
+
+// displaced reports whether somebody has to look into a node that connects from
+// another address than its own. One that has its own address as well, and mounts
+// nothing from this manager, works: it has several, and the routes choose.
+func displaced(c *cli.Context, server *local.Server, n *cluster.Node) (bool, error) {
+	storage := &server.Config.Storage
+	if storage.Enabled && storage.Server == "" && !server.Own() {
+		return true, nil
+	}
+	facts, err := server.Store.Facts(c, n.ID)
+	_, has := facts.Find(n.Address)
+	return !has, err
+}
+
+// FetchTrouble is what a node has not fetched for a while, in words; "" for one
+// that has fetched everything, or is about to.
+func FetchTrouble(n *cluster.Node) string {
+	if n.Fetch == nil || n.Word() != cluster.WordFetching {
+		return ""
+	}
+	return fmt.Sprintf("has not fetched entry %d for %s", n.Fetch.Seq, cli.Age(n.Fetch.For))
+}
+
+// AddressTrouble is that a node connects from another address than its own; ""
+// if it does not.
+func AddressTrouble(n *cluster.Node) string {
+	if !n.Displaced {
+		return ""
+	}
+	return fmt.Sprintf("connects from %s, not from its address %s", n.Connects, n.Address)
+}
+
+// AddressHint is what to do about it.
+func AddressHint(n *cluster.Node) string {
+	return fmt.Sprintf("if %[1]s has moved there: iwx-node edit %[1]s --address %[2]s; if not, find out who uses its certificate: iwx-node show %[1]s", n.Name, n.Connects)
+}
+
+// displacedVerdict names the nodes that connect from another address.
+func displacedVerdict(rows []Row) string {
+	var names []string
+	for i := range rows {
+		if rows[i].Displaced {
+			names = append(names, rows[i].Name)
+		}
+	}
+	if names == nil {
+		return ""
+	}
+	return "; not at its address: " + cli.Some(names, 5)
+}
+
+// waitTrouble is that a node waits for its turn; "" if it does not.
+func waitTrouble(n *cluster.Node) string {
+	if n.Word() != cluster.WordWaiting {
+		return ""
+	}
+	return fmt.Sprintf("waits for its turn at entry %d", n.Status.Held)
+}
+
+// NotFetched is the first entry that a node has not fetched, nil for none.
+func NotFetched(n *cluster.Node) any {
+	if n.Fetch == nil {
+		return nil
+	}
+	return cli.ID(n.Fetch.Seq)
+}
+
+// addressText is an address, nil where it is not known.
+func addressText(a netip.Addr) any {
+	if !a.IsValid() {
+		return nil
+	}
+	return a.String()
+}
