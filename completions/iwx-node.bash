@@ -14,6 +14,7 @@ _iwx_node_spec() {
             'status	Tell how the nodes are doing'
             'drain	Give a node no new connections'
             'undrain	Give it new connections again'
+            'edit	Give a node another address'
             'delete	Take a node out of the cluster'
         )
         flags=(
@@ -189,6 +190,26 @@ _iwx_node_spec() {
             '-h	Print this help'
         )
         takes=(
+            '--root dir'
+        )
+        args=(
+            'node'
+        )
+        ;;
+    'edit')
+        flags=(
+            '--address	Its address from now on'
+            '--dry-run	Print what would change, and do nothing'
+            '--wait	Wait until the node has moved'
+            '--timeout	Wait no longer than this; the move goes on. Implies --wait'
+            '--root	Directory that holds this server'\''s files, instead of /'
+            '--version	Print the version'
+            '--help	Print this help'
+            '-h	Print this help'
+        )
+        takes=(
+            '--address '
+            '--timeout '
             '--root dir'
         )
         args=(

@@ -1,11 +1,11 @@
 # fish completion for iwx-node, generated from its grammar
 
 function __iwx_node_paths
-    printf '%s\n' 'add' 'token' 'token list' 'token revoke' 'list' 'show' 'status' 'drain' 'undrain' 'delete'
+    printf '%s\n' 'add' 'token' 'token list' 'token revoke' 'list' 'show' 'status' 'drain' 'undrain' 'edit' 'delete'
 end
 
 function __iwx_node_takes
-    printf '%s\n' ' --root' 'add --ttl' 'add --address' 'add --from' 'add --root' 'token --root' 'token list --columns' 'token list -o' 'token list --root' 'token revoke --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'status --columns' 'status -o' 'status --root' 'drain --timeout' 'drain --root' 'undrain --root' 'delete --timeout' 'delete --root'
+    printf '%s\n' ' --root' 'add --ttl' 'add --address' 'add --from' 'add --root' 'token --root' 'token list --columns' 'token list -o' 'token list --root' 'token revoke --root' 'list --columns' 'list -o' 'list --root' 'show --columns' 'show -o' 'show --root' 'status --columns' 'status -o' 'status --root' 'drain --timeout' 'drain --root' 'undrain --root' 'edit --address' 'edit --timeout' 'edit --root' 'delete --timeout' 'delete --root'
 end
 
 # Prints the verb of the command line, and the index of each argument after it.
@@ -79,6 +79,7 @@ complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'show' -d 'Show everything abo
 complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'status' -d 'Tell how the nodes are doing'
 complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'drain' -d 'Give a node no new connections'
 complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'undrain' -d 'Give it new connections again'
+complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'edit' -d 'Give a node another address'
 complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'delete' -d 'Take a node out of the cluster'
 complete -c iwx-node -n '__iwx_node_at \'\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-node -n '__iwx_node_at \'\'' -l version -d 'Print the version'
@@ -150,6 +151,15 @@ complete -c iwx-node -n '__iwx_node_at \'undrain\'' -l root -x -a '(__fish_compl
 complete -c iwx-node -n '__iwx_node_at \'undrain\'' -l version -d 'Print the version'
 complete -c iwx-node -n '__iwx_node_at \'undrain\'' -l help -s h -d 'Print this help'
 complete -c iwx-node -n '__iwx_node_at \'undrain\' 0' -a '(__iwx_node_values node)'
+
+complete -c iwx-node -n '__iwx_node_at \'edit\'' -l address -x -d 'Its address from now on'
+complete -c iwx-node -n '__iwx_node_at \'edit\'' -l dry-run -d 'Print what would change, and do nothing'
+complete -c iwx-node -n '__iwx_node_at \'edit\'' -l wait -d 'Wait until the node has moved'
+complete -c iwx-node -n '__iwx_node_at \'edit\'' -l timeout -x -d 'Wait no longer than this; the move goes on. Implies --wait'
+complete -c iwx-node -n '__iwx_node_at \'edit\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
+complete -c iwx-node -n '__iwx_node_at \'edit\'' -l version -d 'Print the version'
+complete -c iwx-node -n '__iwx_node_at \'edit\'' -l help -s h -d 'Print this help'
+complete -c iwx-node -n '__iwx_node_at \'edit\' 0' -a '(__iwx_node_values node)'
 
 complete -c iwx-node -n '__iwx_node_at \'delete\'' -l yes -s y -d 'Do not ask'
 complete -c iwx-node -n '__iwx_node_at \'delete\'' -l force -d 'Delete it at once, without telling it'

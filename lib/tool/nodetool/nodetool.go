@@ -31,6 +31,7 @@ type grammar struct {
 	Status  statusVerb  `cmd:"" help:"Tell how the nodes are doing."`
 	Drain   drainVerb   `cmd:"" help:"Give a node no new connections."`
 	Undrain undrainVerb `cmd:"" help:"Give it new connections again."`
+	Edit    editVerb    `cmd:"" help:"Give a node another address."`
 	Delete  deleteVerb  `cmd:"" help:"Take a node out of the cluster."`
 }
 
