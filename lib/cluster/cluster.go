@@ -118,6 +118,7 @@ type Node struct {
 	HeardSince  time.Time  // it was never silent since then; zero: not heard yet
 	Connects    netip.Addr // where its last poll came from; not valid: not known
 	Former      netip.Addr // the shares are exported there too; see Store.SetAddress
+	Fetched     uint64     // the last record that it has received, if its status is older
 	FactsAt     time.Time  // when it sent Facts; zero: when it joined
 	Refused     string     // why another server using its certificate was refused, and when; "" for none
 	Status      Status     // as it last reported

@@ -36,6 +36,7 @@ type Store interface {
 	Rolls(ctx context.Context, head uint64) ([]Roll, error) // as the log up to head has it
 	SaveRoll(ctx context.Context, seq uint64, turns []Turn, over bool) error
 	SaveContact(ctx context.Context, id string, seen time.Time, from netip.Addr) error
+	SaveFetched(ctx context.Context, fetched map[string]uint64) error
 	SaveFacts(ctx context.Context, id string, at time.Time, facts host.Facts) error
 	Members(ctx context.Context) ([]Node, error)
 	ForgetFormer(ctx context.Context, id string, former netip.Addr) error
@@ -297,6 +298,7 @@ func (m *Manager) Report(ctx context.Context, id string, remote netip.Addr, r *R
 		return err
 	}
 	p.saved(now)
+	p.reported(r.Status.Head)
 	if r.Facts != nil {
 		if err := m.saveFacts(ctx, id, r.Facts); err != nil {
 			return err

@@ -85,6 +85,41 @@ func TestSweepTransfer(t *testing.T) {
 	})
 }
 
+// TestSweepFetched: what a node has received is known by its polls while its report
+// is on its way, and is not taken back by one that was sent before.
+func TestSweepFetched(t *testing.T) {
+	onManager(t, func(t *testing.T, l *lab) {
+		s := l.joined("web1")
+		report := func(head uint64) {
+			t.Helper()
+			check(t, l.Report(t.Context(), s.id, s.remote, &cluster.Report{Instance: s.instance, Status: cluster.Status{Word: cluster.WordReplaying, Head: head}}))
+		}
+		received := func(status, fetched uint64) {
+			t.Helper()
+			l.sweep()
+			if n := l.node(s); n.Status.Head != status || n.Fetched != fetched {
+				t.Errorf("by its status it has %d, by its polls %d; want %d, %d", n.Status.Head, n.Fetched, status, fetched)
+			}
+		}
+		l.addMany(3, 10)
+		l.refresh()
+		_, err := l.pollAt(t.Context(), s, queue.Position{}, 0)
+		check(t, err)
+		received(0, 0)
+		_, err = l.pollAt(t.Context(), s, l.head(), 0)
+		check(t, err)
+		received(0, 3)
+		report(1)
+		received(1, 3)
+		report(3)
+		received(3, 0)
+		// A place that is not in this log says nothing.
+		_, err = l.pollAt(t.Context(), s, queue.Position{Epoch: 1, Seq: 9}, 0)
+		check(t, err)
+		received(3, 0)
+	})
+}
+
 // TestSweepAfterRestart: a manager that has been away gives the nodes their
 // time, and then knows since when nothing was heard of them.
 func TestSweepAfterRestart(t *testing.T) {

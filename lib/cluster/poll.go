@@ -25,6 +25,8 @@ type presence struct {
 	active    chan struct{} // closed and replaced whenever the incumbent asks
 	savedAt   time.Time
 	savedFrom netip.Addr
+	position  uint64 // the last record that it has received, by its polls
+	known     uint64 // of which that is written down
 	silent    bool
 }
 
@@ -55,6 +57,31 @@ func (p *presence) saved(at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.savedAt, p.silent = at, false
+}
+
+// reported notes what is written down with a report: the node has received the
+// records up to head.
+func (p *presence) reported(head uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known = head
+}
+
+// polled notes that the node has received the records up to seq.
+func (p *presence) polled(seq uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.position = seq
+}
+
+// unknown returns, once, the last record that the node has received, where that is
+// not written down: a report with a lot of output is on its way.
+func (p *presence) unknown() (seq uint64, is bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	is = p.position > p.known
+	p.known = max(p.known, p.position)
+	return p.position, is
 }
 
 // stale reports whether it is time to write down that the node was heard, or
@@ -162,6 +189,9 @@ func (m *Manager) Poll(ctx context.Context, id string, remote netip.Addr, req *P
 	for last := wait <= 0; ; {
 		v := m.view.Load()
 		answer, err := m.answer(ctx, v, id, req)
+		if err == nil && answer.Orders.Trouble == "" {
+			p.polled(req.Position.Seq)
+		}
 		if err != nil || last || len(answer.Page) > 0 || answer.Profile != nil || answer.Orders != req.Orders {
 			return answer, err
 		}
@@ -299,10 +329,29 @@ func isFor(r *queue.Record, n *Roster) bool {
 	return err == nil && targets.Include(n.ID, n.Start, r.Seq)
 }
 
-// Sweep finds the nodes that have gone silent, and ends the moves of addresses
-// that have come to their end. It is called every few seconds.
+// Sweep finds the nodes that have gone silent, notes what they have received, and
+// ends the moves of addresses that have come to their end. It is called every few
+// seconds.
 func (m *Manager) Sweep(ctx context.Context) error {
-	return errors.Join(m.sweepSilent(ctx), m.endMoves(ctx))
+	return errors.Join(m.sweepSilent(ctx), m.sweepFetched(ctx), m.endMoves(ctx))
+}
+
+// sweepFetched writes down what the nodes have received, where their reports do
+// not say so yet.
+func (m *Manager) sweepFetched(ctx context.Context) error {
+	fetched := map[string]uint64{}
+	for id, n := range m.view.Load().nodes {
+		if !n.Membership.Belongs() {
+			continue
+		}
+		if seq, is := m.presence(id).unknown(); is {
+			fetched[id] = seq
+		}
+	}
+	if len(fetched) == 0 {
+		return nil
+	}
+	return m.Store.SaveFetched(ctx, fetched)
 }
 
 func (m *Manager) sweepSilent(ctx context.Context) error {

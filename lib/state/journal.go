@@ -199,7 +199,7 @@ func (t *tx) move(c *replay.Changes) error {
 
 // Unreported returns up to limit attempts that ended after row number after,
 // in order, with the number of the last one; fewer when their output is more
-// than queue.MaxPage, and at least one, if there is one.
+// than reportOutput, and at least one, if there is one.
 func (j *Journal) Unreported(ctx context.Context, after int64, limit int) (list []cluster.Attempt, last int64, err error) {
 	last = after
 	size := 0
@@ -210,7 +210,7 @@ func (j *Journal) Unreported(ctx context.Context, after int64, limit int) (list 
 			if err != nil {
 				return err
 			}
-			if size += outputSize(&a.Attempt); size > queue.MaxPage && len(list) > 0 {
+			if size += outputSize(&a.Attempt); size > reportOutput && len(list) > 0 {
 				return errEnough
 			}
 			list, last = append(list, a.Attempt), id
@@ -219,6 +219,11 @@ func (j *Journal) Unreported(ctx context.Context, after int64, limit int) (list 
 	})
 	return list, last, err
 }
+
+// reportOutput is how much output a report has, in bytes, unless one attempt has
+// more. The status comes with it, and does not wait long for it: at 1 Mbit/s two
+// or three seconds.
+const reportOutput = 256 << 10
 
 // outputSize is how much of an attempt's output is kept, in bytes.
 func outputSize(a *cluster.Attempt) int {

@@ -160,18 +160,18 @@ func TestUnreported(t *testing.T) {
 	must(t, err)
 	equal(t, "none", []any{len(list), last}, []any{0, int64(2)})
 
-	// Output that is more than a page is reported in several.
+	// Much output is reported in several pieces.
 	for seq := range uint64(3) {
 		must(t, j.Commit(t.Context(), &replay.Changes{Begun: begun(seq+3, 2)}))
 		ended := try(seq+3, 2, cluster.OutcomeDone, 9)
-		ended.Stderr.Tail = make([]byte, queue.MaxPage/2-1000+int(seq/2)*queue.MaxPage)
+		ended.Stderr.Tail = make([]byte, 127<<10+int(seq/2)<<20)
 		must(t, j.Commit(t.Context(), &replay.Changes{Ended: &ended}))
 	}
 	more := last
 	for _, want := range []int{2, 1, 0} {
 		list, more, err = j.Unreported(t.Context(), more, 10)
 		must(t, err)
-		equal(t, "of a page", len(list), want)
+		equal(t, "of a report", len(list), want)
 	}
 
 	// What has not been reported is not pruned, however old.

@@ -13,7 +13,7 @@ import (
 
 const nodeColumns = `id, name, membership, address, machine_id, facts, cert_serial, cert_expires, start,
 	joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq, look,
-	connects, former, heard_since, facts_at`
+	connects, former, heard_since, facts_at, fetched`
 
 func scanNode(r *sql.Rows) (cluster.Node, error) {
 	var n cluster.Node
@@ -21,7 +21,7 @@ func scanNode(r *sql.Rows) (cluster.Node, error) {
 	var expires, joined, ended, seen, silent, heard, sent int64
 	err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.MachineID, &facts, &n.CertSerial, &expires, &n.Start,
 		&joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq, &n.Look,
-		&connects, &former, &heard, &sent)
+		&connects, &former, &heard, &sent, &n.Fetched)
 	if err != nil {
 		return n, err
 	}
@@ -109,6 +109,19 @@ func (s *Store) SaveContact(ctx context.Context, id string, seen time.Time, from
 	return s.set(ctx, `UPDATE node SET `+heard+`, connects = ?2 WHERE id = ?3`, millis(seen), addr(from), id)
 }
 
+// SaveFetched records what nodes have received, by id: the last record, of which
+// their status does not tell yet. The next status replaces it.
+func (s *Store) SaveFetched(ctx context.Context, fetched map[string]uint64) error {
+	return s.update(ctx, func(t *tx) error {
+		for id, seq := range fetched {
+			if _, err := t.exec(`UPDATE node SET fetched = ? WHERE id = ?`, seq, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // SaveFacts records what a node says that it is. Its machine-id, which is its
 // place in the cluster, and its users, by which sites are planned, stay as they
 // were when it joined.
@@ -143,7 +156,7 @@ func (s *Store) ForgetFormer(ctx context.Context, id string, former netip.Addr) 
 func (t *tx) saveStatus(id string, seen time.Time, status cluster.Status) error {
 	text, err := json.Marshal(status)
 	if err == nil {
-		_, err = t.exec(`UPDATE node SET `+heard+`, status = ?2 WHERE id = ?3`, millis(seen), string(text), id)
+		_, err = t.exec(`UPDATE node SET `+heard+`, status = ?2, fetched = 0 WHERE id = ?3`, millis(seen), string(text), id)
 	}
 	return err
 }

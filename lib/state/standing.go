@@ -101,12 +101,12 @@ func (s *Store) standings(ctx context.Context, where string, args ...any) ([]clu
 
 func (t *tx) standings(where string, args ...any) ([]cluster.Node, error) {
 	var list []cluster.Node
-	err := t.each(`SELECT id, name, membership, start, joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq, look, tail, address, connects, former, heard_since
+	err := t.each(`SELECT id, name, membership, start, joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq, look, tail, address, connects, former, heard_since, fetched
 			FROM node WHERE `+where+` ORDER BY name`, args, func(r *sql.Rows) error {
 		var n cluster.Node
 		var joined, ended, seen, silent, heard int64
 		var status, tail, address, connects, former string
-		err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq, &n.Look, &tail, &address, &connects, &former, &heard)
+		err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq, &n.Look, &tail, &address, &connects, &former, &heard, &n.Fetched)
 		if err != nil {
 			return err
 		}

@@ -118,10 +118,10 @@ func (t *tx) saveNode(n *cluster.Node) error {
 	if _, err := t.exec(`DELETE FROM node WHERE id = ?`, n.ID); err != nil {
 		return err
 	}
-	_, err = t.exec(`INSERT INTO node (`+nodeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err = t.exec(`INSERT INTO node (`+nodeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		n.ID, n.Name, string(n.Membership), addr(n.Address), n.MachineID, string(facts), n.CertSerial, millis(n.CertExpires), n.Start,
 		millis(n.JoinedAt), millis(n.EndedAt), n.EndedBy, millis(n.LastSeen), millis(n.SilentSince), n.Refused, string(status),
 		n.Paused, n.Retry, n.RetrySeq, n.Look,
-		addr(n.Connects), addr(n.Former), millis(n.HeardSince), millis(n.FactsAt))
+		addr(n.Connects), addr(n.Former), millis(n.HeardSince), millis(n.FactsAt), n.Fetched)
 	return err
 }

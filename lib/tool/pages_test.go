@@ -168,7 +168,7 @@ func TestOverviewPage(t *testing.T) {
 	words := []string{
 		replay.WordCurrent, replay.WordReplaying, replay.WordHalted, replay.WordUnknown, replay.WordPaused,
 		string(replay.Diverged), string(replay.Rewound), string(replay.NeedsResync), string(replay.NeedsUpgrade),
-		cluster.WordUnreachable, cluster.WordLeaving,
+		cluster.WordUnreachable, cluster.WordLeaving, cluster.WordFetching, cluster.WordWaiting,
 	}
 	sameWords(t, "iwx.7: state", items(text, "STATES OF A NODE"), words)
 	var codes []string

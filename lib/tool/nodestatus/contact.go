@@ -26,7 +26,7 @@ func Contacts(c *cli.Context, server *local.Server, nodes []cluster.Node, head u
 		if connected {
 			n.LastSeen = c.Now()
 		}
-		if seq := n.Status.Head + 1; seq <= head {
+		if seq := max(n.Status.Head, n.Fetched) + 1; seq <= head {
 			if _, known := queued[seq]; !known {
 				at, err := server.Store.QueuedAt(c, seq)
 				if err != nil {

@@ -251,7 +251,7 @@ func (r Row) hint() (what string, severity int) {
 	case word == replay.WordHalted:
 		return "on " + name + ": journalctl -u iwx-queued", 8
 	case word == string(replay.Diverged), word == string(replay.Rewound):
-		return fmt.Sprintf("take back what %[1]s has and this manager lost: iwx-queue recover; or give it up: iwx-queue accept %[1]s", names), 7
+		return fmt.Sprintf("take back what %[1]s has and this manager lost: iwx-queue recover; or give it up: iwx-queue accept %[1]s", n.Name), 7
 	case word == string(replay.NeedsUpgrade):
 		return "install this version of iwx on " + names, 6
 	case word == cluster.WordLeaving && r.bad():

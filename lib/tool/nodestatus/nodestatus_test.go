@@ -143,7 +143,7 @@ func TestHints(t *testing.T) {
 		"two":           {[]Row{blocked("web1", "halted", 5), row("web2", "current"), blocked("web4", "halted", 5)}, []string{"iwx-queue show 5; then fix the cause, or iwx-queue retry web1 web4, or iwx-queue skip NAME"}},
 		"apart":         {[]Row{blocked("web1", "halted", 5), blocked("web4", "halted", 6)}, []string{"iwx-queue show 5; then fix the cause, or iwx-queue retry web1, or iwx-queue skip web1", "iwx-queue show 6; then fix the cause, or iwx-queue retry web4, or iwx-queue skip web4"}},
 		"gravest first": {[]Row{silent, stuck, blocked("web3", "unknown outcome", 5)}, []string{unknown, "on web8: journalctl -u iwx-queued", "on web9: iwx-cluster-setup status"}},
-		"diverged":      {[]Row{row("web1", "diverged"), row("web2", "rewound")}, []string{"take back what web1 web2 has and this manager lost: iwx-queue recover; or give it up: iwx-queue accept web1 web2"}},
+		"diverged":      {[]Row{row("web1", "diverged"), row("web2", "rewound")}, []string{"take back what web1 has and this manager lost: iwx-queue recover; or give it up: iwx-queue accept web1", "take back what web2 has and this manager lost: iwx-queue recover; or give it up: iwx-queue accept web2"}},
 		"all of them":   {many, []string{"on NAME: iwx-cluster-setup status"}},
 	} {
 		if got := hints(tt.rows); !slices.Equal(got, tt.want) {

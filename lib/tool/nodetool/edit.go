@@ -256,6 +256,7 @@ func moveWaits(c *cli.Context, server *local.Server, id string, to netip.Addr) (
 		return "", err
 	}
 	n = &list[0]
+	_, here := n.Facts.Find(to) // else its facts are older than the move
 	_, still := n.Facts.Find(n.Former)
 	switch standing := saved.Standing(); {
 	case saved.Desired.Version != own.Version || !standing.Current():
@@ -268,7 +269,7 @@ func moveWaits(c *cli.Context, server *local.Server, id string, to netip.Addr) (
 		return "its profile is " + n.Profile().Word(), nil
 	case nfs.Worst(n.Status.Mounts) != nil:
 		return nodestatus.StorageTrouble(n.Status.Mounts), nil
-	case n.Former.IsValid() && (!still || n.FactsAt.IsZero()):
+	case n.Former.IsValid() && !(here && still && !n.FactsAt.IsZero()):
 		return fmt.Sprintf("the shares are still exported to %s", n.Former), nil
 	}
 	return "", nil
