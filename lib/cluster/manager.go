@@ -67,6 +67,7 @@ const (
 	longestPoll  = 2 * time.Minute
 	contactEvery = 5 * time.Second  // how often an unchanged status is written down
 	silentAfter  = 10 * time.Second // without a poll, a node is unreachable
+	stalledAfter = 30 * time.Second // likewise, in the middle of a large body: package api cuts it off then
 	cloneWait    = 2 * time.Second  // for the incumbent to show that it lives
 )
 

@@ -69,18 +69,35 @@ func TestSweepTransfer(t *testing.T) {
 		_, err := l.pollAt(t.Context(), s, l.head(), 0)
 		check(t, err)
 		for range 20 {
-			time.Sleep(9 * time.Second)
+			time.Sleep(29 * time.Second)
 			l.Heard(s.id, s.remote)
+			check(t, l.Report(t.Context(), s.id, s.remote, &cluster.Report{Instance: s.instance}))
 			l.sweep()
 			if n := l.node(s); !n.SilentSince.IsZero() {
 				t.Fatalf("silent since %s", n.SilentSince)
 			}
 		}
-		heard := time.Now()
+		for range 2 {
+			heard := time.Now()
+			time.Sleep(30 * time.Second)
+			l.sweep()
+			if got := l.node(s).SilentSince; !got.Equal(heard) {
+				t.Errorf("silent since %s, want %s", got, heard)
+			}
+			time.Sleep(time.Minute)
+			l.Heard(s.id, s.remote) // it goes on after all
+			l.sweep()
+			if n := l.node(s); !n.SilentSince.IsZero() || !n.LastSeen.Equal(time.Now()) {
+				t.Errorf("silent since %s, last seen at %s", n.SilentSince, n.LastSeen)
+			}
+		}
+		// Once it has what it was sent, it is to ask again as soon as others.
+		_, err = l.pollAt(t.Context(), s, l.head(), 0)
+		check(t, err)
 		time.Sleep(10 * time.Second)
 		l.sweep()
-		if got := l.node(s).SilentSince; !got.Equal(heard) {
-			t.Errorf("silent since %s, want %s", got, heard)
+		if l.node(s).SilentSince.IsZero() {
+			t.Error("it is not silent")
 		}
 	})
 }

@@ -21,6 +21,7 @@ type presence struct {
 	parked    int           // polls that are held open
 	resident  bool          // the daemon has held polls open
 	dropped   bool          // its last poll ended with its connection
+	carried   time.Time     // when a large body last went on, since its last poll; zero: none has
 	challenge chan struct{} // closed to make a parked poll answer "again"
 	active    chan struct{} // closed and replaced whenever the incumbent asks
 	savedAt   time.Time
@@ -147,6 +148,7 @@ func (m *Manager) Heard(id string, remote netip.Addr) {
 	defer p.mu.Unlock()
 	if p.instance != "" && p.remote == remote {
 		p.take(p.instance, remote, m.Now())
+		p.carried = p.seen
 	}
 }
 
@@ -222,7 +224,7 @@ func (p *presence) leave(ctx context.Context, now func() time.Time) {
 	defer p.mu.Unlock()
 	p.parked--
 	p.dropped = ctx.Err() != nil
-	p.seen = now()
+	p.seen, p.carried = now(), time.Time{}
 }
 
 // answer builds what the node is to know by the view.
@@ -357,19 +359,28 @@ func (m *Manager) sweepFetched(ctx context.Context) error {
 func (m *Manager) sweepSilent(ctx context.Context) error {
 	now := m.Now()
 	silent := map[string]time.Time{}
+	var failed error
 	for id, n := range m.view.Load().nodes {
 		if !n.Membership.Belongs() {
 			continue
 		}
-		if since, gone := m.presence(id).silence(now, n.LastSeen); gone {
+		p := m.presence(id)
+		if at, from, back := p.back(now); back {
+			if err := m.Store.SaveContact(ctx, id, at, from); err != nil {
+				failed = err
+				continue
+			}
+			p.savedContact(at, from)
+		}
+		if since, gone := p.silence(now, n.LastSeen); gone {
 			m.Log.Warn("a node is unreachable", "node", n.Name, "since", since)
 			silent[id] = since
 		}
 	}
 	if len(silent) == 0 {
-		return nil
+		return failed
 	}
-	err := m.Store.SaveSilence(ctx, silent)
+	err := errors.Join(failed, m.Store.SaveSilence(ctx, silent))
 	if err != nil {
 		for id := range silent {
 			m.presence(id).unnoted()
@@ -385,6 +396,14 @@ func (p *presence) unnoted() {
 	p.silent = false
 }
 
+// back reports whether a node that was silent is heard again, by a large body
+// that goes on; any other request notes that itself.
+func (p *presence) back(now time.Time) (at time.Time, from netip.Addr, is bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen, p.remote, p.silent && now.Sub(p.carried) < silentAfter
+}
+
 // silence reports, once, that nothing is heard of a node and since when.
 func (p *presence) silence(now, lastSeen time.Time) (time.Time, bool) {
 	p.mu.Lock()
@@ -392,7 +411,7 @@ func (p *presence) silence(now, lastSeen time.Time) (time.Time, bool) {
 	if p.seen.IsZero() {
 		p.seen = now // the daemon has just begun: give the node its time
 	}
-	if p.silent || p.parked > 0 || now.Sub(p.seen) < silentAfter {
+	if p.silent || p.parked > 0 || now.Sub(p.seen) < silentAfter || now.Sub(p.carried) < stalledAfter {
 		return time.Time{}, false
 	}
 	p.silent = true
