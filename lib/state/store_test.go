@@ -293,6 +293,29 @@ func TestAddress(t *testing.T) {
 	}
 }
 
+// TestQueuedAt: a record without a time was queued when the next one was that has
+// one.
+func TestQueuedAt(t *testing.T) {
+	t.Parallel()
+	s := newManager(t)
+	queued := func(ms int64) state.Draft {
+		body, err := (&queue.Command{Argv: []string{"true"}, QueuedAt: at(ms)}).Encode()
+		must(t, err)
+		return state.Draft{Kind: queue.KindCommand, Targets: queue.Members(), Body: body}
+	}
+	_, err := s.Append(t.Context(), queued(1000), queued(2000))
+	must(t, err)
+	_, err = s.RaiseEpoch(t.Context(), 0, "test", 2500)
+	must(t, err)
+	_, err = s.Append(t.Context(), queued(3000))
+	must(t, err)
+	for seq, want := range map[uint64]time.Time{1: at(1000), 2: at(2000), 3: at(3000), 4: at(3000), 5: {}} {
+		if got, err := s.QueuedAt(t.Context(), seq); err != nil || !got.Equal(want) {
+			t.Errorf("record %d was queued at %s, want %s: %v", seq, got, want, err)
+		}
+	}
+}
+
 // TestFacts: facts are those that were sent last, but for what a node joined as.
 func TestFacts(t *testing.T) {
 	t.Parallel()

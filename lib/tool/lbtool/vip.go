@@ -113,7 +113,7 @@ func (m *manager) isNobodys(c *cli.Context, addr netip.Addr) error {
 	}
 	members, err := m.Store.Members(c)
 	for _, n := range members {
-		if n.Address == addr {
+		if n.Address == addr || n.Former == addr {
 			whose = "the address of node " + n.Name
 		}
 	}

@@ -119,6 +119,18 @@ func (s *Server) DaemonRuns() bool { return daemon.Alive(s.Run) }
 // not.
 func (s *Server) DaemonBegan() time.Time { return daemon.Since(s.Run) }
 
+// LastHeard returns when a peer was last heard, which was written down at the time
+// seen: now, if it has not been silent since then and the daemon that wrote it runs.
+// The connection between the two is always open, and what is written down of it may
+// be as old as a poll.
+func (s *Server) LastHeard(seen, silent, now time.Time) time.Time {
+	began := s.DaemonBegan()
+	if began.IsZero() || seen.Before(began) || !silent.IsZero() {
+		return seen
+	}
+	return now
+}
+
 // DaemonCommand is how the daemon is started by hand on the server of paths.
 func DaemonCommand(paths host.Paths) string {
 	switch {

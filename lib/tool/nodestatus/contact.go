@@ -21,11 +21,7 @@ func Contacts(c *cli.Context, server *local.Server, nodes []cluster.Node, head u
 		if !n.Membership.Belongs() {
 			continue
 		}
-		// What is written down of an open connection may be as old as a poll.
-		connected := !began.IsZero() && !n.LastSeen.Before(began) && n.SilentSince.IsZero()
-		if connected {
-			n.LastSeen = c.Now()
-		}
+		n.LastSeen = server.LastHeard(n.LastSeen, n.SilentSince, c.Now())
 		if seq := max(n.Status.Head, n.Fetched) + 1; seq <= head {
 			if _, known := queued[seq]; !known {
 				at, err := server.Store.QueuedAt(c, seq)

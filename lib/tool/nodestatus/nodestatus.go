@@ -113,9 +113,7 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 			Held: saved.State.Held(),
 		},
 	}
-	if began := server.DaemonBegan(); !began.IsZero() && !n.LastSeen.Before(began) && n.SilentSince.IsZero() {
-		n.LastSeen = c.Now() // by the poll that is held open
-	}
+	n.LastSeen = server.LastHeard(n.LastSeen, n.SilentSince, c.Now())
 	if saved.Open != nil {
 		n.Status.Running = saved.Open.Seq
 	}

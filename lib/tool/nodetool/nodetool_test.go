@@ -17,6 +17,7 @@ import (
 	"iwx/lib/host"
 	"iwx/lib/join"
 	"iwx/lib/pki"
+	"iwx/lib/queue"
 	"iwx/lib/state"
 	"iwx/lib/tool/nodetool"
 )
@@ -408,5 +409,109 @@ func BenchmarkStatus(b *testing.B) {
 	s.runs()
 	for b.Loop() {
 		s.run(0, "status")
+	}
+}
+
+// TestLastSeen: a node whose connection is open is heard now, whatever was written
+// down of it a poll ago; one that is silent, or was not heard since the daemon
+// began, was last heard when it says.
+func TestLastSeen(t *testing.T) {
+	s := newManager(t)
+	ago := func(d time.Duration) time.Time { return time.Now().Add(-d).Truncate(time.Millisecond) }
+	polled, silent, gone, never := current("a", "web1"), current("b", "web2"), current("c", "web3"), current("d", "web4")
+	polled.LastSeen, silent.LastSeen, gone.LastSeen, never.LastSeen = ago(50*time.Minute), ago(50*time.Minute), ago(3*time.Hour), time.Time{}
+	silent.SilentSince = silent.LastSeen
+	s.members(polled, silent, gone, never)
+	seen := func(verb string, running bool) {
+		t.Helper()
+		code := 0
+		if verb == "status" {
+			code = 3
+		}
+		out, _ := s.run(code, verb, "-H", "-p", "-o", "node,last_seen")
+		for line := range strings.Lines(out) {
+			name, text, _ := strings.Cut(strings.TrimSpace(line), "\t")
+			want := map[string]time.Time{"web1": polled.LastSeen, "web2": silent.LastSeen, "web3": gone.LastSeen, "web4": {}}[name]
+			if name == "web1" && running {
+				want = time.Now()
+			}
+			got, err := time.Parse(time.RFC3339, text)
+			if want.IsZero() {
+				if err == nil {
+					t.Errorf("%s: %s was heard at %s", verb, name, got)
+				}
+			} else if err != nil || got.Sub(want).Abs() > 10*time.Minute {
+				t.Errorf("%s: %s was heard at %s, want %s: %v", verb, name, text, want, err)
+			}
+		}
+		if strings.Count(out, "\n") != 4 {
+			t.Errorf("%s: %q", verb, out)
+		}
+	}
+	seen("list", false)
+	seen("status", false)
+	s.runs()
+	began := ago(2 * time.Hour)
+	s.must(os.Chtimes(filepath.Join(host.At(s.root).Run, "wake"), began, began))
+	seen("list", true)
+	seen("status", true)
+}
+
+// TestSeveralAddresses: a node that has its address still, and mounts nothing from
+// this manager, may connect from another of its own; one that has not is reported.
+func TestSeveralAddresses(t *testing.T) {
+	s := newManager(t)
+	s.runs()
+	own, other := netip.MustParseAddr("127.0.9.3"), netip.MustParseAddr("127.0.9.33")
+	has := func(n *cluster.Node, list ...netip.Addr) {
+		for _, a := range list {
+			n.Facts.Addresses = append(n.Facts.Addresses, host.Address{Prefix: netip.PrefixFrom(a, 8), Interface: "eth0"})
+		}
+	}
+	both, moved, unknown := current("a", "web1"), current("b", "web2"), current("c", "web3")
+	both.Connects, moved.Connects, unknown.Connects = other, other, other
+	both.Address, moved.Address, unknown.Address = own, own, own
+	has(&both, own, other)
+	has(&moved, other)
+	s.members(both, moved, unknown)
+	s.run(0, "status", "web1")
+	out, hint := s.run(3, "status")
+	s.contains(out, "3 nodes: current; not at its address: web2, web3", "connects from 127.0.9.33, not from its address 127.0.9.3")
+	s.contains(hint, "if web2 has moved there: iwx-node edit web2 --address 127.0.9.33;", "if web3 has moved there")
+	out, _ = s.run(0, "show", "web1", "-H", "-o", "address,connects_from")
+	s.contains(out, "127.0.9.3\t127.0.9.33\n")
+}
+
+// TestNotFetched: a node that has not received what is queued for it is not
+// current, and every page says for how long which entry has been on its way.
+func TestNotFetched(t *testing.T) {
+	s := newManager(t)
+	s.runs()
+	began := time.Now().Add(-time.Hour)
+	s.must(os.Chtimes(filepath.Join(host.At(s.root).Run, "wake"), began, began))
+	behind, has, polled := current("a", "web1"), current("b", "web2"), current("c", "web3")
+	has.Status.Head, polled.Fetched = 2, 2
+	s.members(behind, has, polled)
+	add := func(ago time.Duration) {
+		c := queue.Command{Argv: []string{"true"}, QueuedAt: time.Now().Add(-ago)}
+		body, err := c.Encode()
+		s.must(err)
+		_, err = s.store.Append(t.Context(), state.Draft{Kind: queue.KindCommand, Targets: queue.Members(), Body: body})
+		s.must(err)
+	}
+	add(65 * time.Second)
+	add(time.Second)
+	out, hint := s.run(0, "status")
+	s.contains(out, "3 nodes: 1 fetching (web1), 2 current", "has not fetched entry 1 for 1m")
+	if hint != "" {
+		t.Errorf("hint %q", hint)
+	}
+	out, _ = s.run(0, "status", "--json", "-o", "node,state,not_fetched")
+	s.contains(out, `{"node":"web1","state":"fetching","not_fetched":"1"}`, `{"node":"web3","state":"current","not_fetched":null}`)
+	out, _ = s.run(0, "show", "web1")
+	s.contains(out, "node web1 is fetching: it has not fetched entry 1 for 1m", "not fetched          1")
+	out, _ = s.run(0, "list", "-H", "-o", "state")
+	if out != "fetching\ncurrent\ncurrent\n" {
+		t.Errorf("list: %q", out)
 	}
 }

@@ -119,7 +119,7 @@ func (h *here) mayMove(to netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(members, func(n cluster.Node) bool { return n.Address == addr }); i >= 0 {
+	if i := slices.IndexFunc(members, func(n cluster.Node) bool { return n.Address == addr || n.Former == addr }); i >= 0 {
 		return fault.New(fault.Usage, "%s is the address of node %s", addr, members[i].Name)
 	}
 	return h.isHere(to)

@@ -318,7 +318,7 @@ func (h *here) reportManager(r *report) {
 	}
 	contact, err := h.store.Contact(h.c)
 	if err == nil {
-		r.heard = contact.HeardAt
+		r.heard = h.local().LastHeard(contact.HeardAt, contact.SilentAt, h.c.Now())
 	}
 	client, err := h.managerClient()
 	if err != nil {
