@@ -11,6 +11,8 @@
 //
 // The daemon locks the spec file (flock(2)) before it forks and hands the
 // descriptor over, so that the file is locked exactly as long as the shim lives.
+// What the command writes goes through pipes of the shim's to the two files, which
+// hold its beginning and its end.
 // Lock, mark and result together tell what became of an attempt: see State.
 //
 // The package does not decide whether a command may run again, and keeps no
@@ -77,6 +79,7 @@ type Result struct {
 	Duration time.Duration // from the monotonic clock
 	CPU      time.Duration // user and system time
 	MaxRSS   int64         // bytes, of the largest process
+	Note     string        // what else there is to say: "ended 1 process that was left: pid 7 sleep"
 	Stdout   Output
 	Stderr   Output
 }
@@ -95,6 +98,10 @@ type Runner interface {
 	// nothing else and may be repeated.
 	Find(ctx context.Context, id ID) (Found, error)
 
+	// Hung reports what of a running attempt should have ended and cannot be
+	// killed; nil if nothing does, or nothing runs. It changes nothing.
+	Hung(id ID) (*Hung, error)
+
 	// List returns the attempts that have files, in no order.
 	List() ([]ID, error)
 
@@ -106,6 +113,18 @@ type Runner interface {
 	// "process group" or "unit".
 	Mode() string
 }
+
+// Hung is what is left of a command that should have ended: processes that hang
+// in the kernel, usually in a file system that does not answer.
+type Hung struct {
+	Since     time.Time // when its time was up, or when it ended
+	TimedOut  bool      // its time was up; else it has ended and left them
+	Processes string    // "pid 7 touch cannot be killed, state D"
+}
+
+// Look reports what hangs of an attempt that a runner in another process keeps
+// under dir, see Runner.Hung.
+func Look(dir string, id ID) (*Hung, error) { return files(dir).Hung(id) }
 
 // Running is a command that was started.
 type Running interface {

@@ -95,7 +95,7 @@ func TestDaemonKilledInMidCommand(t *testing.T) {
 		scratch := t.TempDir()
 		gate, count := filepath.Join(scratch, "gate"), filepath.Join(scratch, "count")
 		daemon := startDaemon(t, dir, mode, fmt.Sprintf(
-			"echo ran >>%s; until [ -e %s ]; do sleep 0.01; done; echo done; exit 4", count, gate))
+			"echo before; echo ran >>%s; until [ -e %s ]; do sleep 0.01; done; echo done; exit 4", count, gate))
 		eventually(t, "the command runs", func() bool { _, err := os.Stat(count); return err == nil })
 		daemon.Kill()
 		daemon.Wait()
@@ -107,7 +107,7 @@ func TestDaemonKilledInMidCommand(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := wait(t, found.Running)
-		if r.Outcome != Exited || r.Code != 4 || string(r.Stdout.Head) != "done\n" {
+		if r.Outcome != Exited || r.Code != 4 || string(r.Stdout.Head) != "before\ndone\n" {
 			t.Errorf("adopted: %v, code %d, output %q", r.Outcome, r.Code, r.Stdout.Head)
 		}
 		// Asking again changes nothing.
@@ -166,6 +166,10 @@ func TestShimKilled(t *testing.T) {
 		eventually(t, "both processes run", func() bool {
 			b, _ := os.ReadFile(file)
 			return strings.Count(string(b), "\n") == 2
+		})
+		eventually(t, "what was written is kept", func() bool {
+			b, _ := os.ReadFile(filepath.Join(dir, testID.String(), "stdout"))
+			return string(b) == "before\n"
 		})
 		for _, pid := range shims(t, dir) {
 			syscall.Kill(pid, syscall.SIGKILL)

@@ -1,13 +1,11 @@
 package attempt
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -85,67 +83,6 @@ func TestLeftoversEnd(t *testing.T) {
 	})
 }
 
-func TestOutputOfTwoParts(t *testing.T) {
-	c := newChild(t, t.TempDir(), nil)
-	for _, size := range []int{0, 1, Keep, Keep + 1, 2 * Keep, 2*Keep + 1, 1 << 20} {
-		// Every byte differs from its neighbours, so that a shift shows.
-		want := new(bytes.Buffer)
-		for i := 0; want.Len() < size; i++ {
-			fmt.Fprintf(want, "%d ", i)
-		}
-		want.Truncate(size)
-		spec := sh("cat; echo end >&2")
-		spec.Stdin = want.Bytes()
-		r := run(t, c, spec)
-		out := r.Stdout
-		if out.Size != int64(size) || !bytes.HasPrefix(want.Bytes(), out.Head) || !bytes.HasSuffix(want.Bytes(), out.Tail) {
-			t.Errorf("%d bytes: size %d, head or tail differ", size, out.Size)
-		}
-		if kept := min(size, 2*Keep); len(out.Head)+len(out.Tail) != kept {
-			t.Errorf("%d bytes: %d and %d kept, want %d", size, len(out.Head), len(out.Tail), kept)
-		}
-		if string(r.Stderr.Head) != "end\n" {
-			t.Errorf("stderr is %q", r.Stderr.Head)
-		}
-	}
-}
-
-// A large output takes little disk, and already while the command runs: it goes
-// on only when its first part has been given back.
-func TestOutputIsBounded(t *testing.T) {
-	dir := t.TempDir()
-	c := newChild(t, dir, nil)
-	file := filepath.Join(dir, testID.String(), "stdout")
-	spec := sh(fmt.Sprintf(`
-		echo first
-		head -c 150M /dev/zero
-		while [ $(stat -c %%b %s) -gt 4096 ]; do sleep 0.02; done
-		head -c 150M /dev/zero
-		echo last`, file))
-	spec.Timeout = time.Minute
-	running, err := c.Start(t.Context(), testID, spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := wait(t, running)
-	if r.Outcome != Exited {
-		t.Fatalf("got %v: the output was not given back while the command ran", r.Outcome)
-	}
-	if want := int64(300<<20 + len("first\nlast\n")); r.Stdout.Size != want {
-		t.Errorf("size %d, want %d", r.Stdout.Size, want)
-	}
-	if !strings.HasPrefix(string(r.Stdout.Head), "first\n") || !strings.HasSuffix(string(r.Stdout.Tail), "last\n") {
-		t.Error("head or tail is not what was written")
-	}
-	var st syscall.Stat_t
-	if err := syscall.Stat(file, &st); err != nil {
-		t.Fatal(err)
-	}
-	if used := st.Blocks * 512; used > 1<<20 {
-		t.Errorf("%d bytes of disk are used", used)
-	}
-}
-
 // mount mounts a file system for the test, or skips it.
 func mount(t *testing.T, kind, options string) string {
 	t.Helper()
@@ -155,14 +92,6 @@ func mount(t *testing.T, kind, options string) string {
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	return dir
-}
-
-// ramfs cannot punch holes: the output is kept in full then.
-func TestOutputWithoutHoles(t *testing.T) {
-	r := run(t, newChild(t, mount(t, "ramfs", ""), nil), sh("echo first; head -c 5M /dev/zero; sleep 0.2; echo last"))
-	if r.Outcome != Exited || r.Stdout.Size != 5<<20+11 || !strings.HasSuffix(string(r.Stdout.Tail), "last\n") {
-		t.Errorf("got %v, size %d", r.Outcome, r.Stdout.Size)
-	}
 }
 
 func TestDiskFull(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -125,10 +126,14 @@ func (f files) settled(id ID) (State, record.Page, Result, error) {
 	default:
 		return NeverStarted, page, Result{}, nil
 	}
-	if r.Stdout, err = readOutput(filepath.Join(f.dir(id), shim.StdoutFile)); err != nil {
+	sizes := [2]int64{-1, -1}
+	if page.Note != nil {
+		sizes, r.Note = page.Note.Sizes, line(page.Note.Text)
+	}
+	if r.Stdout, err = readOutput(filepath.Join(f.dir(id), shim.StdoutFile), sizes[0]); err != nil {
 		return 0, page, Result{}, err
 	}
-	r.Stderr, err = readOutput(filepath.Join(f.dir(id), shim.StderrFile))
+	r.Stderr, err = readOutput(filepath.Join(f.dir(id), shim.StderrFile), sizes[1])
 	return state, page, r, err
 }
 
@@ -175,6 +180,22 @@ func (f files) page(id ID) (record.Page, error) {
 	}
 	defer file.Close()
 	return readPage(file)
+}
+
+// Hung reports what of the attempt's command should have ended and cannot be
+// killed, while that is so: nil if there is nothing, or nothing runs.
+func (f files) Hung(id ID) (*Hung, error) {
+	page, err := f.page(id)
+	if err != nil || page.Hung == nil || page.Result != nil {
+		return nil, err
+	}
+	h := page.Hung
+	return &Hung{Since: unixMilli(h.Since), TimedOut: h.TimedOut, Processes: line(h.Text)}, nil
+}
+
+// line makes text of the shim fit for a terminal: names of programs are bytes.
+func line(text string) string {
+	return strings.NewReplacer("\n", `\x0a`, "\t", `\x09`).Replace(Output{Head: []byte(text), Size: int64(len(text))}.String())
 }
 
 // readPage reads the page that the file begins with; one that is not even a page

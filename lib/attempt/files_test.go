@@ -13,7 +13,6 @@ import (
 
 	"iwx/lib/attempt/process"
 	"iwx/lib/attempt/record"
-	"iwx/lib/attempt/shim"
 )
 
 // What is on disk when a daemon is killed between two steps of Start, and what a
@@ -247,18 +246,14 @@ func TestNewerVersionIsAnError(t *testing.T) {
 }
 
 func TestSessionOfAnother(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, shim.StdoutFile), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	sleep := exec.Command("sleep", "1000")
 	if err := sleep.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { sleep.Process.Kill(); sleep.Wait() }()
 	// The mark's process id is in use by a process that is not the shim, and
-	// none of its session holds our outputs.
-	endSession(&record.Mark{PID: sleep.Process.Pid}, dir)
+	// none of its session has our pipes open.
+	endSession(record.Page{Mark: &record.Mark{PID: sleep.Process.Pid}, Pipes: record.Pipes{1, 2}})
 	if err := sleep.Process.Signal(syscall.Signal(0)); err != nil {
 		t.Errorf("a stranger was killed: %v", err)
 	}

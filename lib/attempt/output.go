@@ -6,9 +6,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"iwx/lib/attempt/record"
 	"iwx/lib/attempt/shim"
 )
 
@@ -59,12 +61,13 @@ func printable(b *strings.Builder, text []byte) {
 	}
 }
 
-// readOutput reads the kept parts of an output file. A file that is not there
-// is empty: the shim creates it.
-func readOutput(path string) (Output, error) {
+// readOutput reads the kept parts of an output file, in the form of package
+// record. size is that of the output where the note tells it, or -1. A file that is
+// not there is empty: the shim creates it.
+func readOutput(path string, size int64) (Output, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Output{}, nil
+		return Output{Size: max(size, 0)}, nil
 	}
 	if err != nil {
 		return Output{}, err
@@ -74,15 +77,36 @@ func readOutput(path string) (Output, error) {
 	if err != nil {
 		return Output{}, err
 	}
-	o := Output{Size: info.Size()}
-	if o.Head, err = readAt(f, 0, min(o.Size, Keep)); err != nil {
+	held := info.Size()
+	trailer, err := readAt(f, 2*Keep, record.TrailerSize)
+	if err != nil {
 		return Output{}, err
 	}
-	rest := min(o.Size-int64(len(o.Head)), Keep)
-	o.Tail, err = readAt(f, o.Size-rest, rest)
+	if told, ok := record.OutputSize(trailer); ok && size < 0 && held == 2*Keep+record.TrailerSize {
+		size = told
+	}
+	ring := size > 2*Keep && held >= 2*Keep
+	if size < 0 {
+		size = held // a short one, or one that an older iwx wrote in full
+	}
+	o := Output{Size: size}
+	if o.Head, err = readAt(f, 0, min(held, Keep)); err != nil {
+		return Output{}, err
+	}
+	switch rest := held - int64(len(o.Head)); {
+	case ring:
+		if o.Tail, err = readAt(f, Keep, Keep); err == nil && len(o.Tail) == Keep {
+			o.Tail = slices.Concat(o.Tail[size%Keep:], o.Tail[:size%Keep])
+		}
+	case size > 2*Keep && held < 2*Keep: // the disk was full: the order of the rest is lost
+	default:
+		rest = min(rest, Keep)
+		o.Tail, err = readAt(f, held-rest, rest)
+	}
 	return o, err
 }
 
+// readAt reads n bytes at off, or what there is of them.
 func readAt(f *os.File, off, n int64) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
@@ -90,7 +114,7 @@ func readAt(f *os.File, off, n int64) ([]byte, error) {
 	b := make([]byte, n)
 	m, err := f.ReadAt(b, off)
 	if err == io.EOF {
-		err = nil // truncated since; what is there counts
+		err = nil
 	}
 	return b[:m], err
 }

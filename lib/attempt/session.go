@@ -1,16 +1,15 @@
 package attempt
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/attempt/process"
 	"iwx/lib/attempt/record"
-	"iwx/lib/attempt/shim"
 )
 
 // endSession kills what a shim that was itself killed left of its session, where
@@ -18,16 +17,16 @@ import (
 //
 // Ids are used again, so two things must be true before anything is killed: if
 // the session's leader lives, it is the shim that the mark names; and a member
-// holds an output of this attempt open. The kernel does not give out the id of a
+// has a pipe of this attempt open. The kernel does not give out the id of a
 // session that has members, so one such member speaks for all.
-func endSession(mark *record.Mark, dir string) {
+func endSession(page record.Page) {
 	for range sessionRounds {
 		table, err := process.List()
 		if err != nil {
 			return
 		}
-		members := session(table, mark)
-		if !anyHolds(members, dir) {
+		members := session(table, page.Mark)
+		if !anyHolds(members, page.Pipes) {
 			return
 		}
 		for _, p := range members {
@@ -54,22 +53,17 @@ func session(table []process.Process, mark *record.Mark) []process.Process {
 	return members
 }
 
-// anyHolds reports whether one of the processes has an output of the attempt in
-// dir open.
-func anyHolds(members []process.Process, dir string) bool {
-	var outputs []os.FileInfo
-	for _, name := range []string{shim.StdoutFile, shim.StderrFile} {
-		if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			outputs = append(outputs, info)
-		}
-	}
+// anyHolds reports whether one of the processes has one of the pipes open.
+func anyHolds(members []process.Process, pipes record.Pipes) bool {
 	for _, p := range members {
 		// No error means that the pattern is well formed, which it is.
 		fds, _ := filepath.Glob("/proc/" + strconv.Itoa(p.PID) + "/fd/*")
 		for _, fd := range fds {
-			info, err := os.Stat(fd)
-			if err == nil && slices.ContainsFunc(outputs, func(o os.FileInfo) bool { return os.SameFile(o, info) }) {
-				return true
+			target, err := os.Readlink(fd)
+			for _, inode := range pipes {
+				if err == nil && inode != 0 && target == fmt.Sprintf("pipe:[%d]", inode) {
+					return true
+				}
 			}
 		}
 	}

@@ -234,7 +234,7 @@ func (u *Unit) conclude(ctx context.Context, id ID) (State, Result, error) {
 		// has died, in its own time. This is quicker, and waits for it; where it
 		// cannot be reached the outcome stands.
 		_ = u.units.Kill(ctx, id.unit())
-		endSession(page.Mark, u.dir(id))
+		endSession(page)
 	}
 	return state, result, err
 }

@@ -29,6 +29,8 @@ type machine struct {
 
 	// command says what a command does: how it ends, and after how long.
 	command func(attempt.ID, attempt.Spec) (attempt.Result, time.Duration)
+	// hung is what cannot be ended of a command under way.
+	hung *attempt.Hung
 	// broken makes Start fail, as when no process can be had.
 	broken error
 }
@@ -112,6 +114,23 @@ func (m *machine) Find(_ context.Context, id attempt.ID) (attempt.Found, error) 
 	default:
 		return attempt.Found{State: attempt.Alive, Running: e}, nil
 	}
+}
+
+func (m *machine) Hung(id attempt.ID) (*attempt.Hung, error) {
+	found, err := m.Find(context.Background(), id)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil || found.State != attempt.Alive {
+		return nil, err
+	}
+	return m.hung, nil
+}
+
+// hang has the command under way hang from now on.
+func (m *machine) hang(h *attempt.Hung) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.hung = h
 }
 
 func (m *machine) List() ([]attempt.ID, error) {

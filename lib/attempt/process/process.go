@@ -19,7 +19,8 @@ import (
 // Process is one line of the table.
 type Process struct {
 	PID        int
-	State      byte // 'R', 'S', …; 'Z' has ended and was not waited for
+	Name       string // of the program, bytes, up to 15 of them
+	State      byte   // 'R', 'S', …; 'Z' has ended and was not waited for
 	Parent     int
 	Session    int
 	StartTicks uint64 // clock ticks since boot; with PID it names one process
@@ -127,7 +128,7 @@ func parse(pid int, stat string) (Process, error) {
 	if end < 0 || len(fields) <= start-state {
 		return Process{}, errors.New("process " + strconv.Itoa(pid) + ": malformed stat line")
 	}
-	p := Process{PID: pid, State: fields[0][0]}
+	p := Process{PID: pid, Name: stat[strings.IndexByte(stat, '(')+1 : end], State: fields[0][0]}
 	var errs [3]error
 	p.Parent, errs[0] = strconv.Atoi(fields[parent-state])
 	p.Session, errs[1] = strconv.Atoi(fields[session-state])

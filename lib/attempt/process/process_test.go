@@ -13,6 +13,7 @@ func TestParse(t *testing.T) {
 	const rest = " S 7 8 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 12345 100 200"
 	want := Process{PID: 5, State: 'S', Parent: 7, Session: 9, StartTicks: 12345}
 	for _, name := range []string{"sh", "a b", "a) R 1 (b", ")"} {
+		want.Name = name
 		if got, err := parse(5, "5 ("+name+")"+rest); got != want || err != nil {
 			t.Errorf("name %q: %+v, %v", name, got, err)
 		}

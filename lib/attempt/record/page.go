@@ -9,20 +9,31 @@ import (
 // spec follows it.
 const PageSize = 4096
 
-// Where in the file the mark and the result are written. The place is at 0.
+// Where in the file the records are written. The place is at 0. Versions of iwx
+// that do not know the pipes, what hangs and the note read the rest all the same.
 const (
 	MarkOffset   = 1024
+	PipesOffset  = 1280
+	HungOffset   = 1536
 	ResultOffset = 2048
+	NoteOffset   = 3072
 )
 
-// maxText bounds the free text of a record, so that each fits its slot.
-const maxText = 900
+// maxText bounds the free text of a record, and maxHung that of what hangs, so
+// that each fits its slot.
+const (
+	maxText = 900
+	maxHung = 400
+)
 
 // Page is what the first page of an attempt's file tells.
 type Page struct {
 	Group  string  // directory of the attempt's control group, "" if it has none
 	Mark   *Mark   // nil: the command was never started
+	Pipes  Pipes   // zero if not started
+	Hung   *Hung   // nil: whatever was to end has ended
 	Result *Result // nil: no result was written, or not to its end
+	Note   *Note   // nil: there is nothing to add to the result
 }
 
 // Mark says that the shim was about to start the command: from here on the
@@ -30,6 +41,25 @@ type Page struct {
 type Mark struct {
 	PID        int    // of the shim, and of the session it leads
 	StartTicks uint64 // start time of that process, /proc/PID/stat field 22
+}
+
+// Pipes are the inode numbers of the pipes that the command writes its standard
+// output and standard error to.
+type Pipes [2]uint64
+
+// Hung says that processes of the command are left that should have ended, and
+// that SIGKILL does not end them: they hang in the kernel, usually in a file
+// system. The shim goes on waiting.
+type Hung struct {
+	Since    int64  // unix milliseconds: when its time was up, or when it ended
+	TimedOut bool   // its time was up; else it has ended and left them
+	Text     string // the processes: "pid 7 touch cannot be killed, state D"
+}
+
+// Note is what there is to add to a result.
+type Note struct {
+	Text  string   // for people: what the command left running, and what could not be kept
+	Sizes [2]int64 // bytes that the command wrote to its outputs
 }
 
 // Result is what came of a command.
@@ -97,6 +127,9 @@ func DecodePage(b []byte) (Page, error) {
 			return Page{}, ErrVersion
 		}
 	}
+	p.Pipes = decodePipes(slot(b, PipesOffset, HungOffset))
+	p.Hung = decodeHung(slot(b, HungOffset, ResultOffset))
+	p.Note = decodeNote(slot(b, NoteOffset, PageSize))
 	if err != nil {
 		p.Group = ""
 	}
@@ -129,6 +162,65 @@ func decodeMark(b []byte) (*Mark, error) {
 	r := reader{rest: payload}
 	m := &Mark{PID: int(r.int64()), StartTicks: uint64(r.int64())}
 	return m, r.done()
+}
+
+// Encode returns the record of the pipes, to be written at PipesOffset.
+func (p Pipes) Encode() []byte {
+	return frame(kindPipes, 16, func(b []byte) []byte {
+		return appendInt(appendInt(b, int64(p[0])), int64(p[1]))
+	})
+}
+
+func decodePipes(b []byte) Pipes {
+	payload, err := unframe(kindPipes, b)
+	r := reader{rest: payload}
+	p := Pipes{uint64(r.int64()), uint64(r.int64())}
+	if err != nil || r.done() != nil {
+		return Pipes{}
+	}
+	return p
+}
+
+// Encode returns the record of what hangs, to be written at HungOffset. Its text
+// is cut to what fits.
+func (h *Hung) Encode() []byte {
+	text := h.Text[:min(len(h.Text), maxHung)]
+	return frame(kindHung, len(text)+16, func(b []byte) []byte {
+		timedOut := byte(0)
+		if h.TimedOut {
+			timedOut = 1
+		}
+		return appendBytes(append(appendInt(b, h.Since), timedOut), text)
+	})
+}
+
+func decodeHung(b []byte) *Hung {
+	payload, err := unframe(kindHung, b)
+	r := reader{rest: payload}
+	h := &Hung{Since: r.int64(), TimedOut: r.byte() == 1, Text: string(r.bytes())}
+	if err != nil || r.done() != nil {
+		return nil
+	}
+	return h
+}
+
+// Encode returns the record of the note, to be written at NoteOffset. Its text is
+// cut to what fits.
+func (n *Note) Encode() []byte {
+	text := n.Text[:min(len(n.Text), maxText)]
+	return frame(kindNote, len(text)+20, func(b []byte) []byte {
+		return appendBytes(appendInt(appendInt(b, n.Sizes[0]), n.Sizes[1]), text)
+	})
+}
+
+func decodeNote(b []byte) *Note {
+	payload, err := unframe(kindNote, b)
+	r := reader{rest: payload}
+	n := &Note{Sizes: [2]int64{r.int64(), r.int64()}, Text: string(r.bytes())}
+	if err != nil || r.done() != nil {
+		return nil
+	}
+	return n
 }
 
 // Encode returns the record of the result, to be written at ResultOffset. Its

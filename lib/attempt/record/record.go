@@ -1,10 +1,10 @@
 // Package record is the format of an attempt's file: what to run, that it was
 // started, and what came of it.
 //
-// The file begins with a page of PageSize bytes that holds three small records
-// at fixed offsets: the place (written with the file), the mark (written just
-// before the command starts) and the result. The page exists in full before
-// anything runs, so that a full disk cannot keep a result from being written,
+// The file begins with a page of PageSize bytes that holds small records at fixed
+// offsets: the place (written with the file), the mark and the pipes (written just
+// before the command starts), what hangs, the note and the result. The page exists in
+// full before anything runs, so that a full disk cannot keep a result from being written,
 // and so that the outcome is read without the spec and its input behind it.
 //
 // A record is framed as
@@ -42,6 +42,9 @@ const (
 	kindMark   = 'm'
 	kindResult = 'r'
 	kindSpec   = 's'
+	kindPipes  = 'o'
+	kindHung   = 'h'
+	kindNote   = 'n'
 )
 
 // Errors of decoding. Absent and torn records are no fault of the reader's: see

@@ -56,18 +56,27 @@ func TestSpecDamage(t *testing.T) {
 	}
 }
 
-// page returns a page with the given mark and result.
-func page(t testing.TB, group string, m *Mark, r *Result) []byte {
+// page returns the page that holds p.
+func page(t testing.TB, p Page) []byte {
 	t.Helper()
-	b, err := EncodePage(group)
+	b, err := EncodePage(p.Group)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m != nil {
-		copy(b[MarkOffset:], m.Encode())
+	if p.Mark != nil {
+		copy(b[MarkOffset:], p.Mark.Encode())
 	}
-	if r != nil {
-		copy(b[ResultOffset:], r.Encode())
+	if p.Pipes != (Pipes{}) {
+		copy(b[PipesOffset:], p.Pipes.Encode())
+	}
+	if p.Hung != nil {
+		copy(b[HungOffset:], p.Hung.Encode())
+	}
+	if p.Result != nil {
+		copy(b[ResultOffset:], p.Result.Encode())
+	}
+	if p.Note != nil {
+		copy(b[NoteOffset:], p.Note.Encode())
 	}
 	return b
 }
@@ -75,13 +84,18 @@ func page(t testing.TB, group string, m *Mark, r *Result) []byte {
 func TestPage(t *testing.T) {
 	mark := &Mark{PID: 4711, StartTicks: 1 << 40}
 	result := &Result{Outcome: Exited, Code: -1, Signal: 9, Error: "é", Started: 1, Ended: 2, Duration: 3, CPU: 4, MaxRSS: 5}
-	for _, want := range []Page{{}, {Group: "/sys/fs/cgroup/x"}, {Mark: mark}, {Result: result}, {"g", mark, result}} {
-		got, err := DecodePage(page(t, want.Group, want.Mark, want.Result))
+	pipes := Pipes{7, 1 << 33}
+	hung, note := &Hung{Since: 1 << 40, TimedOut: true, Text: "pid 7 \xff"}, &Note{Text: "ended", Sizes: [2]int64{1 << 40, 3}}
+	for _, want := range []Page{
+		{}, {Group: "/sys/fs/cgroup/x"}, {Mark: mark}, {Result: result}, {Pipes: pipes}, {Hung: hung}, {Hung: &Hung{}}, {Note: note}, {Note: &Note{}},
+		{"g", mark, pipes, hung, result, note},
+	} {
+		got, err := DecodePage(page(t, want))
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, %v; want %+v", got, err, want)
 		}
 	}
-	whole := page(t, "g", mark, result)
+	whole := page(t, Page{Group: "g", Mark: mark, Result: result})
 	if got, err := DecodePage(whole[:ResultOffset+20]); err != nil || got.Mark == nil || got.Result != nil {
 		t.Errorf("page cut in the result: %+v, %v", got, err)
 	}
@@ -94,13 +108,17 @@ func TestPage(t *testing.T) {
 // Everything fits its slot, however long the text.
 func TestSlots(t *testing.T) {
 	long := strings.Repeat("x", 10_000)
-	b := page(t, "/"+long[:maxText-1], &Mark{}, &Result{Error: long})
+	all := Page{"/" + long[:maxText-1], &Mark{}, Pipes{1, 2}, &Hung{Text: long}, &Result{Error: long}, &Note{Text: long}}
+	b := page(t, all)
 	if len(b) != PageSize {
 		t.Fatalf("page of %d bytes", len(b))
 	}
 	got, err := DecodePage(b)
 	if err != nil || got.Mark == nil || got.Result == nil || got.Result.Error != long[:maxText] || got.Group == "" {
 		t.Errorf("got %+v, %v", got, err)
+	}
+	if got.Pipes != all.Pipes || got.Hung == nil || got.Hung.Text != long[:maxHung] || got.Note == nil || got.Note.Text != long[:maxText] {
+		t.Errorf("got %+v", got)
 	}
 	if _, err := EncodePage(long); err == nil {
 		t.Error("a path that does not fit is taken")
@@ -143,7 +161,7 @@ func FuzzSpecPayload(f *testing.F) {
 }
 
 func FuzzPage(f *testing.F) {
-	f.Add(page(f, "g", &Mark{PID: 1}, &Result{Error: "e"}))
+	f.Add(page(f, Page{"g", &Mark{PID: 1}, Pipes{1, 2}, &Hung{Text: "h"}, &Result{Error: "e"}, &Note{Text: "n"}}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := DecodePage(b)
@@ -154,4 +172,24 @@ func FuzzPage(f *testing.F) {
 			t.Errorf("result %+v encodes differently", *p.Result)
 		}
 	})
+}
+
+func TestOutputTrailer(t *testing.T) {
+	b := OutputTrailer(1 << 40)
+	if size, ok := OutputSize(b); size != 1<<40 || !ok || len(b) != TrailerSize {
+		t.Errorf("size %d, %v, of %d bytes", size, ok, len(b))
+	}
+	for i := range b {
+		bad := bytes.Clone(b)
+		bad[i] ^= 0x20
+		if size, ok := OutputSize(bad); ok {
+			t.Errorf("with byte %d changed the size is %d", i, size)
+		}
+		if _, ok := OutputSize(b[:i]); ok {
+			t.Errorf("the first %d bytes are a trailer", i)
+		}
+	}
+	if _, ok := OutputSize(make([]byte, TrailerSize)); ok {
+		t.Error("zeros are a trailer")
+	}
 }

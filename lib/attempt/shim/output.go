@@ -9,53 +9,141 @@ import (
 // Keep is how many bytes are kept at the beginning and at the end of an output.
 const Keep = 64 << 10
 
-// holeStep is the least that is worth a system call while the command runs.
-const holeStep = 1 << 20
+// chunk is how much is read from a pipe at a time, and pulls how often in a row,
+// so that an output without end leaves time for everything else.
+const (
+	chunk = 64 << 10
+	pulls = 16
+)
 
-// output is a file that the command writes to. A command must neither block nor
-// fill the disk, however much it says: what is neither beginning nor end is
-// given back to the file system as a hole, which leaves the size exact.
+// output is a pipe that the command writes to, and the file that keeps what is
+// read from it. The command owns no file: it can reopen /dev/stderr, or give it
+// to several programs, without losing anything, as under sshd(8) and cron(8).
+//
+// The file has the form that record.OutputTrailer describes. It never grows
+// beyond that, and what is read is written to it at once, so that a shim that is
+// killed loses none of it. While the disk is full the command goes on: what the
+// file lacks is kept in memory, and written as soon as there is room.
 type output struct {
-	fd      int
-	freed   int64 // everything between Keep and here is a hole
-	noHoles bool  // the file system has none
+	path  string
+	read  int // end of the pipe; -1: it is at its end
+	write int // the command's end; -1: closed here
+	inode uint64
+
+	file    int    // -1: nothing was kept yet
+	kept    []byte // what the file is to hold, but for the trailer
+	size    int64  // bytes read
+	lo, hi  int    // the part of kept that the file lacks
+	failure error  // of the last write
 }
 
-// openOutput opens an output for appending. It belongs to the command's user,
-// who could not open /dev/stderr otherwise.
+// openOutput makes the pipe of an output. It belongs to the command's user, who
+// could not open /dev/stderr otherwise.
 func openOutput(path string, s *record.Spec) (*output, error) {
-	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, opError("open", path, err)
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return nil, opError("pipe", "", err)
+	}
+	o := &output{path: path, read: ends[0], write: ends[1], file: -1}
+	// A command that reads from /dev/stdout may be faster than the shim.
+	if err := unix.SetNonblock(o.read, true); err != nil {
+		return nil, opError("fcntl", "pipe", err)
 	}
 	if s.SetUser && unix.Geteuid() == 0 {
-		if err := unix.Fchown(fd, int(s.UID), int(s.GID)); err != nil {
-			return nil, opError("chown", path, err)
+		if err := unix.Fchown(o.write, int(s.UID), int(s.GID)); err != nil {
+			return nil, opError("chown", "pipe", err)
 		}
 	}
-	return &output{fd: fd, freed: Keep}, nil
+	var st unix.Stat_t
+	if err := unix.Fstat(o.read, &st); err != nil {
+		return nil, opError("fstat", "pipe", err)
+	}
+	o.inode = st.Ino
+	return o, nil
 }
 
-// free punches a hole between the first and the last Keep bytes if it would
-// grow by at least step bytes, see fallocate(2).
-func (o *output) free(step int64) {
-	var st unix.Stat_t
-	if o.noHoles || unix.Fstat(o.fd, &st) != nil {
+// handOver closes the command's end here, so that the pipe ends with the last
+// process that has it.
+func (o *output) handOver() {
+	unix.Close(o.write)
+	o.write = -1
+}
+
+// pull reads what is in the pipe, up to a limit.
+func (o *output) pull(buf []byte) {
+	for range pulls {
+		n, err := unix.Read(o.read, buf)
+		switch {
+		case n > 0:
+			o.add(buf[:n])
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			return
+		default:
+			o.close()
+			return
+		}
+	}
+}
+
+func (o *output) close() {
+	unix.Close(o.read)
+	o.read = -1
+}
+
+// add keeps b, or what is beginning or end of it.
+func (o *output) add(b []byte) {
+	for len(b) > 0 {
+		at, end := int(o.size), Keep
+		if o.size >= Keep {
+			at, end = Keep+int(o.size%Keep), 2*Keep
+		}
+		n := min(len(b), end-at)
+		o.kept = append(o.kept, make([]byte, max(0, at+n-len(o.kept)))...)
+		copy(o.kept[at:], b[:n])
+		if o.lo == o.hi {
+			o.lo, o.hi = at, at+n
+		}
+		o.lo, o.hi = min(o.lo, at), max(o.hi, at+n)
+		o.size += int64(n)
+		b = b[n:]
+	}
+	o.flush()
+}
+
+// flush writes what the file lacks. It may be repeated; after an error, which is
+// that of a full disk as a rule, the next one goes on where it stopped.
+func (o *output) flush() {
+	if o.lo == o.hi && o.failure == nil {
 		return
 	}
-	if st.Size < o.freed {
-		o.freed = Keep // the command truncated it
+	if o.failure = o.save(); o.failure == nil {
+		o.lo, o.hi = 0, 0
 	}
-	to := (st.Size - Keep) &^ 4095
-	if to-o.freed < step {
-		return
+}
+
+func (o *output) save() error {
+	if o.file < 0 {
+		fd, err := unix.Open(o.path, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			return err
+		}
+		o.file = fd
 	}
-	const mode = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
-	switch err := unix.Fallocate(o.fd, mode, o.freed, to-o.freed); err {
-	case nil:
-		o.freed = to
-	case unix.EINTR:
-	default:
-		o.noHoles = true
+	for o.lo < o.hi {
+		n, err := unix.Pwrite(o.file, o.kept[o.lo:o.hi], int64(o.lo))
+		if err != nil && err != unix.EINTR {
+			return err
+		}
+		o.lo += max(n, 0)
 	}
+	if o.size <= 2*Keep {
+		return nil
+	}
+	trailer := record.OutputTrailer(o.size)
+	n, err := unix.Pwrite(o.file, trailer, 2*Keep)
+	if err == nil && n < len(trailer) {
+		err = unix.ENOSPC
+	}
+	return err
 }

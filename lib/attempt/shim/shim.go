@@ -7,6 +7,9 @@
 // locks the file itself. Either way the lock lasts exactly as long as the shim:
 // the descriptor is closed in the command, and nobody else keeps one.
 //
+// What the command writes comes through two pipes, whose other ends only the shim
+// has, and goes to two files: see output.
+//
 // The shim is a session leader without a terminal and a child subreaper, so
 // that every process the command leaves behind becomes its child. It ends only
 // when it has no child left: see prctl(2), PR_SET_CHILD_SUBREAPER.
@@ -29,6 +32,8 @@ const (
 	StdoutFile = "stdout"
 	StderrFile = "stderr"
 )
+
+var outputNames = [...]string{StdoutFile, StderrFile}
 
 // Exit codes of the shim, for a reader of the journal; what came of the command
 // is in the attempt's file.
@@ -99,7 +104,7 @@ func open(args []string) (*attempt, error) {
 	if err := a.read(); err != nil {
 		return nil, err
 	}
-	for i, name := range []string{StdoutFile, StderrFile} {
+	for i, name := range outputNames {
 		if a.outputs[i], err = openOutput(a.dir+"/"+name, a.spec); err != nil {
 			return nil, err
 		}
@@ -163,12 +168,37 @@ func (a *attempt) run() error {
 	}
 	started := a.now()
 	child, err := a.start()
+	for _, o := range a.outputs {
+		o.handOver()
+	}
 	if err != nil {
-		return a.write(record.ResultOffset, a.refused(err).Encode())
+		return a.finish(a.refused(err), "")
 	}
 	w := newWatch(a, child, started)
 	w.run()
-	return a.write(record.ResultOffset, w.result.Encode())
+	return a.finish(&w.result, w.left)
+}
+
+// finish writes what came of the command, the note before the result: once that
+// is there, all is. left are the processes that it left, in words.
+func (a *attempt) finish(r *record.Result, left string) error {
+	n := record.Note{Text: left}
+	for i, o := range a.outputs {
+		o.flush()
+		n.Sizes[i] = o.size
+		if o.failure != nil {
+			if n.Text != "" {
+				n.Text += "; "
+			}
+			n.Text += "not all of its " + outputNames[i] + " could be kept: " + o.failure.Error()
+		}
+	}
+	if n.Text != "" {
+		if err := a.write(record.NoteOffset, n.Encode()); err != nil {
+			return err
+		}
+	}
+	return a.write(record.ResultOffset, r.Encode())
 }
 
 // settle turns this process into the leader and reaper of what it will start.
@@ -186,6 +216,10 @@ func (a *attempt) settle() error {
 func (a *attempt) mark() error {
 	self, err := process.Get(unix.Getpid())
 	if err != nil {
+		return err
+	}
+	pipes := record.Pipes{a.outputs[0].inode, a.outputs[1].inode}
+	if err := a.write(record.PipesOffset, pipes.Encode()); err != nil {
 		return err
 	}
 	m := record.Mark{PID: self.PID, StartTicks: self.StartTicks}
@@ -210,7 +244,7 @@ func (a *attempt) write(offset int64, b []byte) error {
 // to the command's stderr too, where a shell would have written it.
 func (a *attempt) refused(err error) *record.Result {
 	text := err.Error()
-	unix.Write(a.outputs[1].fd, []byte("iwx-attempt: "+text+"\n"))
+	a.outputs[1].add([]byte("iwx-attempt: " + text + "\n"))
 	now := a.now().UnixMilli()
 	return &record.Result{Outcome: record.NotStarted, Code: refusalCode(err), Error: text, Ended: now}
 }

@@ -67,7 +67,7 @@ func (a *attempt) start() (child, error) {
 		return child{}, err
 	}
 	limit()
-	unix.Umask(int(s.Umask))
+	defer unix.Umask(unix.Umask(int(s.Umask))) // the outputs' files are for the daemon to read
 	return a.fork(program, stdin)
 }
 
@@ -80,7 +80,7 @@ func (a *attempt) fork(program string, stdin int) (child, error) {
 	c := child{pidfd: -1}
 	attr := &syscall.ProcAttr{
 		Env:   s.Env,
-		Files: []uintptr{uintptr(stdin), uintptr(a.outputs[0].fd), uintptr(a.outputs[1].fd)},
+		Files: []uintptr{uintptr(stdin), uintptr(a.outputs[0].write), uintptr(a.outputs[1].write)},
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL, PidFD: &c.pidfd},
 	}
 	if s.SetUser {

@@ -11,7 +11,9 @@ import (
 )
 
 const (
-	outputInterval = 50 * time.Millisecond // between looks at the size of the outputs
+	reapInterval   = 50 * time.Millisecond // between looks for orphans that have ended
+	outputGrace    = time.Second           // for who was given an output and is no descendant
+	hungAfter      = 2 * time.Second       // of SIGKILL before what is left is reported
 	settleTime     = 5 * time.Millisecond  // for a pipeline's tail to end by itself
 	leftoverGrace  = 2 * time.Second       // for leftovers between SIGTERM and SIGKILL
 	killInterval   = 10 * time.Millisecond // between rounds of SIGKILL, growing
@@ -31,9 +33,10 @@ const (
 	killing               // everything is being sent SIGKILL
 )
 
-// watch follows the command and all its descendants to their end. It needs one
-// thread: the descriptor of the command tells at once when that ends, which is
-// what nearly always comes first, and the rest is looked for now and then.
+// watch follows the command and all its descendants to their end, and keeps what
+// they write. It needs one thread: the descriptor of the command tells at once
+// when that ends, which is what nearly always comes first, and the rest is looked
+// for now and then.
 type watch struct {
 	*attempt
 	child
@@ -43,7 +46,11 @@ type watch struct {
 	ended   bool // the command; its descendants may not have
 	look    time.Duration
 	round   time.Duration
-	vain    int // rounds of SIGKILL that reached nobody
+	vain    int       // rounds of SIGKILL that reached nobody
+	killed  time.Time // when the first SIGKILL was sent
+	hung    string    // what was last reported to hang
+	left    string    // what the command left running, in words
+	buf     []byte
 	result  record.Result
 }
 
@@ -67,10 +74,9 @@ func (w *watch) run() {
 			w.giveUp()
 			break
 		}
-		w.free(holeStep)
 		w.sleep()
 	}
-	w.free(1)
+	w.drain()
 }
 
 // reap takes the children that have ended, adopted ones included, and reports
@@ -92,21 +98,56 @@ func (w *watch) reap() bool {
 	}
 }
 
-// sleep waits until the command ends or it is time to look again.
+// sleep waits until the command ends, it is time to look again, or something was
+// written, which it reads.
 func (w *watch) sleep() {
-	var fds []unix.PollFd
-	pause := outputInterval
+	end := w.pidfd
+	pause := reapInterval
 	if w.ended || w.pidfd < 0 {
+		end = -1
 		pause = w.look
 		w.look = min(2*w.look, lookIntervalUp)
-	} else {
-		fds = []unix.PollFd{{Fd: int32(w.pidfd), Events: unix.POLLIN}}
 	}
 	if !w.alarm.IsZero() {
 		pause = max(0, min(pause, w.alarm.Sub(w.now())))
 	}
+	w.pull(end, pause)
+}
+
+// pull waits until the descriptor end, unless it is -1, can be read, or an output,
+// which it then reads.
+func (w *watch) pull(end int, pause time.Duration) {
+	// A negative descriptor is passed over, poll(2).
+	fds := [...]unix.PollFd{
+		{Fd: int32(w.outputs[0].read), Events: unix.POLLIN},
+		{Fd: int32(w.outputs[1].read), Events: unix.POLLIN},
+		{Fd: int32(end), Events: unix.POLLIN},
+	}
 	ts := unix.NsecToTimespec(int64(pause))
-	unix.Ppoll(fds, &ts, nil) // EINTR is as good as a timeout
+	if n, err := unix.Ppoll(fds[:], &ts, nil); n <= 0 || err != nil {
+		return // EINTR is as good as a timeout
+	}
+	for i, o := range w.outputs {
+		if fds[i].Revents != 0 {
+			if w.buf == nil {
+				w.buf = make([]byte, chunk)
+			}
+			o.pull(w.buf)
+		}
+	}
+}
+
+// drain reads the outputs to their end. Somebody who is no descendant may have
+// one open: a service that was handed the descriptor. It is not waited for long.
+func (w *watch) drain() {
+	until := w.now().Add(outputGrace)
+	for w.outputs[0].read >= 0 || w.outputs[1].read >= 0 {
+		left := until.Sub(w.now())
+		w.pull(-1, max(0, left))
+		if left <= 0 {
+			return
+		}
+	}
 }
 
 // advance takes the next step towards the end, and returns the time to the one
@@ -120,37 +161,62 @@ func (w *watch) advance() time.Duration {
 		} else {
 			grace = min(grace, leftoverGrace)
 		}
+		found, _ := signalAll(unix.SIGTERM)
+		if w.stage == settling {
+			w.left = leftText(found)
+		}
 		w.stage = ending
-		signalAll(unix.SIGTERM)
 		signalAll(unix.SIGCONT) // a stopped process would not notice
 		return grace
 	default:
-		w.stage = killing
+		if w.stage != killing {
+			w.stage, w.killed = killing, w.now()
+		}
 		w.vain++
-		if signalAll(unix.SIGKILL) {
+		found, reached := signalAll(unix.SIGKILL)
+		if reached {
 			w.vain = 0
+		}
+		if w.now().Sub(w.killed) >= hungAfter {
+			w.report(found)
 		}
 		w.round = min(2*w.round, killIntervalUp)
 		return w.round
 	}
 }
 
-// signalAll sends sig to every descendant and reports whether any was reached,
-// or might have been: a process that forks while the table is read is met in the
-// next round.
-func signalAll(sig syscall.Signal) bool {
+// report writes down that SIGKILL does not end what is left, when that is other
+// processes than before. A failure is that of a file which is open and long
+// enough; the next round tries again.
+func (w *watch) report(found []process.Process) {
+	h := record.Hung{TimedOut: w.result.Outcome == record.TimedOut, Text: hungText(found)}
+	if h.Text == w.hung {
+		return
+	}
+	if h.Since = w.result.Ended; h.TimedOut {
+		h.Since = w.started.Add(w.spec.Timeout).UnixMilli()
+	}
+	if w.write(record.HungOffset, h.Encode()) == nil {
+		w.hung = h.Text
+	}
+}
+
+// signalAll sends sig to every descendant. It returns them, and reports whether
+// any was reached, or might have been: a process that forks while the table is
+// read is met in the next round.
+func signalAll(sig syscall.Signal) (found []process.Process, reached bool) {
 	table, err := process.List()
 	if err != nil {
-		return false
+		return nil, false
 	}
-	descendants := process.Descendants(table, unix.Getpid())
-	reached := len(descendants) == 0
-	for _, p := range descendants {
+	found = process.Descendants(table, unix.Getpid())
+	reached = len(found) == 0
+	for _, p := range found {
 		if err := unix.Kill(p.PID, sig); err != unix.EPERM {
 			reached = true
 		}
 	}
-	return reached
+	return found, reached
 }
 
 // note takes down how the command ended, and sees to what it left.
@@ -187,14 +253,9 @@ func (w *watch) end() {
 // set-user-id program, started by a daemon that is not root.
 func (w *watch) giveUp() {
 	w.result.Error = "some processes of the command could not be ended: operation not permitted"
+	w.left = ""
 	if !w.ended {
 		w.result.Code = -1
 		w.end()
-	}
-}
-
-func (w *watch) free(step int64) {
-	for _, o := range w.outputs {
-		o.free(step)
 	}
 }
