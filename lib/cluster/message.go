@@ -38,6 +38,8 @@ type Status struct {
 	Running uint64   `json:"running,omitempty"` // the entry under way
 	Held    uint64   `json:"held,omitempty"`    // the entry at which it waits for its turn, see Orders.Hold
 
+	RunningSince int64 `json:"running_since,omitempty"` // when its attempt began
+
 	// RetrySeen is the last request to retry that the node has heeded: while
 	// Orders.Retry is higher, what Blocked says is about to be out of date.
 	RetrySeen uint64 `json:"retry_seen,omitempty"`
@@ -88,6 +90,27 @@ type Blocked struct {
 	WillNotHeal  bool   `json:"will_not_heal,omitempty"`
 	FirstFailure int64  `json:"first_failure"`
 	RetryAt      int64  `json:"retry_at,omitempty"` // 0: no retry by itself
+	Hung         *Hung  `json:"hung,omitempty"`     // the attempt is still under way
+}
+
+// Hung says that processes of an attempt should have ended, and that nothing ends
+// them: Blocked.Error names them.
+type Hung struct {
+	Since    int64 `json:"since"`               // when its time was up, or when it ended
+	TimedOut bool  `json:"timed_out,omitempty"` // its time was up; else it has ended and left them
+}
+
+// Reason returns why the node halts, with for how long where something hangs:
+// "over its time for 23s; pid 7 touch cannot be killed, state D".
+func (b *Blocked) Reason(now time.Time) string {
+	if b.Hung == nil {
+		return b.Error
+	}
+	past := max(0, now.Sub(Instant(b.Hung.Since))).Round(time.Second)
+	if b.Hung.TimedOut {
+		return fmt.Sprintf("over its time for %s; %s", past, b.Error)
+	}
+	return fmt.Sprintf("ended %s ago; %s", past, b.Error)
 }
 
 // Output is what a command wrote.
@@ -114,6 +137,7 @@ type Attempt struct {
 	Code     int    `json:"code,omitempty"`
 	Signal   string `json:"signal,omitempty"`
 	Error    string `json:"error,omitempty"` // why it could not be run, from the shim
+	Note     string `json:"note,omitempty"`  // "ended 1 process that was left: pid 7 sleep"
 	Stdout   Output `json:"stdout"`
 	Stderr   Output `json:"stderr"`
 }

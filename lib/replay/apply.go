@@ -29,7 +29,7 @@ func (r *Replayer) apply(ctx context.Context, ev Event, c Changes) error {
 			r.position = c.Records[n-1].Position()
 		}
 		if c.Ended != nil || c.NotBegun != nil {
-			r.open = nil
+			r.open, r.hung = nil, nil
 		}
 		if r.blocked != nil && r.blocked.Seq <= r.state.Done {
 			r.blocked = nil
@@ -129,7 +129,10 @@ func (r *Replayer) publish() (changed bool) {
 		CaughtUp:  r.caughtUp,
 	}
 	if r.open != nil {
-		s.Running = r.open.Seq
+		s.Running, s.RunningSince = r.open.Seq, r.open.Started
+	}
+	if r.hung != nil && r.state.Blocked() == NoTrouble {
+		s.Word, s.Blocked = WordHalted, Hang(r.blocked, &r.open.Attempt, r.hung)
 	}
 	if r.stuck != nil {
 		s.Word = WordHalted

@@ -19,7 +19,7 @@ func settleResult(a cluster.Attempt, res attempt.Result, now time.Time) (cluster
 		a.Ended = res.Ended.UnixMilli()
 	}
 	a.Duration = res.Duration.Microseconds()
-	a.Code, a.Error = res.Code, res.Error
+	a.Code, a.Error, a.Note = res.Code, res.Error, res.Note
 	if res.Signal != 0 {
 		a.Signal = signalName(syscall.Signal(res.Signal))
 	}
@@ -67,6 +67,20 @@ func Block(before *cluster.Blocked, a *cluster.Attempt, retryAt time.Time) *clus
 	}
 	if a.Outcome != cluster.OutcomeUnknown && !retryAt.IsZero() {
 		b.RetryAt = retryAt.UnixMilli()
+	}
+	return b
+}
+
+// Hang returns what is told of an attempt that should have ended and cannot be
+// ended. before is what was told until then, of the same entry or nil.
+func Hang(before *cluster.Blocked, a *cluster.Attempt, h *attempt.Hung) *cluster.Blocked {
+	since := h.Since.UnixMilli()
+	b := &cluster.Blocked{
+		Epoch: a.Epoch, Seq: a.Seq, Attempts: a.Attempt, Code: -1, Error: h.Processes,
+		FirstFailure: since, Hung: &cluster.Hung{Since: since, TimedOut: h.TimedOut},
+	}
+	if before != nil && before.Seq == a.Seq {
+		b.FirstFailure = before.FirstFailure
 	}
 	return b
 }

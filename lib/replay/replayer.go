@@ -24,6 +24,10 @@ func journalWaits() backoff.Waits { return backoff.Waits{First: time.Second, Mos
 // aliveEvery is how often an idle loop shows that it is alive.
 const aliveEvery = 10 * time.Second
 
+// hungEvery is how often it is looked whether something of the command that runs
+// cannot be ended.
+const hungEvery = 2 * time.Second
+
 // slowCommand is how long a command runs before the manager is told that it
 // does: most are over sooner, and one report tells it all.
 const slowCommand = 250 * time.Millisecond
@@ -58,6 +62,7 @@ type Replayer struct {
 	epoch    uint64 // likewise
 	blocked  *cluster.Blocked
 	open     *Open          // the attempt under way
+	hung     *attempt.Hung  // what of it cannot be ended; nil: nothing
 	command  *queue.Command // of open; nil when it was begun by an earlier run
 	recent   *queue.Record  // the last one received, which is often the next one to run
 	stuck    error          // why the journal cannot be used
@@ -211,6 +216,7 @@ func (r *Replayer) run(ctx context.Context, enough func() bool) error {
 				unsettled = r.settled(ctx, unsettled)
 				continue
 			}
+			r.lookHung()
 			_ = r.apply(ctx, Tick{}, Changes{}) // noted; the next tick tries again
 		}
 	}
@@ -330,8 +336,25 @@ func (r *Replayer) arm(timer *time.Timer) {
 		if left := r.state.RetryAt.Sub(r.Now()); left > 0 {
 			d = min(left, aliveEvery)
 		}
+	case r.state.Phase == Running:
+		d = hungEvery
 	}
 	timer.Reset(d)
+}
+
+// lookHung finds out whether something of the command that runs cannot be ended.
+func (r *Replayer) lookHung() {
+	if r.open == nil {
+		return
+	}
+	hung, err := r.Runner.Hung(attemptID(&r.open.Attempt))
+	if err != nil {
+		return // its files cannot be read now; what was found last stands
+	}
+	if hung != nil && r.hung == nil {
+		r.Log.Warn("a command cannot be ended", "entry", r.open.Seq, "left", hung.Processes)
+	}
+	r.hung = hung
 }
 
 // take stores what the manager sent and goes on from there.

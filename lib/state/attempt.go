@@ -25,13 +25,13 @@ type AttemptFilter struct {
 	Limit  int
 }
 
-const attemptColumns = `node, epoch, seq, attempt, started, coalesce(ended, 0), duration, limit_ms, outcome, code, signal, error,
+const attemptColumns = `node, epoch, seq, attempt, started, coalesce(ended, 0), duration, limit_ms, outcome, code, signal, error, note,
 	out_head, out_tail, out_size, err_head, err_tail, err_size`
 
 // scanAttempt reads attemptColumns, and whatever columns come after them.
 func scanAttempt(r *sql.Rows, more ...any) (Attempt, error) {
 	var a Attempt
-	err := r.Scan(append([]any{&a.Node, &a.Epoch, &a.Seq, &a.Attempt.Attempt, &a.Started, &a.Ended, &a.Duration, &a.Limit, &a.Outcome, &a.Code, &a.Signal, &a.Error,
+	err := r.Scan(append([]any{&a.Node, &a.Epoch, &a.Seq, &a.Attempt.Attempt, &a.Started, &a.Ended, &a.Duration, &a.Limit, &a.Outcome, &a.Code, &a.Signal, &a.Error, &a.Note,
 		&a.Stdout.Head, &a.Stdout.Tail, &a.Stdout.Size, &a.Stderr.Head, &a.Stderr.Tail, &a.Stderr.Size}, more...)...)
 	return a, err
 }
@@ -112,14 +112,14 @@ func (t *tx) saveAttempt(node, boot string, a *cluster.Attempt) error {
 	if a.Ended != 0 {
 		ended = a.Ended
 	}
-	_, err := t.exec(`INSERT INTO attempt (node, epoch, seq, attempt, boot, started, ended, duration, limit_ms, outcome, code, signal, error,
+	_, err := t.exec(`INSERT INTO attempt (node, epoch, seq, attempt, boot, started, ended, duration, limit_ms, outcome, code, signal, error, note,
 			out_head, out_tail, out_size, err_head, err_tail, err_size)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (seq, node, epoch, attempt) DO UPDATE SET boot = excluded.boot, started = excluded.started, ended = excluded.ended,
-			duration = excluded.duration, limit_ms = excluded.limit_ms, outcome = excluded.outcome, code = excluded.code, signal = excluded.signal, error = excluded.error,
+			duration = excluded.duration, limit_ms = excluded.limit_ms, outcome = excluded.outcome, code = excluded.code, signal = excluded.signal, error = excluded.error, note = excluded.note,
 			out_head = excluded.out_head, out_tail = excluded.out_tail, out_size = excluded.out_size,
 			err_head = excluded.err_head, err_tail = excluded.err_tail, err_size = excluded.err_size`,
-		node, a.Epoch, a.Seq, a.Attempt, boot, a.Started, ended, a.Duration, a.Limit, a.Outcome, a.Code, a.Signal, a.Error,
+		node, a.Epoch, a.Seq, a.Attempt, boot, a.Started, ended, a.Duration, a.Limit, a.Outcome, a.Code, a.Signal, a.Error, a.Note,
 		a.Stdout.Head, a.Stdout.Tail, a.Stdout.Size, a.Stderr.Head, a.Stderr.Tail, a.Stderr.Size)
 	return err
 }

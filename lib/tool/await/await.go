@@ -145,7 +145,7 @@ func (p *vigil) failed(ctx context.Context, n *cluster.Node) (bool, error) {
 		return nodestatus.Grave(n.Status.Word), nil
 	}
 	retries := n.Retry > n.Status.RetrySeen && n.RetrySeq == b.Seq && !n.Paused
-	if b.Seq > p.seq || n.Status.Running == b.Seq || retries {
+	if b.Seq > p.seq || n.Status.Running == b.Seq && b.Hung == nil || retries {
 		return false, nil
 	}
 	void, err := VoidFor(ctx, p.store, b.Seq, n.ID)
@@ -179,6 +179,9 @@ func (p *vigil) failure(n *cluster.Node) error {
 		return fault.Hint(fault.New(fault.Unhealthy, "node %s cannot go on: %s", n.Name, b.Error), "on %s: journalctl -u iwx-queued", n.Name)
 	}
 	err := fault.New(fault.Unhealthy, "entry %d failed on %s: %s", b.Seq, n.Name, b.Error)
+	if b.Hung != nil {
+		err = fault.New(fault.Unhealthy, "entry %d does not end on %s: %s", b.Seq, n.Name, b.Reason(p.c.Now()))
+	}
 	if n.Status.Word == replay.WordUnknown {
 		err = fault.New(fault.Unhealthy, "entry %d was cut short on %s, and its outcome is unknown", b.Seq, n.Name)
 	}

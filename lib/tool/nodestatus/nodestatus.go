@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"iwx/lib/attempt"
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
@@ -61,10 +62,20 @@ func nodes(c *cli.Context, server *local.Server, read func(context.Context) ([]c
 	if err == nil {
 		err = Baselines(c, server, nodes)
 	}
+	for i := range nodes {
+		reason(c, &nodes[i])
+	}
 	if err == nil {
 		err = Contacts(c, server, nodes, head.Seq)
 	}
 	return nodes, head.Seq, err
+}
+
+// reason says since when what cannot be ended should have.
+func reason(c *cli.Context, n *cluster.Node) {
+	if b := n.Status.Blocked; b != nil {
+		b.Error = b.Reason(c.Now())
+	}
 }
 
 // Baselines tells of the nodes that are new how far they are with the baseline.
@@ -114,8 +125,14 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 		},
 	}
 	n.LastSeen = server.LastHeard(n.LastSeen, n.SilentSince, c.Now())
-	if saved.Open != nil {
-		n.Status.Running = saved.Open.Seq
+	if open := saved.Open; open != nil {
+		n.Status.Running, n.Status.RunningSince = open.Seq, open.Started
+		// Without a right to look, or just ended, it is as the journal says.
+		hung, err := attempt.Look(server.Paths.Attempts, attempt.ID{Epoch: open.Epoch, Seq: open.Seq, Attempt: open.Attempt.Attempt})
+		if err == nil && hung != nil && saved.State.Blocked() == replay.NoTrouble {
+			n.Status.Word, n.Status.Blocked = replay.WordHalted, replay.Hang(saved.Blocked, &open.Attempt, hung)
+			reason(c, &n)
+		}
 	}
 	kept, err := server.Store.Profile().Load(c)
 	if err != nil {
@@ -244,6 +261,8 @@ func (r Row) hint() (what string, severity int) {
 	switch word := n.Word(); {
 	case word == replay.WordUnknown && b != nil:
 		return fmt.Sprintf("look on %[2]s how far entry %[1]d came; then iwx-queue done %[2]s, or iwx-queue retry %[3]s, or iwx-queue skip %[2]s", b.Seq, name, names), 9
+	case word == replay.WordHalted && n.Halted() && b.Hung != nil:
+		return fmt.Sprintf("on %[2]s: free what entry %[1]d waits for, or restart the server; iwx-queue skip %[2]s lets it go on then without entry %[1]d", b.Seq, name), 8
 	case word == replay.WordHalted && n.Halted():
 		return fmt.Sprintf("iwx-queue show %[1]d; then fix the cause, or iwx-queue retry %[3]s, or iwx-queue skip %[2]s", b.Seq, name, names), 8
 	case word == replay.WordHalted:

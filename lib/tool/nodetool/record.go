@@ -59,6 +59,7 @@ func queueColumns() []cli.Column[record] {
 		{Name: "caught_up", Value: func(r record) any { return caughtUp(r.Status.CaughtUp) }, Detail: true},
 		{Name: "paused", Value: func(r record) any { return r.Paused }, Detail: true},
 		{Name: "running", Value: func(r record) any { return entry(r.Status.Running) }, Detail: true},
+		{Name: "running_since", Value: func(r record) any { return cluster.Instant(r.Status.RunningSince) }, Detail: true},
 		{Name: "blocked_at", Value: blocked(func(b *cluster.Blocked) any { return cli.ID(b.Seq) }), Detail: true},
 		{Name: "error", Value: blocked(func(b *cluster.Blocked) any { return b.Error }), Detail: true},
 		{Name: "exit_code", Value: blocked(func(b *cluster.Blocked) any { return b.Code }), Detail: true},

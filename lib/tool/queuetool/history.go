@@ -78,6 +78,7 @@ func historyTable() cli.Table[tried] {
 		{Name: "started", Value: func(t tried) any { return cluster.Instant(t.Started) }},
 		{Name: "took", Value: func(t tried) any { return t.took() }},
 		{Name: "error", Value: func(t tried) any { return t.failure() }, Cut: true},
+		{Name: "note", Value: func(t tried) any { return t.Note }, Cut: true, Rare: true},
 		{Name: "epoch", Value: func(t tried) any { return t.Epoch }, Detail: true},
 		{Name: "ended", Value: func(t tried) any { return cluster.Instant(t.Ended) }, Detail: true},
 		{Name: "signal", Value: func(t tried) any { return t.Signal }, Detail: true},

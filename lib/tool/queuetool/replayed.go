@@ -24,6 +24,7 @@ type replayed struct {
 	Attempts int             `json:"attempts"`
 	Exit     *int            `json:"exit"`
 	Error    string          `json:"error"`
+	Note     string          `json:"note"`
 	Ended    *time.Time      `json:"ended"`
 	RetryAt  *time.Time      `json:"next_retry"`
 	Said     string          `json:"said"` // who let it pass, or what its turn waits for
@@ -100,7 +101,7 @@ func newReplayed(n *cluster.Node, seq uint64, void *state.Void, last *tried) rep
 		p.mark = cli.Mark{Text: "running, then " + string(void.Disposition), Level: cli.Warn}
 	case void != nil:
 		p.mark = cli.Mark{Text: string(void.Disposition), Level: cli.Warn}
-	case n.Status.Running == seq:
+	case n.Status.Running == seq && (b == nil || b.Hung == nil):
 		p.mark = cli.Mark{Text: "running"}
 	case b != nil && b.Seq == seq && b.Attempts > 0:
 		p.mark, p.blocked = cli.Mark{Text: replay.WordHalted, Level: cli.Bad}, *b
@@ -130,6 +131,7 @@ func (p *replayed) fill() {
 	if p.last == nil {
 		return
 	}
+	p.Note = p.last.Note
 	p.Attempts, p.Ended = max(p.Attempts, p.last.Attempt.Attempt.Attempt), moment(p.last.Ended)
 	if p.Error == "" {
 		p.Error = p.last.failure()
@@ -187,7 +189,7 @@ func (p *replayed) exit() any {
 	return *p.Exit
 }
 
-// remark is the error, or who let the entry pass.
+// remark is the error, or who let the entry pass, or what the command left.
 func (p *replayed) remark() string {
 	if p.Said != "" {
 		return p.Said
@@ -195,7 +197,7 @@ func (p *replayed) remark() string {
 	if p.blocked.WillNotHeal {
 		return p.Error + " (will not heal by itself)"
 	}
-	return p.Error
+	return cmp.Or(p.Error, p.Note)
 }
 
 func replayedTable() cli.Table[replayed] {
@@ -213,11 +215,14 @@ func replayedTable() cli.Table[replayed] {
 // print shows what the last attempt wrote: where it failed, or if all is asked
 // for.
 func (p *replayed) print(c *cli.Context, all bool) error {
-	if p.last == nil || !all && p.blocked.Seq == 0 {
+	if p.last == nil || p.last.Ended == 0 || !all && p.blocked.Seq == 0 {
 		return nil
 	}
 	a := &p.last.Attempt
 	head := fmt.Sprintf("\n%s, attempt %d, %s", p.Node, a.Attempt.Attempt, replay.Ending(&a.Attempt))
+	if a.Note != "" {
+		head += "; " + a.Note
+	}
 	if a.Stdout.Size+a.Stderr.Size == 0 {
 		return c.Printf("%s, no output\n", head)
 	}

@@ -41,6 +41,9 @@ func (v *retryVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if halted, err = v.endable(c, halted); err != nil {
+		return err
+	}
 	if len(halted) == 0 {
 		c.Notef("no node is halted")
 		return nil
@@ -93,6 +96,30 @@ func (v *retryVerb) choose(nodes []cluster.Node) ([]cluster.Node, error) {
 			"name them, or: iwx-queue retry --all")
 	}
 	return halted, nil
+}
+
+// endable leaves out the nodes where the last attempt is still under way, since
+// nothing ends it: there is nothing to try again yet.
+func (v *retryVerb) endable(c *cli.Context, halted []cluster.Node) (list []cluster.Node, err error) {
+	for _, n := range halted {
+		b := n.Status.Blocked
+		if b.Hung == nil {
+			list = append(list, n)
+			continue
+		}
+		err = fault.Hint(
+			fault.New(fault.Busy, "entry %d is still running on %s: %s", b.Seq, n.Name, b.Reason(c.Now())),
+			"on %s: free what that waits for, or restart the server", n.Name)
+		if v.All {
+			c.Warnf("%v", err)
+		} else {
+			return nil, err
+		}
+	}
+	if len(list) == 0 {
+		return nil, err
+	}
+	return list, nil
 }
 
 func haltedNamed(nodes []cluster.Node, names []string) ([]cluster.Node, error) {

@@ -71,6 +71,9 @@ func (v *passing) pass(c *cli.Context, how queue.Disposition, verb string) error
 		return err
 	}
 	c.Notef("entry %d counts as %s on %s", r.Seq, how, n.Name)
+	if b := n.Status.Blocked; b != nil && b.Seq == r.Seq && b.Hung != nil {
+		c.Notef("%s goes on once what cannot be killed is gone: free what that waits for, or restart the server", n.Name)
+	}
 	return nil
 }
 
@@ -111,7 +114,9 @@ func (v *passing) ask(c *cli.Context, n *cluster.Node, r *queue.Record, verb str
 		return nil
 	}
 	c.Notef("entry %d: %s", r.Seq, text(r.Body))
-	if b := n.Status.Blocked; b != nil && b.Seq == r.Seq {
+	if b := n.Status.Blocked; b != nil && b.Seq == r.Seq && b.Hung != nil {
+		c.Notef("on %s it does not end: %s", n.Name, b.Reason(c.Now()))
+	} else if b != nil && b.Seq == r.Seq {
 		c.Notef("on %s it failed %s, the last time with: %s", n.Name, times(b.Attempts), b.Error)
 	}
 	if n.Status.Running == r.Seq {
