@@ -236,6 +236,9 @@ func (r *Replayer) load(ctx context.Context) error {
 	now := r.Now()
 	if limit := now.Add(2 * r.Interval()); r.state.RetryAt.After(limit) {
 		r.state.RetryAt = limit // the clock was set back meanwhile
+		if r.blocked != nil && r.blocked.RetryAt != 0 {
+			r.blocked.RetryAt = limit.UnixMilli()
+		}
 	}
 	if err := r.sweep(); err != nil {
 		return err

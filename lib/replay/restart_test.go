@@ -236,3 +236,37 @@ func (j *dying) Commit(ctx context.Context, c *replay.Changes) error {
 	j.die()
 	return errors.New("killed")
 }
+
+// TestClockSetBack: a retry that lies far off, since the clock was set back, is
+// brought near, and the status tells the time at which it will be.
+func TestClockSetBack(t *testing.T) {
+	for name, ahead := range map[string]time.Duration{"ahead": 24 * time.Hour, "near": 3 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			onNode(t, func(t *testing.T, j *journal, m *machine) {
+				m.command = func(attempt.ID, attempt.Spec) (attempt.Result, time.Duration) { return exit(3), 0 }
+				log := &chain{}
+				log.add(queue.Command{})
+				r := newReplayer(j, m, "boot", silent())
+				r.Now = func() time.Time { return time.Now().Add(ahead) }
+				d := startDaemon(t, r)
+				d.deliver(cluster.Orders{}, log.records...)
+				time.Sleep(time.Second)
+				synctest.Wait()
+				d.stop()
+
+				d = startDaemon(t, newReplayer(j, m, "boot", silent()))
+				defer d.stop()
+				s := d.Status()
+				limit := time.Now().Add(10 * time.Minute).UnixMilli()
+				want(t, "within two intervals", s.Blocked.RetryAt <= limit, true)
+				d.deliver(cluster.Orders{})
+				time.Sleep(time.UnixMilli(s.Blocked.RetryAt).Sub(time.Now()) - time.Second)
+				synctest.Wait()
+				want(t, "attempts before the time that is told", d.Status().Blocked.Attempts, 1)
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				want(t, "attempts after it", d.Status().Blocked.Attempts, 2)
+			})
+		})
+	}
+}
