@@ -86,7 +86,7 @@ type Blocked struct {
 	Seq          uint64 `json:"seq"`
 	Attempts     int    `json:"attempts"`
 	Code         int    `json:"code"`
-	Error        string `json:"error"` // the first line of it
+	Error        string `json:"error"` // why, in one line
 	WillNotHeal  bool   `json:"will_not_heal,omitempty"`
 	FirstFailure int64  `json:"first_failure"`
 	RetryAt      int64  `json:"retry_at,omitempty"` // 0: no retry by itself

@@ -1,9 +1,8 @@
 package replay
 
 import (
-	"bytes"
 	"fmt"
-	"strings"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -59,7 +58,7 @@ func signalName(sig syscall.Signal) string {
 func Block(before *cluster.Blocked, a *cluster.Attempt, retryAt time.Time) *cluster.Blocked {
 	b := &cluster.Blocked{
 		Epoch: a.Epoch, Seq: a.Seq, Attempts: a.Attempt, Code: a.Code,
-		Error: FirstLine(a), WillNotHeal: a.Code == 126 || a.Code == 127,
+		Error: Cause(a), WillNotHeal: willNotHeal(a),
 		FirstFailure: a.Ended,
 	}
 	if before != nil && before.Seq == a.Seq {
@@ -69,6 +68,29 @@ func Block(before *cluster.Blocked, a *cluster.Attempt, retryAt time.Time) *clus
 		b.RetryAt = retryAt.UnixMilli()
 	}
 	return b
+}
+
+var (
+	// What the shim says of a program that is nowhere along the PATH, or is there
+	// and cannot be executed as it is.
+	notRunnable = regexp.MustCompile(`^exec: .*(?:: not found in PATH ".*"|: permission denied|: exec format error|\(the interpreter that it names is missing\))$`)
+	// What shells say of one that is nowhere along the PATH.
+	notInPath = regexp.MustCompile(`(?:^|: )[^\s:/]+: (?:command )?not found$|command not found: [^\s/]+$`)
+)
+
+// willNotHeal reports whether no retry can succeed before somebody acts: a program
+// is missing, or cannot be executed. Everything else may heal: a file or a directory
+// that is missing may be on storage that is mounted again later, a user may be one
+// of a directory that does not answer, and what an exit code of 126 or 127 means is
+// only known if the shell says so.
+func willNotHeal(a *cluster.Attempt) bool {
+	if a.Outcome != cluster.OutcomeFailed {
+		return false
+	}
+	if a.Error != "" {
+		return notRunnable.MatchString(a.Error)
+	}
+	return a.Code == 127 && notInPath.MatchString(Cause(a))
 }
 
 // Hang returns what is told of an attempt that should have ended and cannot be
@@ -83,32 +105,6 @@ func Hang(before *cluster.Blocked, a *cluster.Attempt, h *attempt.Hung) *cluster
 		b.FirstFailure = before.FirstFailure
 	}
 	return b
-}
-
-// errorBytes bounds the error that is told in one line.
-const errorBytes = 300
-
-// FirstLine returns why an attempt failed, in one line: the first line that it
-// wrote to its standard error, else to its standard output, else how it ended.
-func FirstLine(a *cluster.Attempt) string {
-	if a.Outcome == cluster.OutcomeUnknown {
-		return "cut short, outcome unknown"
-	}
-	line := a.Error
-	if line == "" {
-		line = firstText(a.Stderr.Head)
-	}
-	if line == "" {
-		line = firstText(a.Stdout.Head)
-	}
-	switch how := Ending(a); {
-	case line == "":
-		return how
-	case a.Outcome == cluster.OutcomeTimeout:
-		return how + ": " + line
-	default:
-		return line
-	}
 }
 
 // Ending returns how an attempt ended: "exit 3", "killed by SIGKILL", "timed
@@ -128,16 +124,4 @@ func Ending(a *cluster.Attempt) string {
 		return "killed by SIG" + a.Signal
 	}
 	return fmt.Sprintf("exit %d", a.Code)
-}
-
-// firstText returns the first line of output that is not blank, made fit for a
-// terminal.
-func firstText(out []byte) string {
-	for line := range bytes.Lines(out) {
-		text := strings.TrimSpace(attempt.Output{Head: line[:min(len(line), errorBytes)], Size: int64(min(len(line), errorBytes))}.String())
-		if text != "" {
-			return text
-		}
-	}
-	return ""
 }

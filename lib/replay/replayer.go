@@ -506,8 +506,8 @@ func (r *Replayer) logEnd(before *cluster.Blocked, a *cluster.Attempt) {
 	switch {
 	case a.Outcome == cluster.OutcomeDone && same:
 		r.Log.Info("the queue goes on", "entry", a.Seq, "attempts", a.Attempt)
-	case a.Outcome != cluster.OutcomeDone && (!same || before.Error != FirstLine(a)):
-		r.Log.Warn("the queue is halted", "entry", a.Seq, "ending", Ending(a), "error", FirstLine(a))
+	case a.Outcome != cluster.OutcomeDone && (!same || before.Error != Cause(a)):
+		r.Log.Warn("the queue is halted", "entry", a.Seq, "ending", Ending(a), "error", Cause(a))
 	}
 }
 

@@ -322,7 +322,7 @@ func TestCannotStart(t *testing.T) {
 		d.deliver(cluster.Orders{}, log.records...)
 		synctest.Wait()
 		b := d.Status().Blocked
-		want(t, "blocked", []any{b.Code, b.Error, b.WillNotHeal}, []any{126, "no user nobody-here", true})
+		want(t, "blocked", []any{b.Code, b.Error, b.WillNotHeal}, []any{126, "no user nobody-here", false})
 		d.deliver(cluster.Orders{Retry: 1, RetrySeq: 1})
 		synctest.Wait()
 		want(t, "attempts", j.attempts(t), "1.1 failed\n1.2 failed\n")

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"iwx/lib/cluster"
@@ -83,9 +84,11 @@ func (t *tx) loadTried(node string, saved *replay.Saved) error {
 	default:
 		st.Phase = replay.Waiting
 	}
-	for i := range tried {
-		if tried[i].Ended != 0 {
-			saved.Blocked = replay.Block(saved.Blocked, &tried[i].Attempt, st.RetryAt)
+	ended := slices.DeleteFunc(tried, func(a Attempt) bool { return a.Ended == 0 })
+	if n := len(ended); n > 0 {
+		saved.Blocked = replay.Block(nil, &ended[0].Attempt, st.RetryAt) // it knows the first failure
+		if n > 1 {
+			saved.Blocked = replay.Block(saved.Blocked, &ended[n-1].Attempt, st.RetryAt)
 		}
 	}
 	return nil

@@ -119,7 +119,7 @@ func properties(description string, argv []string) []dbus.Property {
 		dbus.PropExecStart(argv, false),
 		dbus.PropType("exec"),
 		property("Environment", []string{"GOGC=off", "GOMEMLIMIT=64MiB", "GOMAXPROCS=1"}), // the shim hardly computes
-		property("CollectMode", "inactive-or-failed"),                 // what failed is told by the attempt's file
+		property("CollectMode", "inactive-or-failed"),                                     // what failed is told by the attempt's file
 		property("TimeoutStopUSec", uint64(stopLimit/time.Microsecond)),
 		property("OOMPolicy", "continue"),     // the process that was killed may not be the command
 		property("IgnoreSIGPIPE", false),      // or the shim has to start itself again, with a clean table

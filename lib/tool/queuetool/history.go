@@ -50,7 +50,7 @@ func (t *tried) failure() string {
 	if t.Outcome == "" || t.Outcome == cluster.OutcomeDone {
 		return ""
 	}
-	return replay.FirstLine(&t.Attempt.Attempt)
+	return replay.Cause(&t.Attempt.Attempt)
 }
 
 // exit is the exit code of an attempt that has ended by itself.
