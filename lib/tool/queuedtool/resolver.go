@@ -101,6 +101,7 @@ func (r *resolver) environment(op queue.OpID, number int, who *user.User, added 
 		"SHELL=/bin/sh",
 		"LANG=C.UTF-8",
 		"DEBIAN_FRONTEND=noninteractive", // no terminal is there to be asked on, debconf(7)
+		"DPKG_FORCE=confdef,confold",     // and none for dpkg(1): what an administrator changed stays
 	}
 	own := []string{
 		"IWX_OP_ID=" + op.String(),

@@ -37,7 +37,7 @@ func TestSpec(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"PATH": "/only", "LANG": "C", "EXTRA": "a=b", "IWX_OP_ID": "2:7", "IWX_NODE": "web1", "IWX_ATTEMPT": "3",
-		"IWX_ROOT": "/srv/root", "SHELL": "/bin/sh", "DEBIAN_FRONTEND": "noninteractive",
+		"IWX_ROOT": "/srv/root", "SHELL": "/bin/sh", "DEBIAN_FRONTEND": "noninteractive", "DPKG_FORCE": "confdef,confold",
 	} {
 		if got := lookup(spec.Env, key); got != want {
 			t.Errorf("%s is %q, want %q", key, got, want)
