@@ -18,6 +18,9 @@ type Held struct {
 	PID     int    // of the iwx-queue that runs it
 	Boot    string // boot id under which it ran, and what else tells its process apart
 	At      time.Time
+
+	ChildPID int    // of the command, once it runs
+	Child    string // as Boot, of the command
 }
 
 // Hold records a command that is about to run here.
@@ -32,11 +35,17 @@ func (s *Store) Hold(ctx context.Context, h Held) (id int64, err error) {
 	return id, err
 }
 
+// Started records the process of a held command that runs. One that is not held
+// any more stays so.
+func (s *Store) Started(ctx context.Context, id int64, pid int, child string) error {
+	return s.set(ctx, `UPDATE held SET child_pid = ?, child = ? WHERE id = ?`, pid, child, id)
+}
+
 // Helds returns the held commands, the oldest first.
 func (s *Store) Helds(ctx context.Context) ([]Held, error) {
 	var list []Held
 	err := s.view(ctx, func(t *tx) (err error) {
-		list, err = t.helds(`SELECT id, targets, body, pid, boot, at FROM held ORDER BY id`)
+		list, err = t.helds(`SELECT id, targets, body, pid, boot, at, child_pid, child FROM held ORDER BY id`)
 		return err
 	})
 	return list, err
@@ -48,7 +57,7 @@ func (t *tx) helds(query string, args ...any) ([]Held, error) {
 		var h Held
 		var targets []byte
 		var at int64
-		err := r.Scan(&h.ID, &targets, &h.Body, &h.PID, &h.Boot, &at)
+		err := r.Scan(&h.ID, &targets, &h.Body, &h.PID, &h.Boot, &at, &h.ChildPID, &h.Child)
 		if err == nil {
 			h.Targets, err = queue.DecodeTargets(targets)
 		}
@@ -81,7 +90,7 @@ func (s *Store) Cancel(ctx context.Context, id int64) error {
 }
 
 func (t *tx) takeHeld(id int64) (*Held, error) {
-	list, err := t.helds(`SELECT id, targets, body, pid, boot, at FROM held WHERE id = ?`, id)
+	list, err := t.helds(`SELECT id, targets, body, pid, boot, at, child_pid, child FROM held WHERE id = ?`, id)
 	if err != nil {
 		return nil, err
 	}

@@ -51,12 +51,19 @@ func (v *releaseVerb) Run(c *cli.Context) error {
 // own iwx-queue decides about it.
 func idleHeld(c *cli.Context, server *local.Server, id int64) (*state.Held, error) {
 	held, err := findHeld(c, server, id)
-	if err == nil && lives(held) {
+	switch {
+	case err != nil:
+		return nil, err
+	case attended(held):
 		return nil, fault.Hint(
 			fault.New(fault.Busy, "%s is still running here, in process %d", heldName(id), held.PID),
 			"it is released or cancelled when it ends")
+	case lives(held):
+		return nil, fault.Hint(
+			fault.New(fault.Busy, "%s is still running here, in process %d, and the iwx-queue that ran it was killed", heldName(id), held.ChildPID),
+			"when it has ended: iwx-queue release %[1]s cascades it, iwx-queue cancel %[1]s forgets it", heldName(id))
 	}
-	return held, err
+	return held, nil
 }
 
 // cancelHeld forgets a held command.

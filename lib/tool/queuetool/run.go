@@ -48,7 +48,7 @@ func (v *runVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	status, err := v.perform(c, h.stdin)
+	status, err := v.perform(c, h)
 	// A signal that ended the command must not keep its outcome from being
 	// written.
 	detached := *c
@@ -102,6 +102,14 @@ func (v *runVerb) hold(c *cli.Context, server *local.Server) (*holding, error) {
 	return h, fault.WithCode(err, fault.Internal)
 }
 
+// started writes down which process the command is: it goes on when this one is
+// killed, and nobody is to release the entry meanwhile.
+func (h *holding) started(pid int) {
+	if err := h.server.Store.Started(context.WithoutCancel(h.c.Context), h.id, pid, birth(pid)); err != nil {
+		h.c.Warnf("the process of %s could not be written down: %v", heldName(h.id), err)
+	}
+}
+
 // release gives the entry its number.
 func (h *holding) release() error {
 	op, err := h.server.Store.Release(h.c, h.id, h.sensitive)
@@ -130,13 +138,13 @@ func (h *holding) cancel(status fault.Code, failure error) error {
 
 // perform runs the command here and returns the exit code that a shell would
 // show.
-func (v *runVerb) perform(c *cli.Context, stdin []byte) (fault.Code, error) {
+func (v *runVerb) perform(c *cli.Context, h *holding) (fault.Code, error) {
 	cmd := exec.Command(v.Command[0], v.Command[1:]...)
 	cmd.Dir = v.Cwd
 	cmd.Env = append(os.Environ(), v.Env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Streams()
-	if stdin != nil {
-		cmd.Stdin = strings.NewReader(string(stdin))
+	if h.stdin != nil {
+		cmd.Stdin = strings.NewReader(string(h.stdin))
 	}
 	forward, stop := signals(c)
 	defer stop()
@@ -154,6 +162,7 @@ func (v *runVerb) perform(c *cli.Context, stdin []byte) (fault.Code, error) {
 			}
 		}
 	}()
+	h.started(cmd.Process.Pid)
 	err := cmd.Wait()
 	close(ended)
 	return exitStatus(cmd.ProcessState, err)
@@ -228,5 +237,9 @@ func birth(pid int) string {
 	return fmt.Sprintf("%s/%d", strings.TrimSpace(string(boot)), p.StartTicks)
 }
 
-// lives reports whether the iwx-queue that runs a held command is still there.
-func lives(h *state.Held) bool { return h.Boot != "" && h.Boot == birth(h.PID) }
+// lives reports whether a held command is still running here, or the iwx-queue
+// that runs it is.
+func lives(h *state.Held) bool { return attended(h) || h.Child != "" && h.Child == birth(h.ChildPID) }
+
+// attended reports whether the iwx-queue that runs a held command is still there.
+func attended(h *state.Held) bool { return h.Boot != "" && h.Boot == birth(h.PID) }
