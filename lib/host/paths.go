@@ -10,6 +10,7 @@ type Paths struct {
 	Config       string // settings, iwx.toml(5)
 	Lib          string // 0700, all that must survive a restart
 	State        string // SQLite state, 0600
+	StateClaim   string // locked by who has the state open, and says which files those are; "" where only one process does
 	PKI          string // 0700, keys and certificates
 	Attempts     string // 0700, one directory for each command being replayed
 	Work         string // 0700, where backups are put together and taken apart
@@ -51,6 +52,7 @@ func At(root string) Paths {
 		Config:       at("etc/iwx/iwx.toml"),
 		Lib:          at("var/lib/iwx"),
 		State:        at("var/lib/iwx/state.db"),
+		StateClaim:   at("run/iwx/state.open"),
 		PKI:          at("var/lib/iwx/pki"),
 		Attempts:     at("var/lib/iwx/attempts"),
 		Work:         at("var/lib/iwx/work"),

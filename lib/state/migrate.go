@@ -49,6 +49,22 @@ func (s *Store) checkpoint(ctx context.Context) error {
 	return s.explain(err)
 }
 
+// Checkpoint writes what the WAL holds into the file, as far as readers let it
+// without waiting, so that a copy of the file alone is not far behind. There is
+// nothing to write where nothing was committed since the last time.
+func (s *Store) Checkpoint(ctx context.Context) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	c, err := s.connect(ctx)
+	if err != nil {
+		return s.explain(err)
+	}
+	defer c.close()
+	_, err = c.raw.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
+	return s.explain(err)
+}
+
 // version returns how many migrations the file has seen. It is what first opens
 // the file: of processes that find it empty, one at a time may give it its
 // form, or SQLite refuses all but one.
@@ -59,8 +75,11 @@ func (s *Store) version(ctx context.Context) (version int, err error) {
 		}
 		defer s.turn.leave()
 	}
-	err = s.view(ctx, func(t *tx) error { return t.row("PRAGMA user_version", nil, []any{&version}) })
-	return version, err
+	if s.writer, err = s.connect(ctx); err != nil {
+		return 0, s.explain(err)
+	}
+	_, err = read(ctx, s.writer, func(t *tx) error { return t.row("PRAGMA user_version", nil, []any{&version}) })
+	return version, s.explain(err)
 }
 
 // step applies the next migration, unless another process was faster, and

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"iwx/lib/cluster"
+	"iwx/lib/host"
 	"iwx/lib/queue"
 	"iwx/lib/state"
 )
@@ -25,6 +26,8 @@ const (
 	pathKey = "IWX_STATE_PATH" // to which file
 	tagKey  = "IWX_STATE_TAG"  // a word that the writer's entries bear
 	manyKey = "IWX_STATE_MANY" // how many of them
+
+	claimKey = "IWX_STATE_CLAIM" // the claim, where the state is a server's
 )
 
 func TestMain(m *testing.M) {
@@ -42,7 +45,7 @@ func TestMain(m *testing.M) {
 // jobAppend appends entries one at a time and prints a line, "SEQ BODY WAIT",
 // for each that was acknowledged.
 func jobAppend(path string) error {
-	s, err := state.Open(context.Background(), path)
+	s, err := state.OpenAt(context.Background(), host.Paths{State: path, StateClaim: os.Getenv(claimKey)})
 	if err != nil {
 		return err
 	}

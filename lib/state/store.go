@@ -25,6 +25,7 @@ import (
 	"modernc.org/sqlite"
 
 	"iwx/lib/fault"
+	"iwx/lib/host"
 	"iwx/lib/panics"
 )
 
@@ -33,59 +34,98 @@ const maxReaders = 4
 
 // Store is an open state file. It is safe for use by many goroutines.
 type Store struct {
-	path string
-	pool *sql.DB
-	turn *turnstile
+	path  string
+	pool  *sql.DB
+	turn  *turnstile
+	claim *claim
+	names names
+	files files // that were opened under the names; zero until they all are
 
 	readers chan *conn // idle; a nil stands for one that may be opened
 
 	mu      sync.Mutex
 	pending []*write // writers that wait for the next commit
 	leading bool     // one of them is committing for the others
-	writer  *conn    // used by the leader alone
+	writer  *conn    // used by the leader alone; open from the first to the last moment, so that SQLite keeps the files
 }
 
 // Open opens the state file at path, which setup made, and brings its schema
-// up to this version's.
+// up to this version's. It is for a file that no daemon has, as a backup's; that
+// of a server is opened with OpenAt.
 //
 // Errors say what is wrong with which file and what to do: there is none (this
 // server is not set up), it may not be read, it is damaged, or a newer iwx
 // wrote it.
 func Open(ctx context.Context, path string) (*Store, error) {
-	if err := readable(path); err != nil {
+	return OpenAt(ctx, host.Paths{State: path})
+}
+
+// OpenAt is Open for the state of a server. Where other processes have another
+// file open under its name, it waits until they end, and fails with code Busy
+// after some seconds.
+func OpenAt(ctx context.Context, paths host.Paths) (*Store, error) {
+	if err := readable(paths.State); err != nil {
 		return nil, err
 	}
-	return open(ctx, path)
+	return open(ctx, paths)
 }
 
 // Create makes the state file at path, 0600 before there is anything in it,
 // in a directory that exists. A file that is there already is opened.
 func Create(ctx context.Context, path string) (*Store, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	return CreateAt(ctx, host.Paths{State: path})
+}
+
+// CreateAt is Create for the state of a server, as OpenAt is Open.
+func CreateAt(ctx context.Context, paths host.Paths) (*Store, error) {
+	f, err := os.OpenFile(paths.State, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return OpenAt(ctx, paths)
+	case err != nil:
 		return nil, fmt.Errorf("state: %w", err)
 	}
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
-	return open(ctx, path)
+	return open(ctx, paths)
 }
 
+// readable asks for the file without opening it: to close it again would drop
+// the locks that SQLite has on it in this process.
 func readable(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	err := unix.Access(path, unix.R_OK|unix.W_OK)
 	switch {
 	case err == nil:
-		return f.Close()
+		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		return fault.Hint(fault.New(fault.Failed, "this server is not part of a cluster: there is no %s", path),
 			"make it the manager: iwx-cluster-setup manager --quorum-ip IP\nor a node, with a token from the manager: iwx-cluster-setup node")
 	case errors.Is(err, fs.ErrPermission):
 		return fault.Hint(fault.New(fault.Failed, "no permission to open %s", path), "run it as root")
 	}
-	return fmt.Errorf("state: %w", err)
+	return fmt.Errorf("state: open %s: %w", path, err)
 }
 
-func open(ctx context.Context, path string) (*Store, error) {
+func open(ctx context.Context, paths host.Paths) (*Store, error) {
+	claim, first, err := joinClaim(ctx, paths.StateClaim, paths.State)
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	s, err := openFile(ctx, paths.State)
+	if err != nil {
+		claim.close()
+		return nil, err
+	}
+	s.claim = claim
+	if err := s.claim.settle(ctx, first, s.files); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	return s, nil
+}
+
+func openFile(ctx context.Context, path string) (*Store, error) {
 	turn, err := openTurnstile(path)
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
@@ -95,15 +135,35 @@ func open(ctx context.Context, path string) (*Store, error) {
 		turn.close()
 		return nil, fmt.Errorf("state: %w", err)
 	}
-	s := &Store{path: path, pool: pool, turn: turn, readers: make(chan *conn, maxReaders)}
+	s := &Store{path: path, names: namesOf(path), pool: pool, turn: turn, readers: make(chan *conn, maxReaders)}
 	for range maxReaders {
 		s.readers <- nil
 	}
-	if err := s.migrate(ctx); err != nil {
+	if err := s.begin(ctx); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// begin opens the files, notes which they are, and brings the schema up to date.
+func (s *Store) begin(ctx context.Context) error {
+	before, err := s.names.identify()
+	if err != nil {
+		return err
+	}
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	opened, err := s.names.identify()
+	if err != nil {
+		return err
+	}
+	s.files = opened
+	if before[0] != opened[0] {
+		return fault.Hint(fault.New(fault.Busy, "%s was replaced while it was being opened", s.path), "try again")
+	}
+	return nil
 }
 
 // busyWait is how long SQLite waits for a lock.
@@ -135,6 +195,7 @@ func (s *Store) Close() error {
 	s.closeConns()
 	err := s.pool.Close()
 	s.turn.close()
+	s.claim.close()
 	return err
 }
 
@@ -166,6 +227,10 @@ type conn struct {
 func (s *Store) connect(ctx context.Context) (*conn, error) {
 	raw, err := s.pool.Conn(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.Check(); err != nil { // it may have opened another file
+		_ = raw.Close()
 		return nil, err
 	}
 	return &conn{raw: raw, stmts: map[string]*sql.Stmt{}}, nil
@@ -302,8 +367,12 @@ func (s *Store) Watch(ctx context.Context) (*DataVersion, error) {
 	return &DataVersion{store: s, conn: c}, nil
 }
 
-// Read returns the number.
+// Read returns the number. It fails as Store.Check does, so that nobody waits for
+// a file that nobody else writes.
 func (d *DataVersion) Read(ctx context.Context) (n int64, err error) {
+	if err := d.store.Check(); err != nil {
+		return 0, err
+	}
 	t := &tx{ctx: ctx, conn: d.conn}
 	err = t.row("PRAGMA data_version", nil, []any{&n})
 	return n, d.store.explain(err)

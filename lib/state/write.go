@@ -72,12 +72,8 @@ func (s *Store) commitPending() {
 // commit runs the batch in one transaction, each writer in a savepoint of its
 // own. The error is that of the transaction as a whole.
 func (s *Store) commit(ctx context.Context, batch []*write) error {
-	if s.writer == nil {
-		c, err := s.connect(ctx)
-		if err != nil {
-			return err
-		}
-		s.writer = c
+	if err := s.Check(); err != nil {
+		return err
 	}
 	t := &tx{ctx: ctx, caller: ctx, conn: s.writer}
 	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
@@ -97,7 +93,7 @@ func (s *Store) commit(ctx context.Context, batch []*write) error {
 		_, _ = t.exec("ROLLBACK")
 		return err
 	}
-	return nil
+	return s.Check() // what was committed to a file without a name is not on the disk
 }
 
 // runAlone runs the only writer of a transaction, which needs no savepoint.

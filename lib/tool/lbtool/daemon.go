@@ -3,6 +3,7 @@ package lbtool
 import (
 	"iwx/lib/cli"
 	"iwx/lib/daemon"
+	"iwx/lib/host"
 	"iwx/lib/tool/lbdaemon"
 	"iwx/lib/tool/local"
 )
@@ -13,6 +14,9 @@ type daemonVerb struct{}
 // that another has taken the place of, it is the daemon that says so: its exit code
 // keeps it from being started again.
 func (*daemonVerb) Run(c *cli.Context) error {
+	if err := local.MakeRun(host.At(c.Root)); err != nil {
+		return err
+	}
 	s, err := local.Open(c)
 	if err != nil {
 		return daemon.Startable(err)

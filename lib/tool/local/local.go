@@ -4,14 +4,17 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"iwx/lib/atomicfile"
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
@@ -42,7 +45,7 @@ func Open(c *cli.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := state.Open(c, paths.State)
+	store, err := state.OpenAt(c, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +97,48 @@ func (s *Server) checkFence(c *cli.Context) error {
 
 // Close closes the state.
 func (s *Server) Close() error { return s.Store.Close() }
+
+// MakeRun makes the run directory, in which the processes of a server agree on
+// what its state is. A daemon does it before it opens the state; where there is
+// none yet, nothing is made.
+func MakeRun(paths host.Paths) error {
+	if _, err := os.Lstat(paths.State); err != nil {
+		return nil // Open says why
+	}
+	return atomicfile.MkdirAll(paths.Run, 0o700)
+}
+
+// Times of KeepState.
+const (
+	checkEvery      = time.Second
+	checkpointEvery = 10 * time.Second
+)
+
+// KeepState is a daemon's care for its state: it fails, and so ends the daemon,
+// once another file has the state's name, and keeps the file up to date beside
+// its write-ahead log. The daemon that is started next has the new file.
+func (s *Server) KeepState(ctx context.Context, log *slog.Logger) error {
+	check, checkpoint := time.NewTicker(checkEvery), time.NewTicker(checkpointEvery)
+	defer check.Stop()
+	defer checkpoint.Stop()
+	failed := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-check.C:
+			if err := s.Store.Check(); err != nil {
+				return err
+			}
+		case <-checkpoint.C:
+			err := s.Store.Checkpoint(ctx)
+			if err != nil && !failed && ctx.Err() == nil {
+				log.Error("the state's write-ahead log could not be written back", "error", err)
+			}
+			failed = err != nil
+		}
+	}
+}
 
 // IsManager reports whether this server is the cluster manager.
 func (s *Server) IsManager() bool { return s.Identity.Role == cluster.RoleManager }

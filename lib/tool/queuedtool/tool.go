@@ -14,11 +14,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"iwx/lib/atomicfile"
 	"iwx/lib/cli"
 	"iwx/lib/conf"
 	"iwx/lib/daemon"
 	"iwx/lib/fault"
+	"iwx/lib/host"
 	"iwx/lib/panics"
 	"iwx/lib/pki"
 	"iwx/lib/profile"
@@ -46,6 +46,9 @@ func (*grammar) Examples() string {
 
 // Run implements the tool.
 func (g *grammar) Run(c *cli.Context) error {
+	if err := local.MakeRun(host.At(c.Root)); err != nil {
+		return err
+	}
 	s, err := local.Open(c)
 	if err != nil && !g.Once {
 		err = daemon.Startable(err)
@@ -111,9 +114,6 @@ func begin(c *cli.Context, s *local.Server) (*server, error) {
 		return nil, err
 	}
 	d.creds = pki.NewCredentials(cert)
-	if err := atomicfile.MkdirAll(s.Run, 0o700); err != nil {
-		return nil, err
-	}
 	if d.lock, err = daemon.Lock(s.DaemonLock, local.DaemonUnit); err != nil {
 		return nil, err
 	}
@@ -173,6 +173,7 @@ func (d *server) readCertificate() error {
 func (d *server) run(members ...daemon.Member) error {
 	members = append(members,
 		d.dog.Member(),
+		daemon.Member{Name: "state", Run: func(ctx context.Context) error { return d.KeepState(ctx, d.log) }},
 		daemon.Reloader(d.log, d.reload),
 		daemon.Member{Name: "renew", Run: d.renew},
 		daemon.Member{Name: "prune", Run: d.prune},

@@ -83,7 +83,7 @@ func lookAt(c *cli.Context) (*here, error) {
 	}
 	h.Begun = true
 	var err error
-	if h.store, err = state.Open(c, h.State); err != nil {
+	if h.store, err = state.OpenAt(c, h.Paths); err != nil {
 		return nil, err
 	}
 	h.Identity, err = h.store.Identity(c)

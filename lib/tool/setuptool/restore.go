@@ -411,7 +411,7 @@ func syncFile(path string) error {
 // finish starts the daemon and tells what the restore means.
 func (v *restoreVerb) finish(h *here, u *unpacked, epoch uint64) error {
 	var err error
-	if h.store, err = state.Open(h.c, h.State); err != nil {
+	if h.store, err = state.OpenAt(h.c, h.Paths); err != nil {
 		return err
 	}
 	h.Identity = u.identity

@@ -62,7 +62,7 @@ func (h *here) stateStep() step {
 		what: "make the state file " + h.State,
 		done: func() (bool, error) { return h.store != nil, nil },
 		do: func() (err error) {
-			h.store, err = state.Create(h.c, h.State)
+			h.store, err = state.CreateAt(h.c, h.Paths)
 			return err
 		},
 	}

@@ -1,0 +1,153 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"iwx/lib/fault"
+)
+
+// agreeWait is how long to wait for processes that have other files open under
+// the state's name: daemons notice within a second, and end.
+const agreeWait = 10 * time.Second
+
+// agreeEvery is how often to look whether they have.
+const agreeEvery = 10 * time.Millisecond
+
+// claim is how the processes of a server agree on which files are its state. It
+// is a lock file in the run directory, which holds what the first of them found
+// under the names. Each has it locked, shared, for as long as it has the state
+// open, so that the text counts as long as anybody has. The run directory is on
+// another file system than the state: where the state's directory is moved away,
+// or something is mounted over it, the claim stays.
+type claim struct {
+	file  *os.File
+	names names
+}
+
+// joinClaim waits until no other process has other files open under the state's
+// name than are there now. first is whether no process has the state open at all;
+// the claim is then held exclusively until settle. Without a run directory
+// nothing is running, and the claim is nil.
+func joinClaim(ctx context.Context, name, state string) (c *claim, first bool, err error) {
+	if name == "" {
+		return nil, false, nil
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	c = &claim{file: f, names: namesOf(state)}
+	if first, err = c.join(ctx); err != nil {
+		f.Close()
+		return nil, false, err
+	}
+	return c, first, nil
+}
+
+func (c *claim) join(ctx context.Context) (first bool, err error) {
+	err = retry(ctx, func() error {
+		err := flock(c.file, syscall.LOCK_EX|syscall.LOCK_NB)
+		if first = err == nil; first {
+			return nil
+		}
+		if err := flock(c.file, syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+			return c.busy(err)
+		}
+		now, err := c.names.identify()
+		if err == nil {
+			err = c.compare(now)
+		}
+		if err != nil {
+			unlock(c.file) // who has other files may be the last one
+		}
+		return err
+	})
+	return first, err
+}
+
+// settle compares the files that were opened with those of the others, or notes
+// them for who comes later.
+func (c *claim) settle(ctx context.Context, first bool, opened files) error {
+	if c == nil {
+		return nil
+	}
+	if first {
+		if err := c.note(opened); err != nil {
+			return err
+		}
+		// Another may come first while the lock changes hands, so it is compared too.
+		err := retry(ctx, func() error { return c.busy(flock(c.file, syscall.LOCK_SH|syscall.LOCK_NB)) })
+		if err != nil {
+			return err
+		}
+	}
+	return c.compare(opened)
+}
+
+// retry tries until it works, another error than that of a busy claim comes, or
+// agreeWait is over.
+func retry(ctx context.Context, try func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, agreeWait)
+	defer cancel()
+	tick := time.NewTicker(agreeEvery)
+	defer tick.Stop()
+	for {
+		err := try()
+		if fault.CodeOf(err) != fault.Busy {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
+}
+
+func (c *claim) note(opened files) error {
+	text := opened.String() + "\n"
+	_, err := c.file.WriteAt([]byte(text), 0)
+	if err == nil {
+		err = c.file.Truncate(int64(len(text)))
+	}
+	return err
+}
+
+// compare fails when the processes that have the state open have other files.
+func (c *claim) compare(now files) error {
+	text, err := io.ReadAll(io.NewSectionReader(c.file, 0, 256))
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(string(text)) == now.String() {
+		return nil
+	}
+	return fault.Hint(
+		fault.New(fault.Busy, "%s is not the file that iwx is using: it, its -wal or its -shm was removed or replaced while it was in use", c.names[0]),
+		"see who has the old file, and end them: fuser -v %s\nthen start what was running again: systemctl restart iwx-queued iwx-lb", c.file.Name())
+}
+
+func (c *claim) busy(err error) error {
+	if !errors.Is(err, syscall.EWOULDBLOCK) {
+		return err
+	}
+	return fault.Hint(fault.New(fault.Busy, "another process has been opening %s for %s", c.names[0], agreeWait),
+		"see who holds %[1]s: fuser -v %[1]s", c.file.Name())
+}
+
+// close gives the claim up, once the state is closed.
+func (c *claim) close() {
+	if c != nil {
+		c.file.Close()
+	}
+}
