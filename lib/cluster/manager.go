@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/netip"
@@ -134,6 +135,10 @@ type view struct {
 	changed   chan struct{}                // closed when there is a newer view
 }
 
+// ErrWentBack is a log that has become shorter though nothing may shorten it but
+// Recover, which begins an epoch: the state was replaced beneath the daemon.
+var ErrWentBack = errors.New("the log is shorter than what was served of it: the state was put back to an older one while it was in use")
+
 // Refresh reads what has changed in the state and lets the polls look at it.
 // It is called at the start, whenever a tool has written, and now and then.
 func (m *Manager) Refresh(ctx context.Context) error {
@@ -173,6 +178,9 @@ func (m *Manager) read(ctx context.Context, old *view) (*view, error) {
 	}
 	if next.head, err = m.Store.Head(ctx); err != nil {
 		return nil, err
+	}
+	if next.head.Seq < old.head.Seq && next.epoch == old.epoch {
+		return nil, fmt.Errorf("%w: it ends at entry %d, and %d was served", ErrWentBack, next.head.Seq, old.head.Seq)
 	}
 	if next.head == old.head && !old.secret {
 		next.tail, next.sig = old.tail, old.sig
@@ -410,6 +418,9 @@ func (m *Manager) Summary() (head uint64, members int) {
 	v := m.view.Load()
 	return v.head.Seq, len(v.members())
 }
+
+// Head returns the position up to which the nodes are served.
+func (m *Manager) Head() queue.Position { return m.view.Load().head }
 
 // Members returns the nodes that belong to the cluster, by name, those that are
 // leaving among them.

@@ -20,6 +20,7 @@ type Paths struct {
 	Panics       string // 0700, what the daemons have counted of their panics
 	Run          string // 0700, gone after a boot
 	Wake         string // datagram socket of the daemon
+	Served       string // how far a manager's daemon has served its log
 	DaemonLock   string // held by the one daemon of this server
 	ProfileLock  string // held by who applies the node profile
 	Health       string // 0755, what the health endpoint is to know, package endpoint
@@ -62,6 +63,7 @@ func At(root string) Paths {
 		Panics:       at("var/lib/iwx/panics"),
 		Run:          at("run/iwx"),
 		Wake:         at("run/iwx/wake"),
+		Served:       at("run/iwx/served"),
 		DaemonLock:   at("run/iwx/queued.lock"),
 		ProfileLock:  at("run/iwx/profile.lock"),
 		Health:       at("run/iwx-health"),

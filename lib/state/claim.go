@@ -15,7 +15,7 @@ import (
 
 // agreeWait is how long to wait for processes that have other files open under
 // the state's name: daemons notice within a second, and end.
-const agreeWait = 10 * time.Second
+const agreeWait = 5 * time.Second
 
 // agreeEvery is how often to look whether they have.
 const agreeEvery = 10 * time.Millisecond

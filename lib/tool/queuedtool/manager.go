@@ -19,6 +19,7 @@ import (
 	"iwx/lib/daemon"
 	"iwx/lib/fault"
 	"iwx/lib/host"
+	"iwx/lib/tool/local"
 	"iwx/lib/tool/upkeep"
 )
 
@@ -41,6 +42,7 @@ type manager struct {
 	worker *daemon.Worker
 	doors  *doors
 	told   string // the status line last told to systemd
+	served *local.Served
 }
 
 func (d *server) runManager(c *cli.Context) error {
@@ -86,9 +88,17 @@ func (m *manager) serve(ctx context.Context) error {
 	if err := m.doors.set(ctx, m.rules.Where().Doors()); err != nil {
 		return err
 	}
+	var err error
+	if m.served, err = local.OpenServed(m.Paths); err != nil {
+		return err
+	}
+	defer m.served.Close()
 	m.worker = m.dog.Worker("watch", stuckAfter)
 	m.log.Info("serving the cluster", "cluster", m.Identity.ClusterName, "address", m.Identity.Manager)
 	m.tell(ctx)
+	if err := m.served.Write(m.rules.Head()); err != nil {
+		return err
+	}
 	_ = m.try(ctx, "the manager's own profile could not be made", m.keep) // made at the next look
 	daemon.Ready()
 	mounts := upkeep.NewWatcher(m.Store, m.c.Now, m.log)
@@ -193,6 +203,9 @@ func (m *manager) watch(ctx context.Context) error {
 			}
 			return err
 		})
+		if errors.Is(err, cluster.ErrWentBack) {
+			return err // what is in memory is of another state
+		}
 		if took := m.c.Now().Sub(began); err != nil {
 			look.Reset(tries.Failed(took))
 		} else {
@@ -216,7 +229,7 @@ func (m *manager) refresh(ctx context.Context) error {
 		return err
 	}
 	m.tell(ctx)
-	return errors.Join(m.move(ctx), m.keep(ctx), m.readCertificate())
+	return errors.Join(m.served.Write(m.rules.Head()), m.move(ctx), m.keep(ctx), m.readCertificate())
 }
 
 // tell sets the line that systemctl status shows.

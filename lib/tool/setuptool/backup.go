@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"iwx/lib/atomicfile"
 	"iwx/lib/backup"
@@ -13,6 +14,7 @@ import (
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
 	"iwx/lib/pki"
+	"iwx/lib/queue"
 	"iwx/lib/state"
 )
 
@@ -138,10 +140,7 @@ func (h *here) makeWorkDir() error {
 // backup. What the manifest says is read from the copy.
 func (h *here) snapshot() (m backup.Manifest, files []backup.File, err error) {
 	path := filepath.Join(h.Work, backupState)
-	if err := h.store.Snapshot(h.c, path); err != nil {
-		return m, nil, err
-	}
-	if m, err = h.manifest(path); err != nil {
+	if m, err = h.copyState(path); err != nil {
 		return m, nil, err
 	}
 	if files, err = addFile(nil, backupState, path); err != nil {
@@ -175,27 +174,71 @@ func addFile(files []backup.File, name, path string) ([]backup.File, error) {
 	return append(files, f), err
 }
 
-// manifest describes the state file at path.
-func (h *here) manifest(path string) (m backup.Manifest, err error) {
+// Times of copyState.
+const (
+	serveWait  = 3 * time.Second // longer than a daemon takes to see what a tool has changed
+	serveEvery = 50 * time.Millisecond
+)
+
+// copyState copies the state to path and describes the copy. A copy in which the
+// log ends before what the daemon has served is refused: it is of another state,
+// or of an older one that was put in its place, and would let a good backup go.
+func (h *here) copyState(path string) (m backup.Manifest, err error) {
+	for end := h.c.Now().Add(serveWait); ; {
+		served, err := h.local().ServedTo()
+		if err != nil {
+			return m, err
+		}
+		if err := h.store.Snapshot(h.c, path); err != nil {
+			return m, err
+		}
+		m, has, err := h.manifest(path, served)
+		switch {
+		case err != nil, has:
+			return m, err
+		case h.c.Now().After(end):
+			return m, fault.Hint(fault.New(fault.Failed, "no backup is made: the log in %s ends at entry %d and lacks entry %d of epoch %d, which iwx-queued has served: the state was put back to an older one",
+				h.State, m.HeadSeq, served.Seq, served.Epoch),
+				"see how the queue stands: iwx-queue status; journalctl -u iwx-queued\nif this state is the right one: systemctl restart iwx-queued")
+		}
+		// An epoch may just have been taken back by iwx-queue recover.
+		if err := os.Remove(path); err != nil {
+			return m, err
+		}
+		select {
+		case <-h.c.Done():
+			return m, h.c.Err()
+		case <-time.After(serveEvery):
+		}
+	}
+}
+
+// manifest describes the state file at path, and reports whether its log has the
+// position.
+func (h *here) manifest(path string, served queue.Position) (m backup.Manifest, has bool, err error) {
 	copied, err := state.Open(h.c, path)
 	if err != nil {
-		return m, err
+		return m, false, err
 	}
 	defer copied.Close()
 	id, err := copied.Identity(h.c)
 	if err != nil {
-		return m, err
+		return m, false, err
 	}
 	head, err := copied.Head(h.c)
 	if err != nil {
-		return m, err
+		return m, false, err
+	}
+	at, err := copied.PositionAt(h.c, served.Seq)
+	if err != nil {
+		return m, false, err
 	}
 	epoch, err := copied.Epoch(h.c)
 	return backup.Manifest{
 		ClusterID: id.ClusterID, ClusterName: id.ClusterName, QuorumIP: id.Manager.Addr().String(),
 		Epoch: epoch, HeadSeq: head.Seq, HeadHash: hex.EncodeToString(head.Hash[:]),
 		Created: h.c.Now(), Version: cli.Version, Host: id.Name,
-	}, err
+	}, at == served, err
 }
 
 // keysIn returns the key store of an unpacked backup.

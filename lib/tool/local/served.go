@@ -1,0 +1,61 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"iwx/lib/host"
+	"iwx/lib/queue"
+)
+
+// Served is where a manager's daemon writes down how far it has served the log,
+// outside of the state: who reads the state can tell by it whether that is the
+// one which the daemon has.
+type Served struct{ file *os.File }
+
+// OpenServed opens it for the daemon.
+func OpenServed(paths host.Paths) (*Served, error) {
+	f, err := os.OpenFile(paths.Served, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	return &Served{f}, err
+}
+
+// servedFormat is of a fixed length, so that one write replaces the one before.
+const servedFormat = "%020d %020d %x\n"
+
+// Write writes the position down.
+func (s *Served) Write(p queue.Position) error {
+	_, err := s.file.WriteAt(fmt.Appendf(nil, servedFormat, p.Epoch, p.Seq, p.Hash[:]), 0)
+	return err
+}
+
+// Close closes the file. What is in it counts while the daemon runs.
+func (s *Served) Close() error { return s.file.Close() }
+
+// ServedTo returns how far the daemon that runs on this server has served the
+// log; the zero Position if none runs, or it has not begun.
+func (s *Server) ServedTo() (p queue.Position, err error) {
+	if !s.DaemonRuns() {
+		return p, nil
+	}
+	f, err := os.Open(s.Served)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil // an older iwx
+	}
+	if err != nil {
+		return p, err
+	}
+	defer f.Close()
+	var hash []byte
+	_, err = fmt.Fscanf(f, servedFormat, &p.Epoch, &p.Seq, &hash)
+	if errors.Is(err, io.EOF) {
+		return queue.Position{}, nil
+	}
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", s.Served, err)
+	}
+	copy(p.Hash[:], hash)
+	return p, nil
+}
