@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"time"
 
 	"iwx/lib/pki"
 	"iwx/lib/queue"
@@ -40,14 +42,11 @@ func (v *view) fork(epoch uint64) uint64 {
 
 // own returns the status as far as it is about this log: what a node has done
 // of another one's entries says nothing about those that have their numbers.
-func (v *view) own(s Status) Status {
-	limit := v.fork(s.Epoch)
-	if s.Done > limit {
-		s.Beyond, s.Done = s.Done, limit
-	}
-	if s.Blocked != nil && s.Blocked.Seq > limit {
-		s.Blocked = nil
-	}
+func (v *view) own(id string, s Status) Status {
+	s.Disown(v.fork(s.Epoch) + 1)
+	n := v.nodes[id]
+	s.Disown(n.Awaited)
+	s.Disown(n.Tail.First)
 	return s
 }
 
@@ -67,6 +66,64 @@ func (v *view) astray(n *Roster, from queue.Position, o *Orders) {
 	}
 }
 
+// Standing is where a node was found.
+type Standing struct {
+	Seen     time.Time
+	Received uint64 // the last record that it has
+	Trouble  string // one of the words of Orders.Trouble; "" when it follows this log
+	Awaited  uint64 // with diverged and rewound: the first record that this manager may have lost
+}
+
+// note writes down where a node stands when its daemon first asks, and when that
+// has changed, before the node knows: until then it is not known what it may have.
+func (m *Manager) note(ctx context.Context, id string, p *presence, req *PollRequest) error {
+	v := m.view.Load()
+	n, from := v.nodes[id], req.Position.Queue()
+	if n.Membership != Member {
+		return nil
+	}
+	is := Standing{Seen: m.Now(), Received: from.Seq}
+	if from != v.head {
+		var err error
+		if is.Trouble, _, err = m.standing(ctx, v, from); err != nil {
+			return err
+		}
+	}
+	var o Orders
+	o.Trouble = is.Trouble
+	switch v.astray(&n, from, &o); {
+	case o.Tail != 0:
+		is.Awaited = o.Tail
+	case is.Trouble == TroubleDiverged, is.Trouble == TroubleRewound:
+		if o.Cut == 0 {
+			is.Awaited = n.Tail.First // it was sent
+		}
+	}
+	text := fmt.Sprint(req.Instance, is.Trouble, is.Awaited)
+	if !p.stands(text) {
+		return nil
+	}
+	changed, err := m.Store.SaveStanding(ctx, id, is)
+	if err != nil {
+		p.stands("") // tried again
+		return err
+	}
+	if !changed {
+		return nil
+	}
+	p.saved(is.Seen)
+	return m.Refresh(ctx)
+}
+
+// stands notes where the node stands, and reports whether that is new.
+func (p *presence) stands(text string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was := p.standing
+	p.standing = text
+	return was != text
+}
+
 // Tail takes in a page of a node's log that the manager does not have. Nothing
 // is believed that does not follow from the manager's own log, or that the
 // cluster's log key has not signed. Sending a page twice is harmless.
@@ -82,7 +139,8 @@ func (m *Manager) Tail(ctx context.Context, id string, remote netip.Addr, req *T
 	if len(page.Records) == 0 {
 		return nil, Refuse(RefusedMalformed, "", "node %s sent no records", n.Name)
 	}
-	last := page.Records[len(page.Records)-1].Position()
+	// follow takes from the page what both have, which may be all of it.
+	first, last := page.Records[0].Seq, page.Records[len(page.Records)-1].Position()
 	if err := pki.VerifyHead(m.Identity.LogKey, Head(m.Identity.ClusterID, last), req.Sig); err != nil {
 		return nil, Refuse(Distrusted, "", "what node %s has of the log up to entry %d: %v", n.Name, last.Seq, err)
 	}
@@ -90,7 +148,6 @@ func (m *Manager) Tail(ctx context.Context, id string, remote netip.Addr, req *T
 	if err != nil {
 		return nil, err
 	}
-	first := page.Records[0].Seq
 	switch {
 	case !follows && first == 1:
 		return nil, Refuse(Distrusted, "", "what node %s has of the log is not of this cluster", n.Name)

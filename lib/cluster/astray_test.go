@@ -21,6 +21,16 @@ func (l *lab) lose(n, page int) []*cluster.PollAnswer {
 	return pages
 }
 
+// goOn has the manager wait for nobody.
+func (l *lab) goOn() {
+	l.t.Helper()
+	nodes, err := l.store.Standings(l.t.Context())
+	check(l.t, err)
+	for _, n := range nodes {
+		check(l.t, l.store.Accept(l.t.Context(), []string{n.ID}, 1, "root"))
+	}
+}
+
 // branch makes records that follow the position, signed, which this manager's
 // log does not have.
 func (l *lab) branch(at queue.Position, n, size int) []*cluster.PollAnswer {
@@ -243,7 +253,7 @@ func TestRecoverRefused(t *testing.T) {
 		do   func(l *lab)
 		want string
 	}{
-		"queued since": {func(l *lab) { l.add(queue.Members(), 1) }, "the queue has gone on since it was restored"},
+		"queued since": {func(l *lab) { l.goOn(); l.add(queue.Members(), 1) }, "the queue has gone on since it was restored"},
 		"joined since": {func(l *lab) { l.joined("web9") }, "node web9 joined after the restore"},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -275,6 +285,7 @@ func TestBeyondIsNotDone(t *testing.T) {
 		s := l.joined("web1")
 		l.addMany(3, 1)
 		l.restore()
+		l.goOn()
 		l.addMany(10, 1)
 		l.refresh()
 		status := cluster.Status{Word: "current", Epoch: 1, Done: 9, Head: 9, Blocked: &cluster.Blocked{Seq: 9, Attempts: 1}}

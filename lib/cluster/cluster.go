@@ -124,6 +124,8 @@ type Node struct {
 	Status      Status     // as it last reported
 
 	Tail      Tail      // what it has that this manager does not
+	Awaited   uint64    // not 0: it may have records from this one on that this manager lost
+	WentBack  *WentBack // not nil: it was put back to an older state
 	Baseline  *Progress // not nil: it is new, and replays the baseline
 	Fetch     *Fetch    // not nil: it has not received all that is queued
 	Displaced bool      // it connects from another address than Address, and somebody has to look
@@ -151,6 +153,46 @@ const (
 
 // Late reports whether it takes so long that somebody has to look.
 func (f *Fetch) Late() bool { return f != nil && f.For >= fetchLate }
+
+// Astray reports whether the node was found past this manager's log.
+func (n *Node) Astray() bool {
+	return n.Status.Word == TroubleDiverged || n.Status.Word == TroubleRewound
+}
+
+// Unheard reports whether the node has not been heard since the manager was
+// restored: how it stands is as the backup has it.
+func (n *Node) Unheard() bool { return n.Awaited > 0 && !n.Astray() }
+
+// MayGiveUp reports whether there is something to accept about the node: it has
+// records that this manager lost and they are here to be looked at, or it may have
+// some and is not here to tell.
+func (n *Node) MayGiveUp() bool {
+	if n.Astray() && n.Tail.First > 0 && !n.Tail.Accepted {
+		return true
+	}
+	return n.Unheard() || n.Awaited > 0 && n.Word() == WordUnreachable
+}
+
+// WentBack is that a node which was done with entry From was found to be done with
+// To alone: its server, or its state, was put back to an older one, and it does
+// again what came after.
+type WentBack struct {
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
+	At   int64  `json:"at"` // when it was found, unix milliseconds
+}
+
+// wentBackFor is how long a node that has come as far again is still reported.
+const wentBackFor = 24 * time.Hour
+
+// ReportBack returns that the node went back, if that is still to be reported:
+// until it has come as far again, and for a day.
+func (n *Node) ReportBack(now time.Time) *WentBack {
+	if n.WentBack == nil || n.Status.Done >= n.WentBack.From && now.Sub(Instant(n.WentBack.At)) > wentBackFor {
+		return nil
+	}
+	return n.WentBack
+}
 
 // Progress is how many of how many entries are done.
 type Progress struct{ Done, Total int }
@@ -261,5 +303,7 @@ type Roster struct {
 	EndedBy    string
 	LastSeen   time.Time
 	Tail       Tail
+	Awaited    uint64
+	WentBack   *WentBack
 	Orders     Orders // Paused, Retry, Look and Trial only
 }

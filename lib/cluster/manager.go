@@ -41,6 +41,7 @@ type Store interface {
 	SaveFacts(ctx context.Context, id string, at time.Time, facts host.Facts) error
 	Members(ctx context.Context) ([]Node, error)
 	ForgetFormer(ctx context.Context, id string, former netip.Addr) error
+	SaveStanding(ctx context.Context, id string, is Standing) (changed bool, err error)
 	SaveReport(ctx context.Context, id string, seen time.Time, status Status, attempts []Attempt) error
 	SaveTail(ctx context.Context, id string, tail Tail, records []queue.Record) error
 	SaveSilence(ctx context.Context, since map[string]time.Time) error
@@ -303,7 +304,7 @@ func (m *Manager) Report(ctx context.Context, id string, remote netip.Addr, r *R
 		return err
 	}
 	now := m.Now()
-	if err := m.Store.SaveReport(ctx, id, now, m.view.Load().own(r.Status), r.Attempts); err != nil {
+	if err := m.Store.SaveReport(ctx, id, now, m.view.Load().own(id, r.Status), r.Attempts); err != nil {
 		return err
 	}
 	p.saved(now)

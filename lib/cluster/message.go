@@ -63,6 +63,20 @@ type Status struct {
 	Panics  *panics.Count   `json:"panics,omitempty"`  // that its daemon has caught; nil for none
 }
 
+// Disown has the status say nothing of the entries from number first on, which are
+// those of another log; 0 is none.
+func (s *Status) Disown(first uint64) {
+	if first == 0 {
+		return
+	}
+	if s.Done >= first {
+		s.Beyond, s.Done = s.Done, first-1
+	}
+	if s.Blocked != nil && s.Blocked.Seq >= first {
+		s.Blocked = nil
+	}
+}
+
 // Departure is how far a node is that the manager has told to leave.
 type Departure struct {
 	Waits  string `json:"waits"`            // for what, in a sentence

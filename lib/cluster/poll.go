@@ -28,6 +28,7 @@ type presence struct {
 	savedFrom netip.Addr
 	position  uint64 // the last record that it has received, by its polls
 	known     uint64 // of which that is written down
+	standing  string // where it was found, as last written down
 	silent    bool
 }
 
@@ -170,6 +171,9 @@ func (m *Manager) Poll(ctx context.Context, id string, remote netip.Addr, req *P
 	}
 	p, err := m.claim(ctx, id, req.Instance, remote)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.note(ctx, id, p, req); err != nil {
 		return nil, err
 	}
 	if now := m.Now(); p.stale(now, remote) {

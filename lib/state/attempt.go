@@ -89,13 +89,21 @@ func (f *AttemptFilter) where() (string, []any) {
 func (s *Store) SaveReport(ctx context.Context, node string, seen time.Time, status cluster.Status, attempts []cluster.Attempt) error {
 	var erased int64
 	err := s.update(ctx, func(t *tx) (err error) {
-		if err := t.saveStatus(node, seen, status); err != nil {
-			return err
-		}
+		done := status.Done
 		for i := range attempts {
-			if err := t.saveAttempt(node, "", &attempts[i]); err != nil {
+			first, err := t.saveReported(node, &attempts[i])
+			if err != nil {
 				return err
 			}
+			if !first {
+				done = min(done, attempts[i].Seq-1)
+			}
+		}
+		if err := t.compareDone(node, done, &status, seen); err != nil {
+			return err
+		}
+		if err := t.saveStatus(node, seen, status); err != nil {
+			return err
 		}
 		erased, err = t.eraseSettled()
 		return err
@@ -103,6 +111,50 @@ func (s *Store) SaveReport(ctx context.Context, node string, seen time.Time, sta
 	if err == nil && erased > 0 {
 		err = s.forget(ctx)
 	}
+	return err
+}
+
+// saveReported stores an attempt that a node has reported. One with the number of
+// another, which began at another time, is of a node that was put back to an older
+// state: it gets a number after all others, so that the record of the first run
+// stays. first tells that there was none such.
+func (t *tx) saveReported(node string, a *cluster.Attempt) (first bool, err error) {
+	number, taken := 0, false
+	last := 0
+	err = t.each(`SELECT attempt, started FROM attempt WHERE seq = ? AND node = ? AND epoch = ?`, []any{a.Seq, node, a.Epoch}, func(r *sql.Rows) error {
+		var is int
+		var started int64
+		err := r.Scan(&is, &started)
+		switch {
+		case started == a.Started && (is > 0) == (a.Attempt > 0):
+			number = is
+		case is == a.Attempt:
+			taken = true
+		}
+		last = max(last, is)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	kept := *a
+	switch {
+	case number != 0:
+		kept.Attempt = number
+	case taken:
+		kept.Attempt = last + 1
+	}
+	return number != 0 || !taken, t.saveAttempt(node, "", &kept)
+}
+
+// compareDone notes whether the node is back at an older state than it last
+// reported. How it stands with a log that is not this one says nothing.
+func (t *tx) compareDone(node string, done uint64, status *cluster.Status, at time.Time) error {
+	nodes, err := t.standings(`id = ?`, node)
+	if err != nil || len(nodes) == 0 || status.Word == cluster.TroubleDiverged || status.Word == cluster.TroubleRewound {
+		return err
+	}
+	_, err = t.noteWentBack(&nodes[0], done, at)
 	return err
 }
 

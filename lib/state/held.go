@@ -75,7 +75,7 @@ func (s *Store) Release(ctx context.Context, id int64, sensitive bool) (op queue
 		if err != nil {
 			return err
 		}
-		op, err = t.append([]Draft{{Kind: queue.KindCommand, Targets: h.Targets, Body: h.Body, Sensitive: sensitive}})
+		op, err = t.appendNew([]Draft{{Kind: queue.KindCommand, Targets: h.Targets, Body: h.Body, Sensitive: sensitive}})
 		return err
 	})
 	return op, err

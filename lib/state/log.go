@@ -20,13 +20,21 @@ type Draft struct {
 }
 
 // Append adds entries to the manager's log, all of them or none, and returns
-// the number of the first; the others follow it.
+// the number of the first; the others follow it. It fails as MayAppend does.
 func (s *Store) Append(ctx context.Context, drafts ...Draft) (first queue.OpID, err error) {
 	err = s.update(ctx, func(t *tx) error {
-		first, err = t.append(drafts)
+		first, err = t.appendNew(drafts)
 		return err
 	})
 	return first, err
+}
+
+// appendNew is append for what is queued anew, which has to wait as MayAppend says.
+func (t *tx) appendNew(drafts []Draft) (first queue.OpID, err error) {
+	if err := t.mayAppend(); err != nil {
+		return first, err
+	}
+	return t.append(drafts)
 }
 
 func (t *tx) append(drafts []Draft) (first queue.OpID, err error) {
@@ -142,11 +150,17 @@ func (s *Store) Epoch(ctx context.Context) (epoch uint64, err error) {
 // RaiseEpoch begins a new epoch after a restore: its record names the position
 // that the restored log ends at. The epoch is also above floor, the one in force
 // in the state that the restored one takes the place of: epochs are never used
-// twice. at is in unix milliseconds.
+// twice. No member has been heard since then. at is in unix milliseconds.
 func (s *Store) RaiseEpoch(ctx context.Context, floor uint64, reason string, at int64) (epoch uint64, err error) {
 	err = s.update(ctx, func(t *tx) error {
-		epoch, err = t.raiseEpoch(floor, reason, at)
-		return err
+		head, err := t.head()
+		if err != nil {
+			return err
+		}
+		if epoch, err = t.raiseEpoch(floor, reason, at); err != nil {
+			return err
+		}
+		return t.awaitMembers(head.Seq+1, at)
 	})
 	return epoch, err
 }

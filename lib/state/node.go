@@ -76,17 +76,20 @@ func (s *Store) Nodes(ctx context.Context) (list []cluster.Node, err error) {
 func (s *Store) Rosters(ctx context.Context) ([]cluster.Roster, error) {
 	var list []cluster.Roster
 	err := s.view(ctx, func(t *tx) error {
-		return t.each(`SELECT id, name, membership, address, start, ended_at, ended_by, last_seen, paused, retry, retry_seq, look, trial, tail, former FROM node`, nil, func(r *sql.Rows) error {
+		return t.each(`SELECT id, name, membership, address, start, ended_at, ended_by, last_seen, paused, retry, retry_seq, look, trial, tail, former, awaited, went_back FROM node`, nil, func(r *sql.Rows) error {
 			var n cluster.Roster
 			var address, former string
 			var ended, seen int64
-			var tail string
-			err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.Start, &ended, &n.EndedBy, &seen, &n.Orders.Paused, &n.Orders.Retry, &n.Orders.RetrySeq, &n.Orders.Look, &n.Orders.Trial, &tail, &former)
+			var tail, back string
+			err := r.Scan(&n.ID, &n.Name, &n.Membership, &address, &n.Start, &ended, &n.EndedBy, &seen, &n.Orders.Paused, &n.Orders.Retry, &n.Orders.RetrySeq, &n.Orders.Look, &n.Orders.Trial, &tail, &former, &n.Awaited, &back)
 			if err != nil {
 				return err
 			}
 			n.Address, n.Former = parseAddr(address), parseAddr(former)
 			n.EndedAt, n.LastSeen = instant(ended), instant(seen)
+			if n.WentBack, err = decodeWentBack(back); err != nil {
+				return err
+			}
 			list = append(list, n)
 			return decodeTail(tail, &list[len(list)-1].Tail)
 		})

@@ -55,9 +55,16 @@ type recovery struct {
 	at    int64
 	who   string
 	nodes []cluster.Node // the members
+	did   map[did]bool   // what the nodes have done of the tails that they sent
 	first uint64         // the first record that the manager lacks
 	floor uint64         // the highest epoch there is
 	found *Recovery
+}
+
+// did is a record that a node is done with.
+type did struct {
+	node string // id
+	hash queue.Hash
 }
 
 func (r *recovery) run() error {
@@ -84,7 +91,7 @@ func (r *recovery) longest() *cluster.Node {
 	for i := range r.nodes {
 		n := &r.nodes[i]
 		r.floor = max(r.floor, n.Tail.Last.Epoch)
-		if n.Tail.First > 0 && (best == nil || n.Tail.Last.Seq > best.Tail.Last.Seq) {
+		if n.Tail.First > 0 && !n.Tail.Accepted && (best == nil || n.Tail.Last.Seq > best.Tail.Last.Seq) {
 			best = n
 		}
 	}
@@ -99,16 +106,20 @@ func (r *recovery) gather() error {
 		return err
 	}
 	records := r.found.Records
+	r.did = map[did]bool{}
 	for i := range r.nodes {
 		n := &r.nodes[i]
-		if n.Tail.First == 0 || n.ID == r.found.Node {
+		if n.Tail.First == 0 || n.Tail.Accepted {
 			continue
 		}
-		others, err := r.tail(n.ID)
+		sent, err := r.tail(n.ID)
 		if err != nil {
 			return err
 		}
-		for _, o := range others {
+		for _, o := range sent {
+			if n.Status.Beyond >= o.Seq {
+				r.did[did{n.ID, o.Hash}] = true
+			}
 			if at := o.Seq - records[0].Seq; o.Seq >= records[0].Seq && at < uint64(len(records)) && records[at].Hash == o.Hash && records[at].Body == nil {
 				records[at].Body = o.Body
 			}
@@ -133,7 +144,7 @@ func (r *recovery) lost(rec *queue.Record) bool {
 	targets, err := queue.DecodeTargets(rec.Targets)
 	for i := range r.nodes {
 		n := &r.nodes[i]
-		if err == nil && max(n.Status.Done, n.Status.Beyond) < rec.Seq && targets.Include(n.ID, n.Start, rec.Seq) {
+		if err == nil && !r.did[did{n.ID, rec.Hash}] && targets.Include(n.ID, n.Start, rec.Seq) {
 			return true
 		}
 	}
@@ -174,12 +185,19 @@ func (r *recovery) withdraw() error {
 		return err
 	}
 	r.floor = max(r.floor, epoch)
+	// The epoch that the lost records go on in stays, also where it has none before.
+	stays := r.found.Records[0].Epoch
+	if r.found.Records[0].Kind == queue.KindEpoch {
+		stays = 0
+	}
 	for _, q := range []string{
-		`INSERT INTO withdrawn (epoch, seq, hash) SELECT epoch, seq, hash FROM log WHERE seq >= ?`,
-		`DELETE FROM epoch WHERE since >= ?`,
-		`DELETE FROM log WHERE seq >= ?`,
+		`INSERT INTO withdrawn (epoch, seq, hash) SELECT epoch, seq, hash FROM log WHERE seq >= ?1`,
+		`DELETE FROM epoch WHERE since >= ?1 AND epoch > ?2`,
+		`DELETE FROM log WHERE seq >= ?1`,
+		// Who has done a record that goes has not done the one that gets its number.
+		`UPDATE node SET status = json_set(status, '$.done', min(coalesce(json_extract(status, '$.done'), 0), ?1 - 1)) WHERE ` + belongs,
 	} {
-		if _, err := r.exec(q, r.first); err != nil {
+		if _, err := r.exec(q, r.first, stays); err != nil {
 			return err
 		}
 	}
@@ -245,6 +263,9 @@ func (r *recovery) forget() error {
 			r.found.Others = append(r.found.Others, n.ID)
 			continue
 		}
+		if _, err := r.exec(`UPDATE node SET awaited = 0 WHERE id = ?`, n.ID); err != nil {
+			return err
+		}
 		if err := r.forgetTail(n.ID, cluster.Tail{}); err != nil {
 			return err
 		}
@@ -294,6 +315,9 @@ func (t *tx) outnumber(nodes []cluster.Node, at int64, who string) error {
 }
 
 func (t *tx) giveUp(n *cluster.Node) error {
+	if _, err := t.exec(`UPDATE node SET awaited = 0 WHERE id = ?`, n.ID); err != nil || n.Tail.First == 0 {
+		return err // what it has is not known: it is asked for when the node is back
+	}
 	if _, err := t.exec(giveUpAttempts+` AND node = ?2`, n.Tail.First, n.ID); err != nil {
 		return err
 	}

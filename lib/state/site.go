@@ -100,7 +100,7 @@ func (s *Store) ChangeSites(ctx context.Context, c *SiteChange) (op queue.OpID, 
 
 func (t *tx) changeSites(c *SiteChange) (op queue.OpID, err error) {
 	if c.Draft != nil {
-		if op, err = t.append([]Draft{*c.Draft}); err != nil {
+		if op, err = t.appendNew([]Draft{*c.Draft}); err != nil {
 			return op, err
 		}
 	}

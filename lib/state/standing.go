@@ -101,17 +101,20 @@ func (s *Store) standings(ctx context.Context, where string, args ...any) ([]clu
 
 func (t *tx) standings(where string, args ...any) ([]cluster.Node, error) {
 	var list []cluster.Node
-	err := t.each(`SELECT id, name, membership, start, joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq, look, tail, address, connects, former, heard_since, fetched
+	err := t.each(`SELECT id, name, membership, start, joined_at, ended_at, ended_by, last_seen, silent_since, refused, status, paused, retry, retry_seq, look, tail, address, connects, former, heard_since, fetched, awaited, went_back
 			FROM node WHERE `+where+` ORDER BY name`, args, func(r *sql.Rows) error {
 		var n cluster.Node
 		var joined, ended, seen, silent, heard int64
-		var status, tail, address, connects, former string
-		err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq, &n.Look, &tail, &address, &connects, &former, &heard, &n.Fetched)
+		var status, tail, address, connects, former, back string
+		err := r.Scan(&n.ID, &n.Name, &n.Membership, &n.Start, &joined, &ended, &n.EndedBy, &seen, &silent, &n.Refused, &status, &n.Paused, &n.Retry, &n.RetrySeq, &n.Look, &tail, &address, &connects, &former, &heard, &n.Fetched, &n.Awaited, &back)
 		if err != nil {
 			return err
 		}
 		n.JoinedAt, n.EndedAt, n.LastSeen, n.SilentSince = instant(joined), instant(ended), instant(seen), instant(silent)
 		n.Address, n.Connects, n.Former, n.HeardSince = parseAddr(address), parseAddr(connects), parseAddr(former), instant(heard)
+		if n.WentBack, err = decodeWentBack(back); err != nil {
+			return err
+		}
 		list = append(list, n)
 		last := &list[len(list)-1]
 		return errors.Join(json.Unmarshal([]byte(status), &last.Status), decodeTail(tail, &last.Tail))

@@ -58,6 +58,9 @@ func (s *Store) SaveTail(ctx context.Context, node string, tail cluster.Tail, re
 				return err
 			}
 		}
+		if _, err := t.exec(`UPDATE node SET awaited = ? WHERE id = ? AND awaited > 0`, tail.First, node); err != nil {
+			return err
+		}
 		return t.setTail(node, tail)
 	})
 }

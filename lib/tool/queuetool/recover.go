@@ -150,7 +150,8 @@ func newAstray(r *queue.Record, nodes []cluster.Node) astray {
 	targets, err := queue.DecodeTargets(r.Targets)
 	for i := range nodes {
 		n := &nodes[i]
-		if err == nil && r.Kind == queue.KindCommand && n.Status.Beyond >= r.Seq && targets.Include(n.ID, n.Start, r.Seq) {
+		sent := n.Tail.First > 0 && n.Tail.First <= r.Seq && r.Seq <= n.Tail.Last.Seq
+		if err == nil && r.Kind == queue.KindCommand && sent && n.Status.Beyond >= r.Seq && targets.Include(n.ID, n.Start, r.Seq) {
 			row.done = append(row.done, n.Name)
 		}
 	}

@@ -1,0 +1,136 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"iwx/lib/cluster"
+	"iwx/lib/fault"
+	"iwx/lib/queue"
+)
+
+// After a restore, or once a node was found past this manager's log, the manager
+// waits: what the node has may belong before anything new. The node's column
+// awaited holds the first record that this is about.
+
+// MayAppend fails with code Busy while an entry that was queued now would make it
+// impossible to take back what a member has and this manager lost. Append and the
+// other methods that add to the log make sure of it themselves; this is for those
+// who do something else first.
+func (s *Store) MayAppend(ctx context.Context) error {
+	return s.view(ctx, func(t *tx) error { return t.mayAppend() })
+}
+
+func (t *tx) mayAppend() error {
+	nodes, err := t.standings(`membership = 'member' AND awaited > 0
+		AND NOT EXISTS (SELECT 1 FROM log WHERE log.seq >= node.awaited AND log.kind <> ?)`, queue.KindEpoch)
+	if err != nil || len(nodes) == 0 {
+		return err
+	}
+	n := &nodes[0]
+	if !n.Astray() {
+		return fault.Hint(fault.New(fault.Busy, "nothing is queued yet: %s not been heard since this manager was restored, and what it lost and they have could not be taken back any more", haveNames(nodes)),
+			"wait for the nodes, then: iwx-queue recover\nor go on without what %[1]s may have: iwx-queue accept %[1]s\nor, if it is gone for good: iwx-node delete %[1]s", n.Name)
+	}
+	return fault.Hint(fault.New(fault.Busy, "nothing is queued yet: node %s has entries from %d on that this manager lost, and they could not be taken back any more", n.Name, n.Awaited),
+		"take them back: iwx-queue recover\nor give them up: iwx-queue accept %s", n.Name)
+}
+
+// haveNames is "node web1 has", or "3 nodes (web1, web2, web3) have".
+func haveNames(nodes []cluster.Node) string {
+	if len(nodes) == 1 {
+		return "node " + nodes[0].Name + " has"
+	}
+	text := ""
+	for i := range nodes {
+		if i == 3 {
+			text += ", …"
+			break
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += nodes[i].Name
+	}
+	return fmt.Sprintf("%d nodes (%s) have", len(nodes), text)
+}
+
+// awaitMembers has the manager wait for every member: none has been heard since
+// the log was put back to where it ends now. What the backup says of their queues
+// was so at another time.
+func (t *tx) awaitMembers(first uint64, at int64) error {
+	if _, err := t.exec(`DELETE FROM tail`); err != nil {
+		return err
+	}
+	_, err := t.exec(`UPDATE node SET awaited = ?, silent_since = max(?, last_seen, 1), tail = '{}',
+		status = json_set(status, '$.word', '') WHERE `+belongs, first, at)
+	return err
+}
+
+// SaveStanding records where a node was found when its daemon first asked, or when
+// that changed, and reports whether anything is new. What was kept of a log that
+// the node has no longer is dropped. Repeating it is safe.
+func (s *Store) SaveStanding(ctx context.Context, id string, is cluster.Standing) (changed bool, err error) {
+	err = s.update(ctx, func(t *tx) error {
+		nodes, err := t.standings(`id = ?`, id)
+		if err != nil || len(nodes) == 0 {
+			return err
+		}
+		n := &nodes[0]
+		follows := is.Trouble == ""
+		astray := is.Trouble == cluster.TroubleDiverged || is.Trouble == cluster.TroubleRewound
+		changed = n.Awaited != is.Awaited || astray && n.Status.Word != is.Trouble
+		if follows && n.Tail.Last.Seq > 0 {
+			changed = true
+			if err := t.forgetTail(id, cluster.Tail{}); err != nil {
+				return err
+			}
+		}
+		if follows {
+			back, err := t.noteWentBack(n, is.Received, is.Seen)
+			if err != nil {
+				return err
+			}
+			changed = changed || back
+		}
+		if !changed {
+			return nil
+		}
+		if astray {
+			n.Status.Word = is.Trouble
+			n.Status.Disown(is.Awaited)
+		}
+		if _, err := t.exec(`UPDATE node SET awaited = ? WHERE id = ?`, is.Awaited, id); err != nil {
+			return err
+		}
+		return t.saveStatus(id, is.Seen, n.Status)
+	})
+	return changed, err
+}
+
+// noteWentBack records that a node which had done more has done entries up to done
+// alone: it was put back to an older state. It reports whether that is so.
+func (t *tx) noteWentBack(n *cluster.Node, done uint64, at time.Time) (bool, error) {
+	if done >= n.Status.Done || n.Astray() {
+		return false, nil
+	}
+	back := cluster.WentBack{From: n.Status.Done, To: done, At: at.UnixMilli()}
+	if n.WentBack != nil && n.WentBack.From > n.Status.Done {
+		back.From = n.WentBack.From // it has not come as far again
+	}
+	text, err := json.Marshal(back)
+	if err == nil {
+		_, err = t.exec(`UPDATE node SET went_back = ? WHERE id = ?`, string(text), n.ID)
+	}
+	return true, err
+}
+
+func decodeWentBack(text string) (*cluster.WentBack, error) {
+	if text == "" {
+		return nil, nil
+	}
+	back := &cluster.WentBack{}
+	return back, json.Unmarshal([]byte(text), back)
+}
