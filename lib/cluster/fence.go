@@ -25,7 +25,7 @@ func (f *Fence) String() string {
 }
 
 // FenceHint is what to do with a manager that was replaced.
-const FenceHint = "undo what it is: iwx-cluster-setup reset --force"
+const FenceHint = "undo what it is: iwx-cluster-setup reset --force\nor, if there is no other manager, since this one was put back to an older state: iwx-cluster-setup restore BACKUP --force"
 
 // Fence takes the proof that a node follows a manager of a later epoch. What the
 // log key has not signed proves nothing and is refused: no node can end a manager

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-		"testing"
+	"testing"
 	"time"
 
 	"iwx/lib/attempt"

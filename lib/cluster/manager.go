@@ -155,7 +155,18 @@ func (m *Manager) Refresh(ctx context.Context) error {
 	}
 	m.view.Store(next)
 	close(old.changed)
+	m.logBack(old, next)
 	return nil
+}
+
+// logBack logs which nodes have been found back at an older state.
+func (m *Manager) logBack(old, next *view) {
+	for id, n := range next.nodes {
+		was, known := old.nodes[id]
+		if back := n.WentBack; known && back != nil && (was.WentBack == nil || *was.WentBack != *back) {
+			m.Log.Warn("a node is back at an older state, and does again what came after", "node", n.Name, "was_at", back.From, "is_at", back.To)
+		}
+	}
 }
 
 func (m *Manager) read(ctx context.Context, old *view) (*view, error) {

@@ -200,13 +200,20 @@ func (s *Store) SiteCertificate(ctx context.Context, digest string) (pem []byte,
 }
 
 // BeginSites writes what is about to be changed on this manager. There is one
-// intent at a time: who writes it has the lock and has settled the last one.
+// intent at a time: who writes it has the lock and has settled the last one. It
+// fails as MayAppend does, since an entry of the queue follows.
 func (s *Store) BeginSites(ctx context.Context, intent *site.Intent) error {
 	text, err := json.Marshal(intent)
 	if err != nil {
 		return err
 	}
-	return s.set(ctx, `INSERT INTO intent (id, intent) VALUES (1, ?)`, string(text))
+	return s.update(ctx, func(t *tx) error {
+		if err := t.mayAppend(); err != nil {
+			return err
+		}
+		_, err := t.exec(`INSERT INTO intent (id, intent) VALUES (1, ?)`, string(text))
+		return err
+	})
 }
 
 // SiteIntent returns what was begun and has not ended; nil if nothing was.

@@ -28,6 +28,7 @@ import (
 type Row struct {
 	cluster.Node
 	Last uint64 // the number of the log's last record, where the node is to get
+	now  time.Time
 }
 
 // Collect returns the members of the cluster, by name; on a node itself alone.
@@ -35,7 +36,7 @@ func Collect(c *cli.Context, server *local.Server) ([]Row, error) {
 	nodes, head, err := nodes(c, server, server.Store.Present)
 	rows := make([]Row, len(nodes))
 	for i := range nodes {
-		rows[i] = Row{Node: nodes[i], Last: max(head, nodes[i].Status.Head)}
+		rows[i] = Row{Node: nodes[i], Last: max(head, nodes[i].Status.Head), now: c.Now()}
 	}
 	return rows, err
 }
@@ -207,6 +208,11 @@ func write(c *cli.Context, o cli.Output, rows []Row) error {
 	return cli.Exit(fault.Unhealthy)
 }
 
+// BackHint is what to do about a node that is back at an older state.
+func (r Row) BackHint() string {
+	return fmt.Sprintf("see what ran twice: iwx-queue history --node %s; and what put it back: a snapshot of the server, or a copied state?", r.Name)
+}
+
 // mostHints is how many lines of hints a page has; there are more only where
 // everything is broken.
 const mostHints = 6
@@ -277,6 +283,8 @@ func (r Row) hint() (what string, severity int) {
 		return "on " + name + ": iwx-cluster-setup status", 5
 	case n.Displaced:
 		return AddressHint(n), 4
+	case r.Back() != "":
+		return r.BackHint(), 4
 	case GraveProfile(n.Profile()):
 		return "iwx-node show " + name, 3
 	case r.graveStorage():
@@ -315,7 +323,21 @@ func Verdict(rows []Row) string {
 
 // others is what a verdict tells beside the queues.
 func others(rows []Row) string {
-	return displacedVerdict(rows) + profileVerdict(rows) + storageVerdict(rows) + sitesVerdict(rows)
+	return displacedVerdict(rows) + backVerdict(rows) + profileVerdict(rows) + storageVerdict(rows) + sitesVerdict(rows)
+}
+
+// backVerdict names the nodes that are back at an older state.
+func backVerdict(rows []Row) string {
+	var names []string
+	for _, r := range rows {
+		if r.Back() != "" {
+			names = append(names, r.Name)
+		}
+	}
+	if names == nil {
+		return ""
+	}
+	return "; back at an older state: " + cli.Some(names, 5)
 }
 
 // profileVerdict names the nodes whose profile is not applied.

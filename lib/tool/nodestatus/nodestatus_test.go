@@ -65,7 +65,7 @@ func TestStorage(t *testing.T) {
 	if got, want := Verdict([]Row{hung, healthy, silent}), "3 nodes: 1 unreachable (web3), 2 current; storage not healthy on web1"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got := hung.trouble(); got != "storage: /srv/b is hung" {
+	if got := hung.Trouble(); got != "storage: /srv/b is hung" {
 		t.Errorf("trouble %q", got)
 	}
 	if got := StorageTrouble(hung.Status.Mounts[:1]); got != "storage: /srv/a is missing: it is not mounted" {
@@ -94,7 +94,7 @@ func TestSites(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	for r, want := range map[*Row]string{&amiss: "sites: a.example: user a is missing", &fine: "", &silent: "", &unknown: "sites: it took too long"} {
-		if got := r.trouble(); got != want {
+		if got := r.Trouble(); got != want {
 			t.Errorf("trouble of %s: %q", r.Name, got)
 		}
 	}
@@ -107,7 +107,7 @@ func TestSites(t *testing.T) {
 	more := amiss
 	more.Status.Sites = &site.Report{Faults: amiss.Status.Sites.Faults, More: 2}
 	more.Status.Mounts = []nfs.Health{{Path: "/srv/b", Word: nfs.Hung}}
-	if got := more.trouble(); got != "storage: /srv/b is hung" || !slices.Equal(hints([]Row{more}), []string{storageHint}) {
+	if got := more.Trouble(); got != "storage: /srv/b is hung" || !slices.Equal(hints([]Row{more}), []string{storageHint}) {
 		t.Errorf("trouble %q", got)
 	}
 	if got := SitesItems(more.Status.Sites); got.Text != "a.example: user a is missing\nand 2 more" {

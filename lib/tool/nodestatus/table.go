@@ -35,7 +35,7 @@ func Table() cli.Table[Row] {
 		{Name: "sites", Value: func(r Row) any { return r.sites() }, Rare: true},
 		{Name: "last_seen", Value: func(r Row) any { return r.LastSeen }},
 		{Name: "version", Value: func(r Row) any { return r.Status.Version }},
-		{Name: "error", Value: func(r Row) any { return r.trouble() }, Cut: true, Rare: true},
+		{Name: "error", Value: func(r Row) any { return r.Trouble() }, Cut: true, Rare: true},
 		{Name: "not_fetched", Value: func(r Row) any { return NotFetched(&r.Node) }, Detail: true},
 		{Name: "address", Value: func(r Row) any { return addressText(r.Address) }, Detail: true},
 		{Name: "connects_from", Value: func(r Row) any { return addressText(r.Connects) }, Detail: true},
@@ -56,24 +56,36 @@ func (r Row) profile() any {
 	return nil
 }
 
-// trouble is what a leaving node waits for, why the node is halted, why a
+// Trouble is what a leaving node waits for, why the node is halted, why a
 // request was refused, or what of its profile is not applied, of its storage not
 // healthy, or of its sites amiss.
-func (r Row) trouble() string {
+func (r Row) Trouble() string {
 	b := r.Status.Blocked
 	switch first, last := r.Tail.First, r.Tail.Last.Seq; {
+	case r.Unheard():
+		return "it has not been heard since this manager was restored"
 	case r.Status.Leaving != nil:
 		return r.Status.Leaving.Waits
 	case first > 0 && Grave(r.Status.Word) && b == nil:
 		return fmt.Sprintf("it has entries %d-%d, which this manager lost", first, last)
 	case b == nil && r.Refused == "":
-		return cmp.Or(FetchTrouble(&r.Node), waitTrouble(&r.Node), AddressTrouble(&r.Node), profileTrouble(r.Profile()), StorageTrouble(r.Status.Mounts), SitesTrouble(&r.Node))
+		return cmp.Or(FetchTrouble(&r.Node), waitTrouble(&r.Node), AddressTrouble(&r.Node), r.Back(), profileTrouble(r.Profile()), StorageTrouble(r.Status.Mounts), SitesTrouble(&r.Node))
 	case b == nil:
 		return r.Refused
 	case b.WillNotHeal:
 		return b.Error + " (will not heal by itself)"
 	}
 	return b.Error
+}
+
+// Back is that the node is back at an older state, which somebody has still to
+// see; "" if there is no such thing.
+func (r Row) Back() string {
+	back := r.ReportBack(r.now)
+	if back == nil {
+		return ""
+	}
+	return fmt.Sprintf("it went back from entry %d to %d %s ago: what came after is done again", back.From, back.To, cli.Age(r.now.Sub(cluster.Instant(back.At))))
 }
 
 // Baseline is how far a new node is with the baseline, "3/12"; nil for others.

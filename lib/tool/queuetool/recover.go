@@ -73,17 +73,16 @@ func warnSilent(c *cli.Context, nodes []cluster.Node) error {
 		switch {
 		case n.Word() == cluster.WordUnreachable:
 			c.Warnf("node %s is unreachable: what it alone has is not known here", n.Name)
-		case isAstray(n) && n.Tail.First == 0:
-			return fault.Hint(fault.New(fault.Busy, "node %s has not sent yet what it has beyond this manager's log", n.Name),
-				"try again in a moment; on %s: journalctl -u iwx-queued", n.Name)
+		case n.Astray() && (n.Tail.First == 0 || n.Tail.Last.Seq < n.Status.Head && !n.Tail.Accepted):
+			return notSent(n)
 		}
 	}
 	return nil
 }
 
-// isAstray reports whether the node is past this manager's log.
-func isAstray(n *cluster.Node) bool {
-	return n.Status.Word == cluster.TroubleDiverged || n.Status.Word == cluster.TroubleRewound
+func notSent(n *cluster.Node) error {
+	return fault.Hint(fault.New(fault.Busy, "node %s has not sent yet all that it has beyond this manager's log", n.Name),
+		"try again in a moment; on %s: journalctl -u iwx-queued", n.Name)
 }
 
 func nameOf(nodes []cluster.Node) map[string]string {
@@ -161,7 +160,7 @@ func newAstray(r *queue.Record, nodes []cluster.Node) astray {
 type acceptVerb struct {
 	cli.Yes
 	DryRun bool     `help:"Print what would be given up, and do nothing."`
-	Node   []string `arg:"" optional:"" complete:"node" help:"The nodes; without one, all that are diverged or rewound."`
+	Node   []string `arg:"" optional:"" complete:"node" help:"The nodes; without one, all that are diverged or rewound, or not heard since a restore."`
 }
 
 // Examples implements cli.Exampled.
@@ -197,7 +196,7 @@ func (v *acceptVerb) Run(c *cli.Context) error {
 	if v.DryRun {
 		return nil
 	}
-	if err := c.Confirm(v.Yes.Yes, "give up what %s has beyond this manager's log? What was done stays done", nameList(nodes)); err != nil {
+	if err := c.Confirm(v.Yes.Yes, "give up what %s may have beyond this manager's log? What was done stays done", nameList(nodes)); err != nil {
 		return err
 	}
 	if err := server.Store.Accept(c, ids, c.Now().UnixMilli(), local.Operator(c)); err != nil {
@@ -220,15 +219,14 @@ func (v *acceptVerb) choose(c *cli.Context, server *local.Server) ([]cluster.Nod
 	for i := range nodes {
 		n := &nodes[i]
 		switch {
-		case !isAstray(n) && len(v.Node) > 0:
-			return nil, fault.Hint(fault.New(fault.Failed, "node %s has nothing to give up: it is %s", n.Name, n.Word()), "iwx-queue status")
-		case !isAstray(n):
-		case n.Tail.First == 0:
-			return nil, warnSilent(c, nodes[i:i+1])
-		case n.Tail.Accepted:
-			c.Notef("%s drops it already", n.Name)
-		default:
+		case n.MayGiveUp():
 			chosen = append(chosen, *n)
+		case n.Astray() && n.Tail.Accepted:
+			c.Notef("%s drops it already", n.Name)
+		case n.Astray():
+			return nil, notSent(n)
+		case len(v.Node) > 0:
+			return nil, fault.Hint(fault.New(fault.Failed, "node %s has nothing to give up: it is %s", n.Name, n.Word()), "iwx-queue status")
 		}
 	}
 	return chosen, err
@@ -239,6 +237,9 @@ func printTail(c *cli.Context, server *local.Server, n *cluster.Node) error {
 	records, err := server.Store.Tail(c, n.ID)
 	if err != nil {
 		return err
+	}
+	if len(records) == 0 {
+		return c.Printf("%s has not been heard: what it has beyond this manager's log is not known\n", n.Name)
 	}
 	rows := make([]astray, len(records))
 	for i := range records {
@@ -251,6 +252,10 @@ func printTail(c *cli.Context, server *local.Server, n *cluster.Node) error {
 }
 
 func tellAccepted(c *cli.Context, n *cluster.Node) {
+	if n.Tail.First == 0 {
+		c.Notef("the queue goes on without what %s may have; if it has any, it is diverged when it is back", n.Name)
+		return
+	}
 	when := ""
 	if n.Word() == cluster.WordUnreachable {
 		when = ", when it is back"

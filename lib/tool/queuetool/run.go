@@ -78,6 +78,9 @@ func (v *runVerb) hold(c *cli.Context, server *local.Server) (*holding, error) {
 	if err := keepOrForget(&v.recipients, &v.terms); err != nil {
 		return nil, err
 	}
+	if err := server.Store.MayAppend(c); err != nil {
+		return nil, err // before anything is run here
+	}
 	b, err := newBatch(c, server, &v.recipients)
 	if err != nil {
 		return nil, err

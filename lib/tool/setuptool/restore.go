@@ -315,6 +315,13 @@ func (h *here) takeNotes(to *state.Store) (floor uint64, err error) {
 		if floor, err = h.store.Epoch(h.c); err != nil {
 			return 0, err
 		}
+		fence, err := h.store.Fence(h.c)
+		if err != nil {
+			return 0, err
+		}
+		if fence != nil {
+			floor = max(floor, fence.Epoch)
+		}
 	}
 	return floor, h.store.Close()
 }

@@ -401,6 +401,11 @@ func (h *here) reportQueue(r *report) error {
 				break
 			}
 		}
+		for _, row := range rows {
+			if back := row.Back(); back != "" {
+				r.add("node "+row.Name+": "+back, row.BackHint())
+			}
+		}
 		return err
 	}
 	row := rows[0]
