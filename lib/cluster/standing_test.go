@@ -2,6 +2,8 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -150,5 +152,28 @@ func TestTroubleParks(t *testing.T) {
 		if !told.done.Load() || told.err != nil || told.answer.Orders.Trouble != "diverged" {
 			t.Fatalf("%+v, %v", told.answer, told.err)
 		}
+	})
+}
+
+// TestLogWentBack: a log that is shorter than what was served is not served on,
+// unless recover has begun an epoch.
+func TestLogWentBack(t *testing.T) {
+	onManager(t, func(t *testing.T, l *lab) {
+		l.addMany(3, 1)
+		l.refresh()
+		served := l.Head()
+		older, err := state.Create(t.Context(), filepath.Join(t.TempDir(), "state.db"))
+		check(t, err)
+		defer older.Close()
+		check(t, older.SetIdentity(t.Context(), l.Identity))
+		_, err = older.Append(t.Context(), state.Draft{Kind: queue.KindCommand, Targets: queue.Members(), Body: []byte("1")})
+		check(t, err)
+		l.Manager.Store = older
+		if err := l.Refresh(t.Context()); !errors.Is(err, cluster.ErrWentBack) || l.Head() != served {
+			t.Errorf("put back to an older state: %v, served up to %d", err, l.Head().Seq)
+		}
+		_, err = older.RaiseEpoch(t.Context(), 1, "recovered", 1)
+		check(t, err)
+		check(t, l.Refresh(t.Context()))
 	})
 }

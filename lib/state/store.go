@@ -407,7 +407,7 @@ func (s *Store) explain(err error) error {
 			"make room: df %s", filepath.Dir(s.path))
 	case sqliteCorrupt, sqliteNotADB:
 		return fault.Hint(fault.New(fault.Failed, "%s is damaged: %w", s.path, err),
-			"set it aside, since nothing works beside it: mv %[1]s %[1]s.damaged\nthen, on the manager: iwx-cluster-setup restore BACKUP\nor, on a node: iwx-cluster-setup node, with a token of iwx-node add NAME --rejoin", s.path)
+			"set it aside, since nothing works beside it: mv %[1]s %[1]s.damaged\nthen, on the manager: iwx-cluster-setup restore BACKUP\nor, on a node: iwx-cluster-setup node, with a token of iwx-node add NAME --rejoin, which names what the node has still to do: that is dropped", s.path)
 	case sqliteIOErr:
 		return fault.Hint(fault.New(fault.Failed, "%s cannot be read or written: %w", s.path, err),
 			"see whether the disk is failing or a quota is used up: dmesg | tail; df %s", filepath.Dir(s.path))

@@ -1,6 +1,8 @@
 package nodetool
 
 import (
+	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -10,6 +12,8 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/join"
 	"iwx/lib/pki"
+	"iwx/lib/queue"
+	"iwx/lib/state"
 	"iwx/lib/tool/local"
 )
 
@@ -127,7 +131,36 @@ func (v *addVerb) place(c *cli.Context, server *local.Server) (id string, err er
 	if members[i].Word() != cluster.WordUnreachable {
 		c.Warnf("%s is connected at this moment; the server that uses the token takes its place", v.Name)
 	}
-	return members[i].ID, nil
+	return members[i].ID, warnPending(c, server, &members[i])
+}
+
+// warnPending names what a server would not replay that takes the node's place
+// without its state: it starts as a new node does.
+func warnPending(c *cli.Context, server *local.Server, n *cluster.Node) error {
+	void := map[uint64]bool{}
+	voids, err := server.Store.Voids(c, n.Status.Done+1, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	for _, v := range voids {
+		if v.Node == "" || v.Node == n.ID {
+			void[v.Seq] = true
+		}
+	}
+	var pending []string
+	err = server.Store.Entries(c, state.EntryFilter{Kind: queue.KindCommand, After: n.Status.Done}, func(r *queue.Record) error {
+		targets, err := queue.DecodeTargets(r.Targets)
+		if err == nil && !void[r.Seq] && targets.Scope != queue.ScopeBaseline && targets.Include(n.ID, n.Start, r.Seq) {
+			pending = append(pending, fmt.Sprint(r.Seq))
+		}
+		return nil
+	})
+	if err != nil || len(pending) == 0 {
+		return err
+	}
+	c.Warnf("%s has still to do %s: %s; without its state it does not do them", n.Name, cli.Count(len(pending), "entry", "entries"), cli.Some(pending, 10))
+	c.Notef("hint: iwx-queue list --pending --node %s; queue again what is still wanted once it has joined", n.Name)
+	return nil
 }
 
 // sayNext tells what to do with the token, and for how long. It is not part of

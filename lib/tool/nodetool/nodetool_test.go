@@ -213,6 +213,23 @@ func TestAddRejoin(t *testing.T) {
 	if tokens[0].Rejoin != "a" {
 		t.Errorf("rejoin is %q", tokens[0].Rejoin)
 	}
+	if strings.Contains(notes, "still to do") {
+		t.Errorf("nothing is queued: %s", notes)
+	}
+	// Entry 2 is another node's, 3 is the baseline's, and 5 withdraws 4.
+	draft := func(kind queue.Kind, targets queue.Targets, body []byte) {
+		_, err := s.store.Append(t.Context(), state.Draft{Kind: kind, Targets: targets, Body: body})
+		s.must(err)
+	}
+	void := queue.Void{Seq: 4, Disposition: queue.Cancelled}
+	draft(queue.KindCommand, queue.Members(), []byte("1"))
+	draft(queue.KindCommand, queue.Nodes("b"), []byte("2"))
+	draft(queue.KindCommand, queue.Targets{Scope: queue.ScopeBaseline}, []byte("3"))
+	draft(queue.KindCommand, queue.Members(), []byte("4"))
+	draft(queue.KindVoid, queue.Members(), void.Encode())
+	draft(queue.KindCommand, queue.Nodes("a"), []byte("6"))
+	_, notes = s.run(0, "add", "web1", "--rejoin")
+	s.contains(notes, "web1 has still to do 2 entries: 1, 6; without its state it does not do them", "hint: iwx-queue list --pending --node web1")
 }
 
 func TestTokenRevoke(t *testing.T) {
