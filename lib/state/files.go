@@ -1,9 +1,11 @@
 package state
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -89,16 +91,43 @@ func (s *Store) Check() error {
 		case id == s.files[i]:
 		case i == 0 && id == fileID{}:
 			return fault.Hint(fault.New(fault.Failed, "%s was removed while it was in use; nothing more is written", name),
-				"put the file back, or on the manager: iwx-cluster-setup restore BACKUP\non a node: iwx-cluster-setup node, with a token of iwx-node add NAME --rejoin")
+				"put the file back; what a daemon had of it, it saves as %[1]s.lost-TIME when it ends\nor, on the manager: iwx-cluster-setup restore BACKUP\non a node: iwx-cluster-setup node, with a token of iwx-node add NAME --rejoin", name)
 		case i == 0:
 			return fault.Hint(fault.New(fault.Failed, "%s was replaced while it was in use: another file has its name; nothing more is written", name),
-				"if the new file is the right one, go on with it: systemctl restart iwx-queued iwx-lb")
+				"if the new file is the right one, go on with it: systemctl restart iwx-queued iwx-lb\nwhat a daemon had of the old one, it saves as %s.lost-TIME when it ends", name)
 		default:
 			return fault.Hint(fault.New(fault.Failed, "%s was %s while it was in use; nothing more is written", name, changed(id)),
 				"what it held is in the processes that have it open, and saved when they end: systemctl restart iwx-queued iwx-lb\nthen try again")
 		}
 	}
 	return nil
+}
+
+// Rescue copies what is open here, which no name stands for any more, to a file
+// beside the state, and returns its path: without that, it would be gone when the
+// last process that has it open ends. Where the database still has its name,
+// nothing has to be rescued, and the path is "".
+func (s *Store) Rescue(ctx context.Context, now time.Time) (path string, err error) {
+	is, err := s.names.identify()
+	if err != nil || is[0] == s.files[0] {
+		return "", err
+	}
+	// A new connection would open the new file: it takes one that is open.
+	var c *conn
+	for range maxReaders {
+		if c != nil {
+			break
+		}
+		if c = <-s.readers; c == nil {
+			s.readers <- nil
+		}
+	}
+	if c == nil {
+		return "", fmt.Errorf("%s: no connection is open any more", s.path)
+	}
+	defer func() { s.readers <- c }()
+	path = s.path + ".lost-" + now.UTC().Format("20060102T150405Z")
+	return path, s.copyTo(ctx, c, path)
 }
 
 func changed(id fileID) string {

@@ -200,6 +200,45 @@ func TestManyProcessesAgree(t *testing.T) {
 	equal(t, "entries", head.Seq, uint64(30))
 }
 
+// TestRescue: what lost its name is saved beside it, with all that was
+// acknowledged, and only then.
+func TestRescue(t *testing.T) {
+	for what, d := range disturbances {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			paths, s := shared(t)
+			for i := range 5 {
+				_, err := s.Append(t.Context(), draft(fmt.Sprint(i)))
+				must(t, err)
+			}
+			_, err := s.Head(t.Context())
+			must(t, err)
+			d.do(t, paths)
+			path, err := s.Rescue(t.Context(), time.Unix(0, 0))
+			switch {
+			case what == "directory moved away":
+				if err == nil {
+					t.Errorf("saved where there is no directory: %s", path)
+				}
+				return
+			case !strings.Contains(d.want, "state.db was"):
+				if path != "" || err != nil {
+					t.Errorf("the database has its name, and was saved: %s, %v", path, err)
+				}
+				return
+			}
+			must(t, err)
+			equal(t, "path", path, paths.State+".lost-19700101T000000Z")
+			saved, err := state.Open(t.Context(), path)
+			must(t, err)
+			defer saved.Close()
+			head, err := saved.Head(t.Context())
+			must(t, err)
+			equal(t, "entries", head.Seq, uint64(5))
+		})
+	}
+}
+
 // TestCheckpoint: who copies the database alone has what was written before.
 func TestCheckpoint(t *testing.T) {
 	t.Parallel()

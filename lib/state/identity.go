@@ -154,6 +154,15 @@ func (s *Store) Undos(ctx context.Context) ([]Undo, error) {
 // Snapshot writes a copy of the file to path, which must not exist, as of one
 // moment, while others go on writing. The copy is 0600.
 func (s *Store) Snapshot(ctx context.Context, path string) error {
+	c, err := s.connect(ctx)
+	if err != nil {
+		return s.explain(err)
+	}
+	defer c.close()
+	return s.copyTo(ctx, c, path)
+}
+
+func (s *Store) copyTo(ctx context.Context, c *conn, path string) error {
 	// SQLite fills an empty file, and would make one that anyone can read.
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -162,11 +171,6 @@ func (s *Store) Snapshot(ctx context.Context, path string) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}
-	c, err := s.connect(ctx)
-	if err != nil {
-		return s.explain(err)
-	}
-	defer c.close()
 	_, err = c.raw.ExecContext(ctx, `VACUUM INTO ?`, path)
 	return s.explain(err)
 }

@@ -188,8 +188,8 @@ func TestFetch(t *testing.T) {
 			if list := hints([]Row{r}); len(list) > 0 {
 				advice = list[0]
 			}
-			if got := r.Word(); got != tt.state || r.trouble() != tt.trouble || advice != tt.advice {
-				t.Errorf("%s, %q, hint %q; want %s, %q, %q", got, r.trouble(), advice, tt.state, tt.trouble, tt.advice)
+			if got := r.Word(); got != tt.state || r.Trouble() != tt.trouble || advice != tt.advice {
+				t.Errorf("%s, %q, hint %q; want %s, %q, %q", got, r.Trouble(), advice, tt.state, tt.trouble, tt.advice)
 			}
 		})
 	}
@@ -202,8 +202,8 @@ func TestWaiting(t *testing.T) {
 	if got, want := Verdict([]Row{r, old, busy, blocked("web4", "halted", 5)}), "4 nodes: 1 halted (web4), 1 paused (web3), 1 waiting (web1), 1 replaying"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if r.trouble() != "waits for its turn at entry 5" || old.trouble() != "" || hints([]Row{r, old, busy}) != nil {
-		t.Errorf("%q, %q", r.trouble(), hints([]Row{r, old, busy}))
+	if r.Trouble() != "waits for its turn at entry 5" || old.Trouble() != "" || hints([]Row{r, old, busy}) != nil {
+		t.Errorf("%q, %q", r.Trouble(), hints([]Row{r, old, busy}))
 	}
 }
 
@@ -212,13 +212,13 @@ func TestWaiting(t *testing.T) {
 func TestDisplaced(t *testing.T) {
 	r := row("web1", "current")
 	r.Address, r.Connects = netip.MustParseAddr("10.91.0.11"), netip.MustParseAddr("10.91.0.77")
-	if r.trouble() != "" || hints([]Row{r}) != nil {
+	if r.Trouble() != "" || hints([]Row{r}) != nil {
 		t.Error("nobody has said that it matters")
 	}
 	r.Displaced = true
 	halted := blocked("web2", "halted", 5)
 	halted.Displaced, halted.Address, halted.Connects = true, r.Address, r.Connects
-	if got := r.trouble(); got != "connects from 10.91.0.77, not from its address 10.91.0.11" {
+	if got := r.Trouble(); got != "connects from 10.91.0.77, not from its address 10.91.0.11" {
 		t.Errorf("trouble %q", got)
 	}
 	if got, want := Verdict([]Row{r, halted}), "2 nodes: 1 halted (web2), 1 current; not at its address: web1, web2"; got != want {
@@ -228,5 +228,33 @@ func TestDisplaced(t *testing.T) {
 		"if web1 has moved there: iwx-node edit web1 --address 10.91.0.77; if not, find out who uses its certificate: iwx-node show web1"}
 	if got := hints([]Row{r, halted}); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestBackAndUnheard holds that a node which is back at an older state is told of,
+// with what to do, and that one which was not heard since a restore is not what the
+// backup says of it.
+func TestBackAndUnheard(t *testing.T) {
+	back := row("web1", "current")
+	back.Status.Done, back.WentBack = 42, &cluster.WentBack{From: 42, To: 40, At: 60_000}
+	back.now = time.UnixMilli(180_000)
+	if got, want := back.Trouble(), "it went back from entry 42 to 40 2m ago: what came after is done again"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got, want := Verdict([]Row{back, row("web2", "current")}), "2 nodes: current; back at an older state: web1"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := hints([]Row{back}); !slices.Equal(got, []string{back.BackHint()}) {
+		t.Errorf("hints %q", got)
+	}
+	back.now = time.UnixMilli(60_000).Add(25 * time.Hour)
+	if back.Trouble() != "" || back.Back() != "" {
+		t.Errorf("after a day: %q", back.Trouble())
+	}
+	unheard := row("web3", "")
+	unheard.Awaited, unheard.SilentSince = 4, time.Unix(2, 0)
+	unheard.Status.Blocked = &cluster.Blocked{Seq: 3, Error: "as the backup has it"}
+	if got := unheard.Word() + ": " + unheard.Trouble(); got != "unreachable: it has not been heard since this manager was restored" {
+		t.Error(got)
 	}
 }

@@ -173,7 +173,7 @@ func (d *server) readCertificate() error {
 func (d *server) run(members ...daemon.Member) error {
 	members = append(members,
 		d.dog.Member(),
-		daemon.Member{Name: "state", Run: func(ctx context.Context) error { return d.KeepState(ctx, d.log) }},
+		daemon.Member{Name: "state", Run: d.keepState},
 		daemon.Reloader(d.log, d.reload),
 		daemon.Member{Name: "renew", Run: d.renew},
 		daemon.Member{Name: "prune", Run: d.prune},
@@ -191,6 +191,22 @@ func (d *server) try(ctx context.Context, what string, do func(context.Context) 
 	err := panics.Try(d.log, what, func() error { return do(ctx) })
 	if err != nil && ctx.Err() == nil {
 		d.log.Error(what, "error", err)
+	}
+	return err
+}
+
+// keepState ends the daemon when another file has the state's name, and saves what
+// the one had that has none any more.
+func (d *server) keepState(ctx context.Context) error {
+	err := d.KeepState(ctx, d.log)
+	if err == nil {
+		return nil
+	}
+	switch path, failed := d.Store.Rescue(ctx, d.c.Now()); {
+	case failed != nil:
+		d.log.Error("what this daemon had of the state could not be saved", "error", failed)
+	case path != "":
+		d.log.Warn("what this daemon had of the state is saved", "file", path)
 	}
 	return err
 }
