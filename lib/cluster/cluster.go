@@ -143,7 +143,7 @@ type Fetch struct {
 	For   time.Duration // since then
 }
 
-// A node that has not fetched an entry after fetchSoon is no longer said to be
+// A node that has not fetched an entry after fetchSoon is no longer current or
 // replaying, and after fetchLate somebody has to look: 8 MiB over 1 Mbit/s take a
 // minute and a half.
 const (
@@ -223,8 +223,6 @@ func (n *Node) Word() string {
 		return WordFetching
 	case n.Status.Word == WordReplaying && n.Status.Held != 0:
 		return WordWaiting
-	case n.Fetch != nil && n.Status.Word == WordCurrent:
-		return WordReplaying
 	}
 	return n.Status.Word
 }

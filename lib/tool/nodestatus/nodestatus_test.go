@@ -170,13 +170,13 @@ func TestFetch(t *testing.T) {
 		began                  time.Duration
 		state, trouble, advice string
 	}{
-		"on its way":         {"current", time.Second, time.Hour, time.Hour, time.Hour, "replaying", "", ""},
+		"on its way":         {"current", time.Second, time.Hour, time.Hour, time.Hour, "current", "", ""},
 		"for a while":        {"current", 90 * time.Second, time.Hour, time.Hour, time.Hour, "fetching", "has not fetched entry 8 for 1m", ""},
 		"while it replays":   {"replaying", 90 * time.Second, time.Hour, time.Hour, time.Hour, "fetching", "has not fetched entry 8 for 1m", ""},
 		"too long":           {"current", 2 * time.Minute, time.Hour, time.Hour, time.Hour, "fetching", "has not fetched entry 8 for 2m", "on web1: iwx-cluster-setup status"},
-		"it is new":          {"current", time.Hour, time.Second, time.Second, time.Hour, "replaying", "", ""},
-		"it is back":         {"current", time.Hour, time.Hour, 4 * time.Second, time.Hour, "replaying", "", ""},
-		"the manager is new": {"current", time.Hour, time.Hour, time.Hour, time.Second, "replaying", "", ""},
+		"it is new":          {"current", time.Hour, time.Second, time.Second, time.Hour, "current", "", ""},
+		"it is back":         {"current", time.Hour, time.Hour, 4 * time.Second, time.Hour, "current", "", ""},
+		"the manager is new": {"current", time.Hour, time.Hour, time.Hour, time.Second, "current", "", ""},
 		"halted besides":     {"halted", time.Hour, time.Hour, time.Hour, time.Hour, "halted", "", "on web1: journalctl -u iwx-queued"},
 		"paused besides":     {"paused", time.Hour, time.Hour, time.Hour, time.Hour, "paused", "", ""},
 	} {

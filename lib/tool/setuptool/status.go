@@ -419,36 +419,23 @@ func (h *here) reportQueue(r *report) error {
 	return nil
 }
 
-// reportNodes tells of the nodes that somebody has to look into: of those whose
-// queue is not as it should be, by its word, and of each that fetches for too long
-// or is not at its address.
+// reportNodes tells of the nodes that somebody has to look into: of the first
+// whose queue is not as it should be, since the verdict on the nodes names them
+// all, and of each that is not at its address.
 func reportNodes(r *report, rows []nodestatus.Row) {
-	names := map[string][]string{}
-	var words []string
-	for i := range rows {
-		if word := rows[i].Word(); nodestatus.Grave(word) {
-			if names[word] == nil {
-				words = append(words, word)
-			}
-			names[word] = append(names[word], rows[i].Name)
-		}
-	}
-	hint := "iwx-node status" // one for all
-	for _, word := range words {
-		if list := names[word]; len(list) == 1 {
-			r.add("node "+list[0]+" is "+word, hint)
-		} else {
-			r.add("nodes "+cli.Some(list, 5)+" are "+word, hint)
-		}
-		hint = ""
-	}
 	for i := range rows {
 		n := &rows[i].Node
-		if n.Word() == cluster.WordFetching && n.Fetch.Late() {
-			r.add("node "+n.Name+" "+nodestatus.FetchTrouble(n), hint)
-			hint = ""
+		if nodestatus.Grave(n.Word()) {
+			r.add("node "+n.Name+" is "+n.Word(), "iwx-node status")
+			break
 		}
-		if n.Displaced {
+		if n.Word() == cluster.WordFetching && n.Fetch.Late() {
+			r.add("node "+n.Name+" "+nodestatus.FetchTrouble(n), "iwx-node status")
+			break
+		}
+	}
+	for i := range rows {
+		if n := &rows[i].Node; n.Displaced {
 			r.add("node "+n.Name+" "+nodestatus.AddressTrouble(n), nodestatus.AddressHint(n))
 		}
 	}
