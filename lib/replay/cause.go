@@ -157,7 +157,7 @@ var summaryParts = []string{
 	"errors were encountered while processing", "returned an error code", "returned error exit", "script returned error",
 	"make: *** [", "make: target ", "compilation terminated", "begin failed--", "action '-t' failed", "action 'configtest' failed",
 	"exiting now", "test failed", "parsing failed", "rsync error: ", "error: aborting due to", "error: could not compile", "error: process didn't exit",
-	"npm err! code", "build failed", "returned non-zero exit status", "unable to fetch some archives", "some index files failed", "unable to correct problems",
+	"npm err! code", "build failed", "the check failed and the old ", "returned non-zero exit status", "unable to fetch some archives", "some index files failed", "unable to correct problems",
 }
 
 // Words by which a line is an error, and words that an error has.

@@ -87,6 +87,7 @@ func TestCause(t *testing.T) {
 			"ERROR 1045 (28000): Access denied for user 'x'@'localhost' (using password: YES)"},
 		{"su", "", "Password: su: Authentication failure\n", "su: Authentication failure"},
 		{"a question with no answer", "", "Do you want to continue? [y/N] Abort.\n", "Abort."},
+		{"iwx-queue install", "", "app: port 80 is taken\niwx-queue: the check failed and the old /etc/app.conf is back: 'app -t': exit 9\n", "app: port 80 is taken"},
 		{"docker", "", "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n", "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"},
 		{"ssh", "", "Warning: Permanently added '192.0.2.1' (ED25519) to the list of known hosts.\nroot@192.0.2.1: Permission denied (publickey,password).\n", "root@192.0.2.1: Permission denied (publickey,password)."},
 		{"php", "", "PHP Warning:  Undefined variable $x in x.php on line 2\nPHP Fatal error:  Uncaught Error: Call to undefined function nope() in x.php:3\nStack trace:\n#0 {main}\n  thrown in x.php on line 3\n",

@@ -128,11 +128,14 @@ func (w *watch) pull(end int, pause time.Duration) {
 		return // EINTR is as good as a timeout
 	}
 	for i, o := range w.outputs {
-		if fds[i].Revents != 0 {
+		switch {
+		case fds[i].Revents&unix.POLLIN != 0:
 			if w.buf == nil {
 				w.buf = make([]byte, chunk)
 			}
 			o.pull(w.buf)
+		case fds[i].Revents != 0: // nothing is in it, and nobody has it open
+			o.close()
 		}
 	}
 }
