@@ -1,10 +1,7 @@
--- Manager: where a node's last poll came from ('': none since this migration);
--- the address that it had before the last change of it, as long as the shares
--- are exported there too ('': none); since when it has not been silent; when it
--- last sent its facts (0: they are those of its join); and the last record that
--- it has received, where that is not in its status yet (0: it is).
-ALTER TABLE node ADD COLUMN connects TEXT NOT NULL DEFAULT '';
-ALTER TABLE node ADD COLUMN former TEXT NOT NULL DEFAULT '';
-ALTER TABLE node ADD COLUMN heard_since INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE node ADD COLUMN facts_at INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE node ADD COLUMN fetched INTEGER NOT NULL DEFAULT 0;
+-- What there is to say of an attempt beside how it ended: what it left running.
+ALTER TABLE attempt ADD COLUMN note TEXT NOT NULL DEFAULT '';
+
+-- The command that a held entry runs: its process, as pid and boot tell that of
+-- the iwx-queue which started it.
+ALTER TABLE held ADD COLUMN child_pid INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE held ADD COLUMN child     TEXT    NOT NULL DEFAULT '';
