@@ -52,6 +52,7 @@ func drivers() map[string]string {
 		"github.com/mdlayher/netlink":             "lib/ipvs lib/vip",
 		"github.com/miekg/dns":                    "lib/bind lib/dns",
 		"modernc.org/sqlite":                      "lib/state",
+		"mvdan.cc/sh/v3":                          "lib/queue",
 		"database/sql":                            "lib/state",
 	}
 }

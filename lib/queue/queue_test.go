@@ -190,57 +190,6 @@ func TestPageVerifyRefuses(t *testing.T) {
 	}
 }
 
-func TestLint(t *testing.T) {
-	shares := []string{"/srv/iwx"}
-	for cmd, want := range map[string]string{
-		"useradd bob":                   "id",
-		"/usr/sbin/useradd -u 2000 bob": "",
-		"useradd --uid=2000 bob":        "",
-		"groupadd web":                  "id",
-		"chown -R bob /srv/iwx/bob":     "shared-path",
-		"ls /srv/iwxother":              "",
-		"reboot":                        "reboot",
-		"systemctl reboot":              "reboot",
-		"systemctl restart apache2":     "",
-		"systemctl stop iwx-queued":     "self",
-		"vi /etc/hosts":                 "terminal",
-		"crontab -l":                    "",
-	} {
-		found := Lint(&Command{Argv: strings.Fields(cmd)}, shares)
-		got := ""
-		if len(found) > 0 {
-			got = found[0].Name
-		}
-		if got != want {
-			t.Errorf("%s: got %q, want %q", cmd, got, want)
-		}
-	}
-}
-
-// TestLintScript looks into what a shell is given.
-func TestLintScript(t *testing.T) {
-	for script, want := range map[string]string{
-		"shutdown -r now":                  "reboot",
-		"apt-get -y upgrade && reboot":     "reboot",
-		"id bob || (useradd bob)":          "id",
-		"id bob || useradd -u 2000 bob":    "",
-		"systemctl stop iwx-queued; true":  "self",
-		"cat /var/run/reboot-required":     "",
-		"true\nvi /etc/hosts":              "terminal",
-		" ; & ":                            "",
-		"systemctl reboot; reboot; reboot": "reboot",
-	} {
-		found := Lint(&Command{Argv: []string{"/bin/sh", "-c", script}}, nil)
-		got := ""
-		for _, f := range found {
-			got += f.Name
-		}
-		if got != want {
-			t.Errorf("%q: got %q, want %q", script, got, want)
-		}
-	}
-}
-
 func FuzzDecode(f *testing.F) {
 	body, _ := full().Encode()
 	f.Add(body)
