@@ -107,6 +107,13 @@ func parseIdentity(text string) (*age.X25519Identity, error) {
 	return id, nil
 }
 
+// CheckKey returns an error if text is not the recovery key of any backup. The
+// text is never part of the error.
+func CheckKey(text string) error {
+	_, err := parseIdentity(text)
+	return err
+}
+
 func notARecoveryKey() error {
 	err := fault.New(fault.Usage, "this is not a recovery key")
 	return fault.Hint(err, "a recovery key is one line that begins with AGE-SECRET-KEY-1; "+

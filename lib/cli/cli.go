@@ -25,6 +25,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"iwx/lib/fault"
+	"iwx/lib/input"
 )
 
 // Tool is one program of the suite.
@@ -81,7 +82,8 @@ func Main(t Tool, args []string, stdin io.Reader, stdout, stderr io.Writer) (cod
 	c := &Context{
 		Context: ctx,
 		Tool:    t.Name,
-		Stdin:   stdin,
+		Args:    args,
+		Stdin:   input.Reader(ctx, stdin),
 		Stdout:  &recorder{w: stdout},
 		Stderr:  stderr,
 		Now:     time.Now,

@@ -205,9 +205,18 @@ func TestReaderThatGoesAway(t *testing.T) {
 	}
 }
 
+// TestSignalCancelsTheVerb: also one that reads a standard input on which nothing
+// comes.
 func TestSignalCancelsTheVerb(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		cmd := sampleProcess(t, "fail", "wait")
+	in, held, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer held.Close()
+	for i, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGINT, syscall.SIGTERM} {
+		cmd := sampleProcess(t, "fail", []string{"wait", "read"}[i/2])
+		cmd.Stdin = in
 		pipe, err := cmd.StderrPipe()
 		if err != nil {
 			t.Fatal(err)

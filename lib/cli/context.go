@@ -13,9 +13,10 @@ import (
 type Context struct {
 	context.Context
 
-	Tool   string // name of the tool, for messages and hints
-	Root   string // absolute directory of the server's files; "" is /
-	Stdin  io.Reader
+	Tool   string    // name of the tool, for messages and hints
+	Args   []string  // as given to Main
+	Root   string    // absolute directory of the server's files; "" is /
+	Stdin  io.Reader // a read of it ends with the context
 	Stdout io.Writer // results only; a failed write makes the tool fail
 	Stderr io.Writer // everything else
 	Now    func() time.Time

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -85,7 +86,7 @@ func (v *addVerb) Run(c *Context) error {
 }
 
 type failVerb struct {
-	How string `arg:"" enum:"hint,join,silent,panic,lines,wait,hang,confirm,secret,progress,redraw" help:"Which way."`
+	How string `arg:"" enum:"hint,join,silent,panic,lines,wait,read,hang,confirm,secret,progress,redraw" help:"Which way."`
 	Yes
 }
 
@@ -103,6 +104,10 @@ func (v *failVerb) Run(c *Context) error {
 		c.Notef("waiting")
 		<-c.Done()
 		return fmt.Errorf("poll: %w", c.Err())
+	case "read":
+		c.Notef("waiting")
+		_, err := io.ReadAll(c.Stdin)
+		return fmt.Errorf("standard input: %w", err)
 	case "hang":
 		c.Notef("waiting")
 		<-c.Done()

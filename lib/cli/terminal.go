@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"iwx/lib/fault"
+	"iwx/lib/input"
 )
 
 // Level says how a word on the terminal is coloured.
@@ -37,6 +38,9 @@ func terminal(stream any) (fd int, ok bool) {
 	}
 	if r, isRecorder := stream.(*recorder); isRecorder {
 		stream = r.w
+	}
+	if s, isStream := stream.(*input.Stream); isStream {
+		stream = s.Source()
 	}
 	f, isFile := stream.(*os.File)
 	if !isFile || f == nil {
@@ -123,25 +127,13 @@ func (c *Context) Secret(prompt string) (string, error) {
 	})
 }
 
-// readLine waits for read or for a signal. A read of a terminal cannot be
-// cancelled, so after a signal it is left to end with the process.
+// readLine waits for read or for a signal.
 func (c *Context) readLine(read func() (string, error)) (string, error) {
-	type result struct {
-		line string
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		line, err := read()
-		done <- result{line, err}
-	}()
-	select {
-	case r := <-done:
-		return r.line, r.err
-	case <-c.Done():
+	line, err := input.Wait(c, read)
+	if err != nil && c.Err() != nil {
 		fmt.Fprintln(c.Stderr)
-		return "", c.Err()
 	}
+	return line, err
 }
 
 // Progress shows lines on the terminal that change in place. Without a

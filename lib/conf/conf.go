@@ -8,16 +8,17 @@
 package conf
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"reflect"
 	"strings"
 	"time"
 
 	"iwx/lib/fault"
+	"iwx/lib/input"
 )
 
 // Config is the whole settings file. A zero Config is not usable: take one from
@@ -103,21 +104,28 @@ func setDefaults(c *Config) {
 	}
 }
 
-// Load reads the settings at path; a missing file is an empty one. All faults
-// of the file come in one Faults error, exit code 2.
-func Load(path string) (Config, error) {
-	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Config{}, fault.WithCode(err, fault.Usage)
+// maxFile is far more than a settings file with all its comments.
+const maxFile = 1 << 20
+
+// Load reads the settings at path; a missing file is an empty one, a symbolic
+// link to one is an error. All faults of the file come in one Faults error, exit
+// code 2.
+func Load(ctx context.Context, path string) (Config, error) {
+	data, err := input.ReadSettings(ctx, path, maxFile)
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+		return Parse(path, data)
+	case ctx.Err() != nil:
+		return Config{}, err
 	}
-	return Parse(path, data)
+	return Config{}, fault.Hint(fault.WithCode(err, fault.Usage), "put the settings there, or remove it: without a file the defaults are used")
 }
 
 // Parse reads settings from data; file is its name in messages. Errors are as
 // with Load.
 func Parse(file string, data []byte) (Config, error) {
 	c := Default()
-	if faults := decode(&c, file, data); len(faults) > 0 {
+	if faults := decode(&c, file, input.Text(data)); len(faults) > 0 {
 		return Config{}, fault.Hint(fault.WithCode(faults, fault.Usage), "the keys are in iwx.toml(5); edit %s", file)
 	}
 	return c, nil

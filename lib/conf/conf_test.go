@@ -2,6 +2,7 @@ package conf
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,7 +15,7 @@ import (
 )
 
 func TestDefaults(t *testing.T) {
-	c, err := Load(filepath.Join(t.TempDir(), "none.toml"))
+	c, err := Load(t.Context(), filepath.Join(t.TempDir(), "none.toml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,8 +113,38 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestTextOfOtherSystems: a file that was written elsewhere is read as it is meant.
+func TestTextOfOtherSystems(t *testing.T) {
+	const text = "[queue]\r\ntimeout = \"2h\"\r\n"
+	wide := "\xff\xfe"
+	for _, c := range []byte(text) {
+		wide += string([]byte{c, 0})
+	}
+	for name, data := range map[string]string{"Windows": text, "UTF-8 mark": "\xef\xbb\xbf" + text, "UTF-16": wide} {
+		if c, err := Parse("iwx.toml", []byte(data)); err != nil || c.Queue.Timeout != 2*time.Hour {
+			t.Errorf("%s: %v, %v", name, c.Queue.Timeout, err)
+		}
+	}
+}
+
+// TestDanglingLink: a file that is meant to be there is not a missing one.
+func TestDanglingLink(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "iwx.toml")
+	if err := os.Symlink("elsewhere", path); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(t.Context(), path)
+	if fault.CodeOf(err) != fault.Usage || !strings.Contains(fmt.Sprint(err), "iwx.toml is a symbolic link to elsewhere, which is not there") {
+		t.Errorf("a link to nowhere: %v", err)
+	}
+	if _, err := Load(t.Context(), filepath.Join(dir, "none")); err != nil {
+		t.Errorf("no file: %v", err)
+	}
+}
+
 func TestLoadUnreadable(t *testing.T) {
-	_, err := Load(t.TempDir())
+	_, err := Load(t.Context(), t.TempDir())
 	if fault.CodeOf(err) != fault.Usage {
 		t.Errorf("a directory: %v", err)
 	}
@@ -191,7 +222,7 @@ func TestLoadReadsTheFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte("cluster.port = 1234"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := Load(path); err != nil || c.Cluster.Port != 1234 {
+	if c, err := Load(t.Context(), path); err != nil || c.Cluster.Port != 1234 {
 		t.Errorf("got %+v, %v", c, err)
 	}
 }

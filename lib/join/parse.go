@@ -3,9 +3,12 @@ package join
 import (
 	"encoding/base32"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 
 	"iwx/lib/fault"
+	"iwx/lib/input"
 )
 
 // prefix is what a token of this version begins with.
@@ -25,45 +28,101 @@ var start = regexp.MustCompile(`iwx([0-9]{1,9})-`)
 
 // ParseToken reads a token as people hand it over: space and quotes around it,
 // line breaks within, lines that start with #, and either case are all
-// accepted, and so are o for 0 and i or l for 1. Empty input, something else,
-// two tokens, a newer version, a cut and a mistyped token each have an error of
-// their own, with a hint and the code Usage. The text is never part of an error:
-// it may be secret.
+// accepted, and so are o for 0 and i or l for 1. It may stand in other text: after
+// "token: ", in a quoted mail, in all that iwx-node add printed. Empty input,
+// something else, two tokens, a newer version, a cut and a mistyped token each
+// have an error of their own, with a hint and the code Usage. The text is never
+// part of an error: it may be secret.
 func ParseToken(text string) (Token, error) {
 	if len(text) > maxInput {
 		return Token{}, notAToken()
 	}
-	text = squeeze(text)
-	if text == "" {
+	text = squeeze(string(input.Text([]byte(text))))
+	if strings.Trim(text, quotes+" ") == "" {
 		return Token{}, refuse("the token is empty", "make one on the manager: iwx-node add NAME")
 	}
-	found := start.FindAllStringSubmatchIndex(text, 2)
-	switch {
-	case len(found) == 0 || found[0][0] != 0:
-		return Token{}, notAToken()
-	case len(found) > 1:
-		return Token{}, refuse("more than one token was given", "give the one that was made for this server")
-	case text[:found[0][1]] != prefix:
-		return Token{}, otherVersion(text[found[0][2]:found[0][3]])
+	var tokens []Token
+	err := notAToken()
+	newer := false
+	for i, found := range start.FindAllStringSubmatchIndex(text, -1) {
+		token, wrong := parseAt(text, found)
+		switch {
+		case wrong == nil && !slices.Contains(tokens, token):
+			tokens = append(tokens, token)
+		case wrong != nil && i == 0:
+			err = wrong
+		}
+		newer = newer || text[found[0]:found[1]] != prefix
 	}
-	return decode(text[len(prefix):])
+	switch {
+	case len(tokens) == 0:
+		return Token{}, err
+	case len(tokens) > 1 || newer:
+		return Token{}, refuse("more than one token was given", "give the one that was made for this server")
+	}
+	return tokens[0], nil
 }
 
-// squeeze drops comments, all white space and quotes, and unifies letters.
+// quotes are what people and programs put around a token.
+const quotes = "\"'`“”‘’"
+
+// squeeze drops comments and the marks of quoted mail, makes one space of all
+// white space, and unifies letters.
 func squeeze(text string) string {
-	var kept strings.Builder
+	var kept []string
 	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(strings.TrimSpace(line), "#") {
-			for word := range strings.FieldsSeq(line) {
-				kept.WriteString(word)
-			}
+		line = strings.TrimLeft(line, "> \t")
+		if !strings.HasPrefix(line, "#") {
+			kept = append(kept, strings.Fields(line)...)
 		}
 	}
-	return strings.ToLower(strings.Trim(kept.String(), "\"'`“”‘’\ufeff"))
+	return strings.ToLower(strings.Join(kept, " "))
+}
+
+// parseAt reads the token that begins where start was found. It is as long as its
+// first byte says, and no letter or digit may follow. If that fails, the error is
+// about all that follows.
+func parseAt(text string, found []int) (Token, error) {
+	if text[found[0]:found[1]] != prefix {
+		return Token{}, otherVersion(text[found[2]:found[3]])
+	}
+	rest := text[found[1]:]
+	var digits strings.Builder
+	for i, r := range rest {
+		if r == ' ' {
+			continue
+		}
+		if n := length(digits.String()); n > 0 && digits.Len() == n && (rest[i-1] == ' ' || notADigit(r) && !unicode.IsLetter(r)) {
+			if token, err := decode(digits.String()); err == nil {
+				return token, nil
+			}
+			break
+		}
+		digits.WriteRune(r)
+	}
+	return decode(strings.Trim(strings.ReplaceAll(rest, " ", ""), quotes))
+}
+
+// length is how many digits the token has that begins with these, 0 if they do
+// not tell yet.
+func length(digits string) int {
+	if len(digits) < 2 {
+		return 0
+	}
+	first, err := alphabet.DecodeString(unify(digits[:2]))
+	if err != nil || size(first[0]) == 0 {
+		return 0
+	}
+	return alphabet.EncodedLen(size(first[0]))
+}
+
+// unify writes digits that look alike as the one that is meant.
+func unify(digits string) string {
+	return strings.NewReplacer("o", "0", "i", "1", "l", "1").Replace(digits)
 }
 
 func decode(digits string) (Token, error) {
-	digits = strings.NewReplacer("o", "0", "i", "1", "l", "1").Replace(digits)
+	digits = unify(digits)
 	if at := strings.IndexFunc(digits, notADigit); at >= 0 {
 		return Token{}, mistyped("has a character that no token has, at place %d", len(prefix)+at+1)
 	}

@@ -70,6 +70,15 @@ func TestTolerance(t *testing.T) {
 		"letter o":   text[:5] + strings.ReplaceAll(text[5:], "0", "O"),
 		"letter l":   text[:5] + strings.ReplaceAll(text[5:], "1", "l"),
 		"BOM":        "\ufeff" + text,
+		"UTF-16":     "\xff\xfe" + strings.Join(strings.Split(text, ""), "\x00") + "\x00\r\x00\n\x00",
+		"labelled":   "token: " + text,
+		"quoted":     "> " + text + "\n",
+		"twice":      text + "\n" + text,
+		"in a mail":  "Hello,\r\n>> the token is:\r\n>>\r\n>> " + text[:70] + "\r\n>> " + text[70:] + "\r\n>> good until noon\r\n",
+		"all output": "iwx-node: warning: x\n" + text + "\nthe token is valid for 1 h\nhint: on the server: iwx-cluster-setup node\n",
+		"first line": text + "\nthe token is valid for 1 h\n",
+		"bracketed":  "(" + text + ").",
+		"key=value":  "TOKEN=" + text + ";",
 	} {
 		if got, err := ParseToken(input); err != nil || got != want {
 			t.Errorf("%s: %v, %v", name, got, err)
@@ -78,7 +87,7 @@ func TestTolerance(t *testing.T) {
 }
 
 func TestTokenErrors(t *testing.T) {
-	text := tokenAt("192.0.2.1:2480").Text()
+	text, other := tokenAt("192.0.2.1:2480").Text(), tokenAt("192.0.2.2:2480").Text()
 	swapped := []byte(text)
 	swapped[30], swapped[31] = swapped[31], swapped[30]
 	tests := []struct{ name, input, want string }{
@@ -86,7 +95,6 @@ func TestTokenErrors(t *testing.T) {
 		{"blank", " \n\t\n", "empty"},
 		{"only comments", "# nothing\n", "empty"},
 		{"prose", "hello", "not a join token"},
-		{"prose before", "token: " + text, "not a join token"},
 		{"a key", "AGE-SECRET-KEY-1QQQQ", "not a join token"},
 		{"big", strings.Repeat("a", maxInput+1), "not a join token"},
 		{"binary", "\x00\xff\xfe", "not a join token"},
@@ -101,7 +109,10 @@ func TestTokenErrors(t *testing.T) {
 		{"foreign character", text[:20] + "!" + text[21:], "at place 21"},
 		{"letter u", text[:20] + "u" + text[21:], "at place 21"},
 		{"first digits", "iwx1-zz" + text[7:], "does not begin"},
-		{"two tokens", text + "\n" + text, "more than one token"},
+		{"two tokens", text + "\n" + other, "more than one token"},
+		{"two in prose", "old: " + text + " new: " + other + ".", "more than one token"},
+		{"cut in prose", "token: " + text[:60], "cut short: 60 of 113 characters"},
+		{"one more in prose", "token: " + text + "0", "too long"},
 		{"token and a newer", text + " iwx2-" + text[5:], "more than one token"},
 	}
 	for _, tt := range tests {

@@ -156,8 +156,8 @@ func (b *balancer) configure(config conf.Config) error {
 }
 
 // reload reads the settings again.
-func (b *balancer) reload(context.Context) error {
-	config, err := conf.Load(b.Paths.Config)
+func (b *balancer) reload(ctx context.Context) error {
+	config, err := conf.Load(ctx, b.Paths.Config)
 	if err == nil {
 		err = b.configure(config)
 	}
@@ -200,7 +200,7 @@ func (b *balancer) refresh(ctx context.Context, known map[string]health.Verdict)
 	if err != nil {
 		return err
 	}
-	servers, err := Servers(ctx, b.current(), b.mounts.Health())
+	servers, err := Servers(ctx, b.current(ctx), b.mounts.Health())
 	if err != nil {
 		return err
 	}
@@ -215,9 +215,9 @@ func (b *balancer) refresh(ctx context.Context, known map[string]health.Verdict)
 
 // current is this server with the settings as they are now, by which the
 // manager makes the nodes' profiles; if they cannot be read, as they were.
-func (b *balancer) current() *local.Server {
+func (b *balancer) current(ctx context.Context) *local.Server {
 	s := *b.Server
-	if config, err := conf.Load(b.Paths.Config); err == nil {
+	if config, err := conf.Load(ctx, b.Paths.Config); err == nil {
 		s.Config = config
 	}
 	return &s

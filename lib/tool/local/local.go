@@ -41,7 +41,7 @@ type Server struct {
 // Open opens the server below the context's root. The caller must Close it.
 func Open(c *cli.Context) (*Server, error) {
 	paths := host.At(c.Root)
-	config, err := conf.Load(paths.Config)
+	config, err := conf.Load(c, paths.Config)
 	if err != nil {
 		return nil, err
 	}

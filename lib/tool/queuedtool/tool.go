@@ -149,8 +149,8 @@ func (d *server) configure(config conf.Config) error {
 
 // reload reads the settings and this server's certificate again. What cannot
 // be read stays as it is.
-func (d *server) reload(context.Context) error {
-	config, err := conf.Load(d.Paths.Config)
+func (d *server) reload(ctx context.Context) error {
+	config, err := conf.Load(ctx, d.Paths.Config)
 	if err == nil {
 		err = d.configure(config)
 	}

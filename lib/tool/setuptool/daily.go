@@ -20,7 +20,7 @@ func (h *here) shelf() backup.Shelf {
 // offers it to the nodes, and lets the oldest one go. Nothing goes before the new
 // one is on the disk.
 func (h *here) backUpDaily() error {
-	config, err := conf.Load(h.Paths.Config)
+	config, err := conf.Load(h.c, h.Paths.Config)
 	if err != nil {
 		return err
 	}

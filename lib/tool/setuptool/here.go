@@ -50,7 +50,7 @@ func look(c *cli.Context, address, quorum netip.Addr) (*here, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.Config, err = conf.Load(h.Paths.Config); err != nil {
+	if h.Config, err = conf.Load(c, h.Paths.Config); err != nil {
 		h.close()
 		return nil, err
 	}

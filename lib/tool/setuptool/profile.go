@@ -27,7 +27,7 @@ func (v *profileVerb) Run(c *cli.Context) error {
 		return err
 	}
 	defer h.close()
-	if h.Config, err = conf.Load(h.Paths.Config); err != nil {
+	if h.Config, err = conf.Load(c, h.Paths.Config); err != nil {
 		return err
 	}
 	server := h.local()

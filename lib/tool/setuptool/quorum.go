@@ -249,7 +249,7 @@ func (h *here) unmoved(ctx context.Context) (string, error) {
 		return "", err
 	}
 	server := h.local()
-	if server.Config, err = conf.Load(h.Paths.Config); err != nil {
+	if server.Config, err = conf.Load(ctx, h.Paths.Config); err != nil {
 		return "", err
 	}
 	known, err := upkeep.Look(ctx, server)

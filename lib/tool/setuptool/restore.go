@@ -70,19 +70,35 @@ func (v *restoreVerb) Run(c *cli.Context) error {
 	return err
 }
 
+// key reads the recovery key. An error names where it was read from.
 func (v *restoreVerb) key(c *cli.Context) (string, error) {
 	if strings.HasPrefix(strings.ToUpper(v.Key), "AGE-SECRET-KEY-") {
 		return "", fault.Hint(fault.New(fault.Usage, "the recovery key was given as an argument: it is in the shell's history now, and every user here could see it"),
 			"give a file that holds it: --key FILE; or --key -, or leave --key out to be asked")
 	}
-	if v.Key != "" {
-		return readAll(c, v.Key)
+	where := v.Key + ": "
+	var key string
+	var err error
+	switch v.Key {
+	case "":
+		where = ""
+		key, err = c.Secret("recovery key")
+		if fault.CodeOf(err) == fault.Usage {
+			err = fault.Hint(err, "give a file that holds it: --key FILE; or --key -")
+		}
+	case "-":
+		where = "standard input: "
+		key, err = readAll(c, v.Key)
+	default:
+		key, err = readAll(c, v.Key)
 	}
-	key, err := c.Secret("recovery key")
-	if fault.CodeOf(err) == fault.Usage {
-		err = fault.Hint(err, "give a file that holds it: --key FILE; or --key -")
+	if err != nil {
+		return "", err
 	}
-	return key, err
+	if err := backup.CheckKey(key); err != nil {
+		return "", fault.New(0, "%s%w", where, err)
+	}
+	return key, nil
 }
 
 // unpacked is a backup that has been verified.
@@ -181,7 +197,7 @@ func (u *unpacked) verify(h *here) (err error) {
 	if _, err := keysIn(u.Opened).LogKey(); err != nil {
 		return err
 	}
-	if u.config, err = conf.Load(u.Path(backupConfig)); err != nil {
+	if u.config, err = conf.Load(h.c, u.Path(backupConfig)); err != nil {
 		return err
 	}
 	id := u.identity

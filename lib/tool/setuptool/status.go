@@ -242,7 +242,7 @@ func (h *here) reportDaemon(r *report) {
 // reportConfig tells what is wrong with the settings: a daemon that runs keeps
 // the ones it has, but it would not start again.
 func (h *here) reportConfig(r *report) {
-	config, err := conf.Load(h.Paths.Config)
+	config, err := conf.Load(h.c, h.Paths.Config)
 	if err == nil {
 		h.Config = config
 		return

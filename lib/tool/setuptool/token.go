@@ -3,11 +3,11 @@ package setuptool
 import (
 	"errors"
 	"io"
-	"os"
 	"regexp"
 
 	"iwx/lib/cli"
 	"iwx/lib/fault"
+	"iwx/lib/input"
 	"iwx/lib/join"
 )
 
@@ -27,11 +27,11 @@ func readToken(c *cli.Context, file string) (join.Token, error) {
 	return join.ParseToken(text)
 }
 
-// readAll reads a small file, or standard input for "-".
+// readAll reads the text in a small file, or on standard input for "-".
 func readAll(c *cli.Context, file string) (string, error) {
 	in := c.Stdin
 	if file != "-" {
-		f, err := os.Open(file)
+		f, err := input.Open(c, file)
 		if err != nil {
 			return "", err
 		}
@@ -39,7 +39,7 @@ func readAll(c *cli.Context, file string) (string, error) {
 		in = f
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxToken))
-	return string(text), err
+	return string(input.Text(text)), err
 }
 
 // askToken asks for the token on the terminal.

@@ -2,15 +2,16 @@ package sitetool
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"iwx/lib/account"
 	"iwx/lib/cli"
 	"iwx/lib/fault"
+	"iwx/lib/input"
 	"iwx/lib/site"
 	"iwx/lib/tool/await"
 )
@@ -102,7 +103,7 @@ func (v *addVerb) requests(c *cli.Context) ([]request, error) {
 	case v.From == "-":
 		return readRequests(c.Stdin, "standard input", v.terms)
 	}
-	f, err := os.Open(v.From)
+	f, err := input.Open(c, v.From)
 	if err != nil {
 		return nil, fault.Hint(fault.WithCode(err, fault.Usage), "a file has a site in each line, as iwx-site(8) says; - is standard input")
 	}
@@ -115,7 +116,11 @@ func (v *addVerb) requests(c *cli.Context) ([]request, error) {
 func readRequests(r io.Reader, name string, common terms) ([]request, error) {
 	var list []request
 	var wrong errorList
-	lines := bufio.NewScanner(r)
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	lines := bufio.NewScanner(bytes.NewReader(input.Text(text)))
 	for number := 1; lines.Scan(); number++ {
 		words, err := cli.Words(lines.Text())
 		if err == nil && len(words) == 0 {

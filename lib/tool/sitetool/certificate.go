@@ -1,11 +1,11 @@
 package sitetool
 
 import (
-	"io"
-	"os"
+	"errors"
 
 	"iwx/lib/cli"
 	"iwx/lib/fault"
+	"iwx/lib/input"
 	"iwx/lib/site"
 )
 
@@ -15,18 +15,18 @@ const mostPEM = 1 << 20
 // readCertificate reads a certificate and its key from files; chain names another
 // with those that it was signed with, "" for none.
 func readCertificate(c *cli.Context, names []string, cert, chain, key string) (*site.Pair, error) {
-	certText, err := readPEM(cert)
+	certText, err := readPEM(c, cert)
 	if err != nil {
 		return nil, err
 	}
 	if chain != "" {
-		more, err := readPEM(chain)
+		more, err := readPEM(c, chain)
 		if err != nil {
 			return nil, err
 		}
 		certText = append(append(certText, '\n'), more...)
 	}
-	keyText, err := readPEM(key)
+	keyText, err := readPEM(c, key)
 	if err != nil {
 		return nil, err
 	}
@@ -37,15 +37,13 @@ func readCertificate(c *cli.Context, names []string, cert, chain, key string) (*
 	return pair, nil
 }
 
-func readPEM(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
+func readPEM(c *cli.Context, name string) ([]byte, error) {
+	text, err := input.ReadFile(c, name, mostPEM)
+	switch {
+	case errors.Is(err, input.ErrTooLong):
+		return nil, fault.New(fault.Usage, "%s is too large for a certificate or key", name)
+	case err != nil:
 		return nil, fault.WithCode(err, fault.Usage)
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, mostPEM+1))
-	if err == nil && len(text) > mostPEM {
-		err = fault.New(fault.Usage, "%s is too large for a certificate or key", name)
-	}
-	return text, err
+	return input.Text(text), nil
 }

@@ -1,14 +1,15 @@
 package sitetool
 
 import (
+	"bytes"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"iwx/lib/cli"
 	"iwx/lib/dns"
 	"iwx/lib/fault"
+	"iwx/lib/input"
 	"iwx/lib/site"
 )
 
@@ -64,11 +65,14 @@ func count(sets []dns.Set) (n int) {
 	return n
 }
 
+// mostZone is far more than a file of a zone.
+const mostZone = 64 << 20
+
 func (v *dnsImportVerb) read(c *cli.Context) (*dns.File, error) {
 	var r io.Reader = c.Stdin
 	where := "standard input"
 	if v.File != "-" {
-		f, err := os.Open(v.File)
+		f, err := input.Open(c, v.File)
 		if err != nil {
 			return nil, fault.WithCode(err, fault.Usage)
 		}
@@ -82,7 +86,14 @@ func (v *dnsImportVerb) read(c *cli.Context) (*dns.File, error) {
 			return nil, err
 		}
 	}
-	file, err := dns.Read(r, name)
+	text, err := io.ReadAll(io.LimitReader(r, mostZone+1))
+	if err == nil && len(text) > mostZone {
+		err = fault.New(fault.Usage, "over %d bytes, which is too large for a zone", mostZone)
+	}
+	if err != nil {
+		return nil, fault.New(0, "%s: %w", where, err)
+	}
+	file, err := dns.Read(bytes.NewReader(input.Text(text)), name)
 	if err != nil {
 		return nil, fault.New(0, "%s: %w", where, err)
 	}

@@ -233,7 +233,7 @@ func Zones(ctx context.Context, s *local.Server, now func() time.Time) error {
 // zones looks by the settings that are in the file now: a daemon has read them again,
 // and passes on to its appliers what it began with.
 func zones(ctx context.Context, s *local.Server, now func() time.Time) (*bind.Server, *bind.Primary, error) {
-	config, err := conf.Load(s.Paths.Config)
+	config, err := conf.Load(ctx, s.Paths.Config)
 	if err != nil {
 		return nil, nil, err
 	}
