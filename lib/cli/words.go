@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 )
 
@@ -19,11 +21,12 @@ func (e *QuoteError) Error() string {
 	return fmt.Sprintf("%c at column %d is not closed", e.Quote, e.Column)
 }
 
-// ShellError is an operator or a substitution that only a shell can perform.
-// A caller hints at sh -c.
+// ShellError is a sign that only a shell understands: an operator, a
+// substitution, or in a command an expansion. A caller hints at sh -c.
 type ShellError struct {
-	Token  string // |, &, ;, <, >, (, ), ` or $(
-	Column int    // where it stands, in bytes from 1
+	Token    string // such as |, ;, $(, $HOME or *
+	Column   int    // where it stands, in bytes from 1
+	Quotable bool   // it may be meant as it is written, and then has to be quoted
 }
 
 // Error names the operator and its place.
@@ -31,28 +34,51 @@ func (e *ShellError) Error() string {
 	return fmt.Sprintf("%s at column %d needs a shell", e.Token, e.Column)
 }
 
-// Words splits a line into the words of a command, with the quotes, backslashes
-// and comments of sh (POSIX XCU 2.2 and 2.3). Nothing is expanded: $HOME and *
-// stay as written. Bytes that are not UTF-8 are kept. A line that is empty or a
-// comment has no words. The errors are *QuoteError and *ShellError.
+// Words splits a line into words, with the quotes, backslashes and comments of
+// sh (POSIX XCU 2.2 and 2.3). Nothing is expanded: $HOME and * stay as written.
+// Bytes that are not UTF-8 are kept. A line that is empty or a comment has no
+// words. The errors are *QuoteError and *ShellError.
 func Words(line string) ([]string, error) {
 	s := splitter{line: line}
-	for s.i < len(line) {
-		if err := s.step(line[s.i]); err != nil {
+	return s.split()
+}
+
+// CommandWords is Words for a line that is a command, as it would be typed into
+// a shell: what a shell would expand is a *ShellError, since the command would
+// get the sign itself. In double quotes $HOME is one, too, unless the command is
+// a shell that expands it.
+func CommandWords(line string) ([]string, error) {
+	s := splitter{line: line, command: true}
+	words, err := s.split()
+	if err == nil && s.expansion != nil && !isShell(words[0]) {
+		return nil, s.expansion
+	}
+	return words, err
+}
+
+func isShell(program string) bool {
+	return slices.Contains([]string{"sh", "bash", "dash", "ash", "ksh", "zsh"}, path.Base(program))
+}
+
+// splitter is a place in a line that is being split.
+type splitter struct {
+	line      string
+	command   bool // see CommandWords
+	i         int
+	words     []string
+	word      strings.Builder
+	inWord    bool        // also for "", which is a word
+	expansion *ShellError // the first in double quotes
+}
+
+func (s *splitter) split() ([]string, error) {
+	for s.i < len(s.line) {
+		if err := s.step(s.line[s.i]); err != nil {
 			return nil, err
 		}
 	}
 	s.end()
 	return s.words, nil
-}
-
-// splitter is a place in a line that is being split.
-type splitter struct {
-	line   string
-	i      int
-	words  []string
-	word   strings.Builder
-	inWord bool // also for "", which is a word
 }
 
 // step reads what starts with the byte c.
@@ -75,7 +101,10 @@ func (s *splitter) step(c byte) error {
 		s.i += 2
 	default:
 		if token := s.operator(c, "|&;<>()"); token != "" {
-			return &ShellError{token, s.i + 1}
+			return &ShellError{Token: token, Column: s.i + 1}
+		}
+		if token := s.expands(c); token != "" && s.command {
+			return &ShellError{Token: token, Column: s.i + 1, Quotable: true}
 		}
 		s.add(c)
 		s.i++
@@ -91,6 +120,58 @@ func (s *splitter) operator(c byte, others string) string {
 		return "$("
 	case c == '`', strings.IndexByte(others, c) >= 0:
 		return string(c)
+	}
+	return ""
+}
+
+// expands returns the token at the current place that an unquoted word would be
+// expanded by, or "". What stands for itself in every shell is not one: {} and
+// [ as words, ~ within a word, a $ that no name follows.
+func (s *splitter) expands(c byte) string {
+	rest := s.line[s.i:]
+	switch c {
+	case '*', '?':
+		return string(c)
+	case '[', ']':
+		if isWord := !s.inWord && (len(rest) == 1 || strings.IndexByte(" \t\r\n", rest[1]) >= 0); !isWord {
+			return string(c)
+		}
+	case '{':
+		if !strings.HasPrefix(rest, "{}") {
+			return "{"
+		}
+	case '}':
+		if !s.inWord || !strings.HasSuffix(s.line[:s.i], "{") {
+			return "}"
+		}
+	case '~':
+		if !s.inWord {
+			return "~"
+		}
+	case '!':
+		if !s.inWord && len(s.words) == 0 {
+			return "!"
+		}
+	case '$':
+		return parameter(rest, true)
+	}
+	return ""
+}
+
+// parameter returns the expansion that text, which begins with $, begins with:
+// $NAME, ${, $1 and the like, and unquoted the quotes $'…' and $"…".
+func parameter(text string, unquoted bool) string {
+	name := text[1:]
+	end := strings.IndexFunc(name, func(r rune) bool {
+		return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+	switch {
+	case end < 0 && name != "":
+		return text
+	case end > 0:
+		return text[:end+1]
+	case name != "" && (strings.IndexByte("{[@*#?$!-", name[0]) >= 0 || unquoted && strings.IndexByte("'\"", name[0]) >= 0):
+		return text[:2]
 	}
 	return ""
 }
@@ -121,7 +202,11 @@ func (s *splitter) double() error {
 			s.i++
 			c = s.line[s.i]
 		} else if token := s.operator(c, ""); token != "" {
-			return &ShellError{token, s.i + 1}
+			return &ShellError{Token: token, Column: s.i + 1}
+		} else if c == '$' && s.command && s.expansion == nil {
+			if token := parameter(s.line[s.i:], false); token != "" {
+				s.expansion = &ShellError{Token: token, Column: s.i + 1, Quotable: true}
+			}
 		}
 		s.add(c)
 	}

@@ -61,6 +61,54 @@ func TestWordsErrors(t *testing.T) {
 	}
 }
 
+// TestCommandWords: what a shell would expand is an error in a command.
+func TestCommandWords(t *testing.T) {
+	for line, token := range map[string]string{
+		"rm -f /srv/cache/*.tmp": "*",
+		"rm a?":                  "?",
+		"touch f[12]":            "[",
+		"touch {a,b}":            "{",
+		"seq {1..3}":             "{",
+		"} x":                    "}",
+		"ls ~":                   "~",
+		"ls ~bob/x":              "~",
+		"! test -e x":            "!",
+		"echo $HOME":             "$HOME",
+		"echo ${HOME}":           "${",
+		"echo a$1":               "$1",
+		"echo $?":                "$?",
+		"echo $'a'":              "$'",
+		`touch "$HOME/x"`:        "$HOME",
+		`touch "a ${x}"`:         "${",
+		`'printf' "%s" "$x"`:     "$x",
+	} {
+		words, err := CommandWords(line)
+		var shell *ShellError
+		if !errors.As(err, &shell) || shell.Token != token || !shell.Quotable || words != nil {
+			t.Errorf("%s: got %q, %v", line, words, err)
+		}
+	}
+	for line, want := range map[string][]string{
+		`rm '*.tmp' "a?" \*`:               {"rm", "*.tmp", "a?", "*"},
+		`find / -name '*.o' -exec rm {} +`: {"find", "/", "-name", "*.o", "-exec", "rm", "{}", "+"},
+		`xargs -I{} cp {}.a {}.b`:          {"xargs", "-I{}", "cp", "{}.a", "{}.b"},
+		`[ -e /x ]`:                        {"[", "-e", "/x", "]"},
+		`find . ! -name x`:                 {"find", ".", "!", "-name", "x"},
+		`cp a a~`:                          {"cp", "a", "a~"},
+		`grep foo$ x`:                      {"grep", "foo$", "x"},
+		`grep "a$" x`:                      {"grep", "a$", "x"},
+		`echo '$HOME' \$HOME "\$HOME"`:     {"echo", "$HOME", "$HOME", "$HOME"},
+		`sh -c "echo $HOME"`:               {"sh", "-c", "echo $HOME"},
+		`/bin/bash -c "ls $1" x y`:         {"/bin/bash", "-c", "ls $1", "x", "y"},
+		`# rm *`:                           nil,
+		`date +%s`:                         {"date", "+%s"},
+	} {
+		if got, err := CommandWords(line); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, %v", line, got, err)
+		}
+	}
+}
+
 // FuzzWords checks that words quoted for sh come back as they were.
 func FuzzWords(f *testing.F) {
 	f.Add("a", "it's")
@@ -71,6 +119,9 @@ func FuzzWords(f *testing.F) {
 		got, err := Words(quote(a) + " \t" + quote(b) + " # c")
 		if err != nil || !slices.Equal(got, []string{a, b}) {
 			t.Errorf("%q %q: got %q, %v", a, b, got, err)
+		}
+		if got, err := CommandWords(quote(a) + " " + quote(b)); err != nil || !slices.Equal(got, []string{a, b}) {
+			t.Errorf("a command of %q %q: got %q, %v", a, b, got, err)
 		}
 		words, err := Words(a)
 		if err != nil && words != nil {

@@ -28,18 +28,36 @@ type Command struct {
 // maxTimeout bounds a timeout to what can be a mistake no more: a year.
 const maxTimeout = 365 * 24 * time.Hour
 
-// Check tells what would keep the command from being replayed at all: no
-// argument, a NUL byte, a relative directory, an environment addition that is
-// not KEY=VALUE or that iwx sets itself.
+// What Linux passes to a program at most, execve(2): one argument or environment
+// addition (MAX_ARG_STRLEN), all of them with a pointer each (a quarter of the
+// stack of 8 MiB), less what a node adds to the environment, and a path (PATH_MAX).
+const (
+	maxArg  = 128<<10 - 1
+	maxArgs = 2<<20 - 16<<10
+	maxPath = 4095
+)
+
+// Check returns what would keep the command from being replayed on every node:
+// no program, a NUL byte, more than a kernel passes on, a relative directory, an
+// environment addition that is not KEY=VALUE or that iwx sets itself.
 func (c *Command) Check() error {
-	if len(c.Argv) == 0 || c.Argv[0] == "" {
+	if len(c.Argv) == 0 {
 		return fault.Hint(fault.New(fault.Usage, "no command given"), "iwx-queue add -- COMMAND [ARG...]")
+	}
+	if c.Argv[0] == "" {
+		return fault.Hint(fault.New(fault.Usage, "the program's name is empty"), "is a variable empty that was to name it? iwx-queue add -- COMMAND [ARG...]")
 	}
 	if slices.ContainsFunc(c.Argv, hasNUL) {
 		return fault.New(fault.Usage, "an argument of %q holds a NUL byte, which no command can be given", c.Argv[0])
 	}
-	if c.Dir != "" && !strings.HasPrefix(c.Dir, "/") {
+	if err := c.checkSize(); err != nil {
+		return err
+	}
+	switch {
+	case c.Dir != "" && !strings.HasPrefix(c.Dir, "/"):
 		return fault.New(fault.Usage, "working directory %q is not absolute", c.Dir)
+	case hasNUL(c.Dir) || hasNUL(c.User):
+		return fault.New(fault.Usage, "working directory %q or user %q holds a NUL byte", c.Dir, c.User)
 	}
 	if c.Umask > 0o777 {
 		return fault.New(fault.Usage, "umask %#o is out of range 0..0777", c.Umask)
@@ -51,6 +69,31 @@ func (c *Command) Check() error {
 		if err := checkEnv(kv); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkSize refuses what execve(2) fails for with E2BIG or ENAMETOOLONG.
+func (c *Command) checkSize() error {
+	const way = "put it into a file (iwx-queue push), or on the command's standard input (--stdin FILE)"
+	total := 0
+	for i, arg := range c.Argv {
+		if len(arg) > maxArg {
+			return fault.Hint(fault.New(fault.Usage, "argument %d has %d bytes, and no kernel passes more than %d", i, len(arg), maxArg), way)
+		}
+		total += len(arg) + 9 // with its NUL and its pointer
+	}
+	for _, kv := range c.Env {
+		if key, _, _ := strings.Cut(kv, "="); len(kv) > maxArg {
+			return fault.Hint(fault.New(fault.Usage, "environment addition %.60q has %d bytes, and no kernel passes more than %d", key, len(kv), maxArg), way)
+		}
+		total += len(kv) + 9
+	}
+	switch {
+	case total > maxArgs:
+		return fault.Hint(fault.New(fault.Usage, "arguments and environment take %d bytes, and no kernel passes more than %d", total, maxArgs), way)
+	case len(c.Argv[0]) > maxPath || len(c.Dir) > maxPath:
+		return fault.New(fault.Usage, "the path of the program or of its directory is over %d bytes", maxPath)
 	}
 	return nil
 }

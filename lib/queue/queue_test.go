@@ -3,8 +3,11 @@ package queue
 import (
 	"bytes"
 	"errors"
+	"os/exec"
 	"reflect"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,6 +97,37 @@ func TestCheck(t *testing.T) {
 	ok := full()
 	if err := ok.Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCheckSize: what execve(2) refuses, on the test's kernel too, is refused.
+func TestCheckSize(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("x", n) }
+	for name, c := range map[string]struct {
+		command Command
+		want    string
+	}{
+		"empty":         {Command{Argv: []string{"", "x"}}, "the program's name is empty"},
+		"one argument":  {Command{Argv: []string{"true", "a", long(maxArg + 1)}}, "argument 2 has 131072 bytes"},
+		"the longest":   {Command{Argv: []string{"true", long(maxArg)}}, ""},
+		"environment":   {Command{Argv: []string{"true"}, Env: []string{"A=" + long(maxArg)}}, `environment addition "A" has 131073 bytes`},
+		"all":           {Command{Argv: slices.Repeat([]string{"true", long(maxArg)}, 16)}, "arguments and environment take"},
+		"many":          {Command{Argv: slices.Repeat([]string{"a"}, 250000)}, "arguments and environment take"},
+		"program":       {Command{Argv: []string{"/" + long(maxPath)}}, "is over 4095 bytes"},
+		"directory":     {Command{Argv: []string{"true"}, Dir: "/" + long(maxPath)}, "is over 4095 bytes"},
+		"NUL in a user": {Command{Argv: []string{"true"}, User: "a\x00"}, "NUL"},
+	} {
+		err := c.command.Check()
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	refused := exec.Command("/bin/true", long(maxArg+1))
+	if err := refused.Run(); !errors.Is(err, syscall.E2BIG) {
+		t.Errorf("the kernel passes %d bytes: %v", maxArg+1, err)
+	}
+	if err := exec.Command("/bin/true", long(maxArg)).Run(); err != nil {
+		t.Errorf("the kernel does not pass %d bytes: %v", maxArg, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package queuetool
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
+	"iwx/lib/input"
 	"iwx/lib/queue"
 	"iwx/lib/state"
 	"iwx/lib/tool/await"
@@ -28,6 +30,7 @@ type addVerb struct {
 	terms
 	User  string `placeholder:"USER" complete:"user" help:"Run it as this user of the node, instead of root."`
 	Umask string `default:"022" placeholder:"MASK" help:"File mode creation mask, octal."`
+	JSON  bool   `name:"json" help:"Print the numbers in JSON."`
 	await.Flags
 	cli.Yes
 	Command cli.Argv `arg:"" passthrough:"partial" complete:"command" help:"The command and its arguments, or - to read one command per line."`
@@ -60,7 +63,7 @@ func (v *addVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := lint(c, server, v.Yes, commands, where); err != nil {
+	if err := lint(c, server, v.Yes, commands, where, misplaced(c, v.Command)...); err != nil {
 		return err
 	}
 	for i, command := range commands {
@@ -68,19 +71,29 @@ func (v *addVerb) Run(c *cli.Context) error {
 			return fault.New(0, "%s%w", where(i), err)
 		}
 	}
-	return batch.queue(v.Flags)
+	return batch.queue(v.Flags, v.JSON)
 }
 
 // commands returns what is to be queued, and what tells the place of each.
 func (v *addVerb) commands(c *cli.Context, server *local.Server) ([]*queue.Command, func(int) string, error) {
-	if len(v.Command) == 1 && v.Command[0] == "-" {
+	if v.Command[0] == "-" {
+		if len(v.Command) > 1 {
+			return nil, nil, fault.Hint(fault.New(fault.Usage, "%q after -: the commands come from standard input", v.Command[1]),
+				"flags go before it: iwx-queue add [FLAG...] -")
+		}
 		return v.list(c, server)
 	}
 	stdin, err := v.input(c)
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := queue.CheckWords(v.Command, true, hasProgram); err != nil {
+		return nil, nil, err
+	}
 	command, err := v.one(c, server, v.Command, stdin)
+	if err == nil {
+		err = refuseUnread(c, command)
+	}
 	return []*queue.Command{command}, func(int) string { return "" }, err
 }
 
@@ -104,9 +117,16 @@ func (v *addVerb) list(c *cli.Context, server *local.Server) ([]*queue.Command, 
 	if err != nil {
 		return nil, nil, err
 	}
+	text, err := io.ReadAll(c.Stdin)
+	if err != nil {
+		return nil, nil, fmt.Errorf("standard input cannot be read: %w", err)
+	}
 	var commands []*queue.Command
 	var lines []int
-	err = eachLine(c.Stdin, func(number int, argv []string) error {
+	err = eachLine(bytes.NewReader(input.Text(text)), func(number int, argv []string) error {
+		if err := queue.CheckWords(argv, false, hasProgram); err != nil {
+			return err
+		}
 		command, err := v.one(c, server, argv, stdin)
 		commands, lines = append(commands, command), append(lines, number)
 		return err
@@ -117,15 +137,15 @@ func (v *addVerb) list(c *cli.Context, server *local.Server) ([]*queue.Command, 
 	return commands, func(i int) string { return fmt.Sprintf("line %d: ", lines[i]) }, err
 }
 
-// eachLine splits the lines of r into words. An error names the line, counted
-// from 1.
+// eachLine splits the lines of r into the words of commands. An error names the
+// line, counted from 1.
 func eachLine(r io.Reader, each func(number int, argv []string) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, queue.MaxBody)
 	number := 0
 	for lines.Scan() {
 		number++
-		argv, err := cli.Words(lines.Text())
+		argv, err := cli.CommandWords(lines.Text())
 		if err == nil && len(argv) > 0 {
 			err = each(number, argv)
 		}
@@ -147,10 +167,14 @@ func codeWithin(err error) fault.Code {
 	return 0
 }
 
-// explainWords adds the way out to an error of cli.Words.
+// explainWords adds the way out to an error of cli.CommandWords.
 func explainWords(err error, line string) error {
 	if shell := (*cli.ShellError)(nil); errors.As(err, &shell) {
-		return fault.Hint(err, "let a shell read it: sh -c %s", queue.Quote(strings.TrimSpace(line)))
+		hint := "let a shell read it: sh -c " + queue.Quote(strings.TrimSpace(line))
+		if shell.Quotable {
+			hint += "\nor quote it, if the command is to get it as it is: '" + shell.Token + "'"
+		}
+		return fault.Hint(err, "%s", hint)
 	}
 	if quote := (*cli.QuoteError)(nil); errors.As(err, &quote) {
 		return fault.Hint(err, "close it, or quote it with a backslash; nothing was queued")
@@ -183,9 +207,9 @@ func (b *batch) add(command *queue.Command) error {
 	return err
 }
 
-// queue appends the entries to the log in one transaction, tells their numbers
+// queue appends the entries to the log in one transaction, prints their numbers
 // and waits for the nodes if that is asked for.
-func (b *batch) queue(w await.Flags) error {
+func (b *batch) queue(w await.Flags, asJSON bool) error {
 	first, err := b.server.Store.Append(b.c, b.drafts...)
 	if err != nil {
 		return err
@@ -196,13 +220,43 @@ func (b *batch) queue(w await.Flags) error {
 	if last > first.Seq {
 		numbers = fmt.Sprintf("%d-%d", first.Seq, last)
 	}
-	if !b.c.IsTerminal(b.c.Stdout) { // for people the note says it already
-		if err := b.c.Printf("%s\n", numbers); err != nil {
-			return err
-		}
-	}
+	// The note comes first: the reader of standard output may be gone.
 	b.announce("queued as " + numbers)
+	switch {
+	case asJSON:
+		err = queuedTable().Show(b.c, cli.Output{JSON: true}, "", queued{first.Seq, last, first.Epoch, b.nodes, b.targets})
+	case !b.c.IsTerminal(b.c.Stdout): // people have the note
+		err = b.c.Printf("%s\n", numbers)
+	}
+	if err != nil { // not wrapped: a closed pipe is otherwise no error
+		return fault.Hint(fault.New(fault.Failed, "it is queued as %s, but the number could not be printed: standard output: %v", numbers, reason(err)),
+			"do not queue it again; iwx-queue show %d", first.Seq)
+	}
 	return w.Wait(b.c, b.server, last, b.targets)
+}
+
+// queued is what was queued together.
+type queued struct {
+	first, last, epoch uint64
+	nodes              []cluster.Node
+	targets            queue.Targets
+}
+
+func queuedTable() cli.Table[queued] {
+	return cli.Table[queued]{Singular: "queued", Columns: []cli.Column[queued]{
+		{Name: "first", Value: func(q queued) any { return cli.ID(q.first) }},
+		{Name: "last", Value: func(q queued) any { return cli.ID(q.last) }},
+		{Name: "count", Value: func(q queued) any { return q.last - q.first + 1 }},
+		{Name: "epoch", Value: func(q queued) any { return cli.ID(q.epoch) }},
+		{Name: "nodes", Value: func(q queued) any {
+			var names []string
+			for i := range q.nodes {
+				names = append(names, q.nodes[i].Name)
+			}
+			return names
+		}},
+		{Name: "baseline", Value: func(q queued) any { return q.targets.Scope == queue.ScopeBaseline }},
+	}}
 }
 
 // announce tells what has been queued, and for whom.

@@ -27,6 +27,7 @@ type pushVerb struct {
 	Check   string         `placeholder:"COMMAND" help:"Run this with sh(1) after writing; if it fails, the old file comes back."`
 	Reload  string         `placeholder:"COMMAND" help:"Run this with sh(1) when the file is in place."`
 	Timeout *time.Duration `placeholder:"TIME" help:"End the checks after this time; 0 never. Without it, queue.timeout of iwx.toml(5)."`
+	JSON    bool           `name:"json" help:"Print the numbers in JSON."`
 	await.Flags
 	File []string `arg:"" complete:"file" help:"The files. Each is written to the same path on the nodes."`
 }
@@ -57,7 +58,7 @@ func (v *pushVerb) Run(c *cli.Context) error {
 			return err
 		}
 	}
-	return batch.queue(v.Flags)
+	return batch.queue(v.Flags, v.JSON)
 }
 
 // command returns the entry that installs the file on a node.

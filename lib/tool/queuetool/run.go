@@ -1,6 +1,7 @@
 package queuetool
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -89,12 +90,18 @@ func (v *runVerb) hold(c *cli.Context, server *local.Server) (*holding, error) {
 	if h.stdin, err = v.input(c); err != nil {
 		return nil, err
 	}
+	if err := queue.CheckWords(v.Command, true, hasProgram); err != nil {
+		return nil, err
+	}
 	command, err := v.command(c, server, v.Command, h.stdin)
 	if err != nil {
 		return nil, err
 	}
+	if err := refuseUnread(c, command); err != nil {
+		return nil, err
+	}
 	command.Umask = currentUmask()
-	if err := lint(c, server, v.Yes, []*queue.Command{command}, func(int) string { return "" }); err != nil {
+	if err := lint(c, server, v.Yes, []*queue.Command{command}, func(int) string { return "" }, misplaced(c, v.Command)...); err != nil {
 		return nil, err
 	}
 	body, err := command.Encode()
@@ -145,10 +152,14 @@ func (v *runVerb) perform(c *cli.Context, h *holding) (fault.Code, error) {
 	cmd := exec.Command(v.Command[0], v.Command[1:]...)
 	cmd.Dir = v.Cwd
 	cmd.Env = append(os.Environ(), v.Env...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Streams()
-	if h.stdin != nil {
-		cmd.Stdin = strings.NewReader(string(h.stdin))
-	}
+	in, out, messages := c.Streams()
+	cmd.Stdout, cmd.Stderr = out, messages
+	switch {
+	case h.stdin != nil:
+		cmd.Stdin = bytes.NewReader(h.stdin)
+	case c.IsTerminal(in):
+		cmd.Stdin = in
+	} // else it gets /dev/null, as on the nodes
 	forward, stop := signals(c)
 	defer stop()
 	if err := cmd.Start(); err != nil {

@@ -7,13 +7,18 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/fault"
+	"iwx/lib/input"
 	"iwx/lib/queue"
 	"iwx/lib/tool/local"
 )
@@ -103,7 +108,7 @@ func (t *terms) input(c *cli.Context) ([]byte, error) {
 	case "-":
 		return readAll(c.Stdin, "standard input")
 	}
-	f, err := os.Open(t.Stdin)
+	f, err := input.Open(c, t.Stdin)
 	if err != nil {
 		return nil, fault.WithCode(err, fault.Usage)
 	}
@@ -143,16 +148,96 @@ func parseUmask(s string) (uint32, error) {
 	return uint32(mask), nil
 }
 
+// hasProgram reports whether there is a program of that name here, as a node would
+// look for it, or of that path.
+func hasProgram(name string) bool {
+	if strings.Contains(name, "/") {
+		_, err := os.Stat(name)
+		return err == nil
+	}
+	for dir := range strings.SplitSeq("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", ":") {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// refuseUnread refuses a command that reads its work from standard input, which is
+// not passed on unasked, while something is there for it.
+func refuseUnread(c *cli.Context, command *queue.Command) error {
+	program := queue.WantsInput(command)
+	if in, _, _ := c.Streams(); program == "" || !hasContent(in) {
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Usage, "%s reads from its standard input what it is to do, and is not given that of iwx-queue unasked", program),
+		"pass it on: --stdin -; or give it none: </dev/null")
+}
+
+// contentWait is how long a program at the other end of a pipe may take to begin.
+const contentWait = time.Second
+
+// hasContent reports whether a stream is a file or a pipe with something to read
+// in it. Nothing is read.
+func hasContent(stream any) bool {
+	f, isFile := stream.(*os.File)
+	if !isFile {
+		return false
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		at, err := f.Seek(0, io.SeekCurrent)
+		return err == nil && at < info.Size()
+	case mode&(fs.ModeNamedPipe|fs.ModeSocket) != 0:
+		ready := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}}
+		if _, err := unix.Poll(ready, int(contentWait/time.Millisecond)); err != nil || ready[0].Revents&unix.POLLIN == 0 {
+			return false
+		}
+		n, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCINQ)
+		return err == nil && n > 0
+	}
+	return false
+}
+
+// misplaced finds flags of iwx-queue behind a command that was given without "--":
+// they would be the command's.
+func misplaced(c *cli.Context, command []string) []queue.Finding {
+	if at := len(c.Args) - len(command) - 1; at < 0 || c.Args[at] == "--" {
+		return nil
+	}
+	own := []string{"--wait", "--wait-timeout", "--baseline", "--rolling", "--sensitive", "--rerun", "--node", "--stdin", "--umask"}
+	for _, arg := range command[1:] {
+		if flag, _, _ := strings.Cut(arg, "="); slices.Contains(own, flag) {
+			program := queue.Quote(command[0])
+			return []queue.Finding{{
+				Name:   "flag",
+				Detail: fmt.Sprintf("%s comes after the command, so it is an argument of %s", flag, program),
+				Remedy: fmt.Sprintf("flags of iwx-queue come first: %s -- %s; those of the command after --: -- %s %s", flag, program, program, flag),
+			}}
+		}
+	}
+	return nil
+}
+
 // lint asks about what would probably go wrong on the nodes. where is what is
-// put in front of a finding: "", or the place of the command in a list.
-func lint(c *cli.Context, server *local.Server, yes cli.Yes, commands []*queue.Command, where func(int) string) error {
+// put in front of a finding: "", or the place of the command in a list. more are
+// findings about the first command.
+func lint(c *cli.Context, server *local.Server, yes cli.Yes, commands []*queue.Command, where func(int) string, more ...queue.Finding) error {
 	if yes.Yes || !server.Config.Queue.Lint {
 		return nil
 	}
 	const most = 10 // more would push the question off the screen
 	found := 0
 	for i, command := range commands {
-		for _, f := range queue.Lint(command, server.Config.Storage.Paths()) {
+		findings := queue.Lint(command, server.Config.Storage.Paths())
+		if i == 0 {
+			findings = append(more, findings...)
+		}
+		for _, f := range findings {
 			if found++; found <= most {
 				c.Warnf("%s%s", where(i), f.Detail)
 				c.Notef("hint: %s", f.Remedy)

@@ -1,0 +1,149 @@
+package queue
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"iwx/lib/fault"
+)
+
+// operator is an argument that a shell would have taken for itself: a pipe, a
+// list, or a redirection such as 2>&1.
+var operator = regexp.MustCompile(`^(\|\|?|\|&|&&?|;;?|[0-9]*(>>?|<|>\||<>|<<<?)(&[0-9-])?|&>>?|[0-9&]*>>?/dev/null)$`)
+
+// CheckWords returns what in the words of a command can only have been meant
+// for a shell, as a usage error with the way to say it, or nil. installed
+// reports whether there is a program, or a file, of that name. asTyped says that
+// a shell has read the words before: quotes are gone then, and a sign that is
+// left was quoted.
+func CheckWords(argv []string, asTyped bool, installed func(string) bool) error {
+	if len(argv) == 0 || argv[0] == "" {
+		return nil // Check says so
+	}
+	first, line := argv[0], strings.Join(argv, " ")
+	switch {
+	case strings.ContainsAny(first, " \t\n") && len(argv) == 1 && !installed(first):
+		hint := "iwx-queue add -- " + first
+		if strings.ContainsAny(first, "|&;<>()$`*?[]{}~!'\"\\\n#") {
+			hint = "let a shell read it: sh -c " + Quote(first)
+		}
+		return fault.Hint(fault.New(fault.Usage, "no program is called %q: it is a whole command in one argument", first), "%s", hint)
+	case isAssignment(first):
+		if len(argv) == 1 {
+			return fault.Hint(fault.New(fault.Usage, "%s sets a variable for nobody: each command begins with an environment of its own", first),
+				"for a command: --env %s", Quote(first))
+		}
+		return fault.Hint(fault.New(fault.Usage, "%s in front of a command needs a shell", first), "add it to the environment: --env %s", Quote(first))
+	case isShellOnly(first) || isShellMostly(first) && !installed(first):
+		return fault.Hint(fault.New(fault.Usage, "%s is not a program: only a shell understands it, and what it changes ends with that shell", first),
+			"%s", builtinHint(argv))
+	}
+	if at := strayOperator(argv); at >= 0 && asTyped {
+		return fault.Hint(fault.New(fault.Usage, "argument %s needs a shell: %s would be given it as it is", Quote(argv[at]), Quote(first)),
+			"let a shell read it: sh -c %s", Quote(line))
+	}
+	return nil
+}
+
+// builtinHint is what to queue in place of a builtin.
+func builtinHint(argv []string) string {
+	switch argv[0] {
+	case "cd", "pushd":
+		return "name the directory: --cwd DIR; or let a shell do it: sh -c 'cd DIR && COMMAND'"
+	case "export", "declare", "typeset", "set":
+		return "add to the environment of a command: --env KEY=VALUE"
+	case "umask":
+		return "give a command its mask: iwx-queue add --umask MASK -- COMMAND"
+	case "exec":
+		if len(argv) > 1 {
+			return "leave it out: iwx-queue add -- " + words(argv[1:])
+		}
+	case "source", ".":
+		return "bash -c " + Quote(strings.Join(append([]string{"."}, argv[1:]...), " ")+" && COMMAND")
+	}
+	return "let a shell do it, with what comes after it: sh -c " + Quote(words(argv))
+}
+
+func words(argv []string) string {
+	quoted := make([]string, len(argv))
+	for i, arg := range argv {
+		quoted[i] = Quote(arg)
+	}
+	return strings.Join(quoted, " ")
+}
+
+// isShellOnly reports whether a word has no use but in a shell: builtins that
+// change the shell itself, and reserved words (POSIX XCU 2.4 and 2.14). Some
+// systems have programs of these names, which change nothing either.
+func isShellOnly(word string) bool {
+	return slices.Contains([]string{
+		".", ":", "source", "cd", "export", "exec", "ulimit", "umask", "alias", "unalias", "set", "unset", "eval", "read", "shopt",
+		"pushd", "popd", "dirs", "declare", "typeset", "local", "readonly", "return", "exit", "break", "continue", "shift", "trap", "wait",
+		"jobs", "fg", "bg", "hash", "getopts", "let", "mapfile", "readarray", "disown", "builtin",
+		"if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "select", "function", "coproc",
+		"{", "}", "!", "[[", "]]", "((",
+	}, word)
+}
+
+// isShellMostly reports whether a word is a builtin or reserved word of shells,
+// and the name of a program on some servers, too.
+func isShellMostly(word string) bool {
+	return slices.Contains([]string{"time", "times", "type", "command", "history", "fc", "help", "bind", "complete", "compgen", "enable", "caller", "logout", "suspend"}, word)
+}
+
+// strayOperator returns the place of an operator that the program cannot be
+// meant to get, -1 if there is none.
+func strayOperator(argv []string) int {
+	program := innermost(argv)
+	base := program.program()
+	from := len(argv) - len(program.argv)
+	for i := from; i < len(argv); i++ {
+		if !operator.MatchString(argv[i]) || i > 0 && takesOperator(base, argv[from+1:i], argv[i]) {
+			continue
+		}
+		// A pipe or a redirection needs something after it.
+		if complete := strings.Contains(argv[i], ">&") || strings.HasSuffix(argv[i], "/dev/null") || argv[i] == ";" || argv[i] == "&"; i == len(argv)-1 && i > 0 && !complete {
+			continue
+		}
+		return i
+	}
+	return -1
+}
+
+// innermost is the command that sudo(8) and the like run, without looking into
+// scripts and into find(1) and xargs(1), whose arguments have signs of their own.
+func innermost(argv []string) simple {
+	s := simple{argv: argv}
+	for range maxNesting {
+		next, found := s.wrapped()
+		if base := s.program(); !found || base == "find" || base == "xargs" {
+			break
+		}
+		s = next
+	}
+	return s
+}
+
+// takesOperator reports whether a program takes an operator as an argument that
+// comes after before: find(1) its ;, expr(1) and test(1) their operators, a shell
+// the arguments of its script, and those that work on text a separator or a
+// pattern.
+func takesOperator(program string, before []string, operator string) bool {
+	switch program {
+	case "find":
+		return operator == ";"
+	case "expr", "test", "[":
+		return len(operator) == 1
+	case "sh", "bash", "dash", "ash", "ksh", "zsh", "ssh", "tr":
+		return len(before) > 0 || program == "tr"
+	case "grep", "egrep", "fgrep", "zgrep", "rg", "sed", "awk", "gawk", "mawk", "perl", "cut", "sort", "join", "paste", "column", "xargs",
+		"jq", "psql", "mysql", "sqlite3", "printf":
+		if len(before) == 0 {
+			return true
+		}
+		last := before[len(before)-1]
+		return strings.HasPrefix(last, "-") || len(operands(before, "")) == 0
+	}
+	return false
+}
