@@ -151,7 +151,7 @@ _iwx_queue_spec() {
     'list')
         flags=(
             '--all	List every entry that is in the log'
-            '--limit	List at most so many'
+            '--limit	List at most so many. Without it 20; all with --pending, --failed, -H, -p and --json'
             '--node	Only what is for this node'
             '-n	Only what is for this node'
             '--failed	Only the entries that a node halts at'
@@ -229,7 +229,8 @@ _iwx_queue_spec() {
             '-e	Only attempts of this entry'
             '--failed	Only those that did not succeed'
             '--since	Only those of the last hours or days: 12h, 7d'
-            '--limit	List at most so many'
+            '--all	List every attempt that is kept'
+            '--limit	List at most so many. Without it 50; all with -H, -p and --json'
             '--output	Print what the commands wrote'
             '--no-header	For scripts: no header, columns separated by one tab'
             '-H	For scripts: no header, columns separated by one tab'
@@ -394,8 +395,8 @@ _iwx_queue_spec() {
         ;;
     'log')
         flags=(
-            '--number	Begin with the last so many; 0: with the first that there is'
-            '-n	Begin with the last so many; 0: with the first that there is'
+            '--number	Begin with the last so many, 0 with the first that there is. Without it 50; all with -H, -p and --json'
+            '-n	Begin with the last so many, 0 with the first that there is. Without it 50; all with -H, -p and --json'
             '--follow	Go on, and print new records as they come'
             '-f	Go on, and print new records as they come'
             '--no-header	For scripts: no header, columns separated by one tab'

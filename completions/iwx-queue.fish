@@ -148,7 +148,7 @@ complete -c iwx-queue -n '__iwx_queue_at \'push\'' -l help -s h -d 'Print this h
 complete -c iwx-queue -n '__iwx_queue_at \'push\' 0+' -F
 
 complete -c iwx-queue -n '__iwx_queue_at \'list\'' -l all -d 'List every entry that is in the log'
-complete -c iwx-queue -n '__iwx_queue_at \'list\'' -l limit -x -d 'List at most so many'
+complete -c iwx-queue -n '__iwx_queue_at \'list\'' -l limit -x -d 'List at most so many. Without it 20; all with --pending, --failed, -H, -p and --json'
 complete -c iwx-queue -n '__iwx_queue_at \'list\'' -l node -s n -x -a '(__iwx_queue_values node)' -d 'Only what is for this node'
 complete -c iwx-queue -n '__iwx_queue_at \'list\'' -l failed -d 'Only the entries that a node halts at'
 complete -c iwx-queue -n '__iwx_queue_at \'list\'' -l pending -d 'Only the entries that a node has still to do'
@@ -182,7 +182,8 @@ complete -c iwx-queue -n '__iwx_queue_at \'history\'' -l node -s n -x -a '(__iwx
 complete -c iwx-queue -n '__iwx_queue_at \'history\'' -l entry -s e -x -a '(__iwx_queue_values entry)' -d 'Only attempts of this entry'
 complete -c iwx-queue -n '__iwx_queue_at \'history\'' -l failed -d 'Only those that did not succeed'
 complete -c iwx-queue -n '__iwx_queue_at \'history\'' -l since -x -d 'Only those of the last hours or days: 12h, 7d'
-complete -c iwx-queue -n '__iwx_queue_at \'history\'' -l limit -x -d 'List at most so many'
+complete -c iwx-queue -n '__iwx_queue_at \'history\'' -l all -d 'List every attempt that is kept'
+complete -c iwx-queue -n '__iwx_queue_at \'history\'' -l limit -x -d 'List at most so many. Without it 50; all with -H, -p and --json'
 complete -c iwx-queue -n '__iwx_queue_at \'history\'' -l output -d 'Print what the commands wrote'
 complete -c iwx-queue -n '__iwx_queue_at \'history\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'
 complete -c iwx-queue -n '__iwx_queue_at \'history\'' -l columns -s o -x -d 'Print only these columns, in this order'
@@ -248,7 +249,7 @@ complete -c iwx-queue -n '__iwx_queue_at \'wait\'' -l version -d 'Print the vers
 complete -c iwx-queue -n '__iwx_queue_at \'wait\'' -l help -s h -d 'Print this help'
 complete -c iwx-queue -n '__iwx_queue_at \'wait\' 0' -a '(__iwx_queue_values entry)'
 
-complete -c iwx-queue -n '__iwx_queue_at \'log\'' -l number -s n -x -d 'Begin with the last so many; 0: with the first that there is'
+complete -c iwx-queue -n '__iwx_queue_at \'log\'' -l number -s n -x -d 'Begin with the last so many, 0 with the first that there is. Without it 50; all with -H, -p and --json'
 complete -c iwx-queue -n '__iwx_queue_at \'log\'' -l follow -s f -d 'Go on, and print new records as they come'
 complete -c iwx-queue -n '__iwx_queue_at \'log\'' -l no-header -s H -d 'For scripts: no header, columns separated by one tab'
 complete -c iwx-queue -n '__iwx_queue_at \'log\'' -l columns -s o -x -d 'Print only these columns, in this order'

@@ -26,6 +26,18 @@ type Output struct {
 // prose belong only there.
 func (o Output) Human() bool { return !o.NoHeader && !o.JSON }
 
+// Whole reports whether a list is to leave nothing out by itself: a script, or
+// who wants exact numbers, would not see that it does.
+func (o Output) Whole() bool { return o.NoHeader || o.Exact || o.JSON }
+
+// LeftOut prints that a list does not show all rows, as its last line, with the
+// command that does; nothing if it leaves none out.
+func (o Output) LeftOut(c *Context, n int, all string) {
+	if n > 0 && o.Human() {
+		c.Notef("%d more: %s", n, all)
+	}
+}
+
 // Column is one column of a table whose rows are T.
 type Column[T any] struct {
 	Name   string      // for -o, and the field's name in JSON: "last_seen"
@@ -46,8 +58,8 @@ type Table[T any] struct {
 	Columns          []Column[T]
 }
 
-// Write prints rows. Of no rows it prints nothing but an empty list in JSON,
-// and a word about it on a terminal.
+// Write prints rows. Of no rows it prints an empty list in JSON and nothing with
+// -H; for people it says so on standard error.
 func (t Table[T]) Write(c *Context, o Output, rows []T) error {
 	columns, err := t.choose(o, false)
 	if err != nil {
@@ -62,9 +74,7 @@ func (t Table[T]) Write(c *Context, o Output, rows []T) error {
 			b.WriteString(tabbed(c, o, columns, row))
 		}
 	case len(rows) == 0:
-		if c.IsTerminal(c.Stdout) {
-			c.Notef("no %s", t.Plural)
-		}
+		c.Notef("no %s", t.Plural)
 	default:
 		err = writeTable(&b, c, o, present(c, o, columns, rows), rows)
 	}

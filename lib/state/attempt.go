@@ -50,6 +50,15 @@ func (s *Store) Attempts(ctx context.Context, f AttemptFilter) ([]Attempt, error
 	return list, err
 }
 
+// CountAttempts returns how many attempts there are; the limit does not count.
+func (s *Store) CountAttempts(ctx context.Context, f AttemptFilter) (n int, err error) {
+	where, args := f.where()
+	err = s.view(ctx, func(t *tx) error {
+		return t.row(`SELECT count(*) FROM attempt`+where, args[:len(args)-1], []any{&n})
+	})
+	return n, err
+}
+
 func (f *AttemptFilter) where() (string, []any) {
 	var terms []string
 	var args []any

@@ -44,6 +44,27 @@ func (s *Store) Entries(ctx context.Context, f EntryFilter, each func(*queue.Rec
 	})
 }
 
+// CountEntries returns how many records Entries would call each with, without a
+// limit. Matches is given records without their bodies.
+func (s *Store) CountEntries(ctx context.Context, f EntryFilter) (n int, err error) {
+	const where = ` FROM log WHERE seq > ? AND (? = 0 OR kind = ?)`
+	args := []any{f.After, f.Kind, f.Kind}
+	err = s.view(ctx, func(t *tx) error {
+		if f.Matches == nil {
+			return t.row(`SELECT count(*)`+where, args, []any{&n})
+		}
+		return t.each(`SELECT seq, epoch, kind, targets`+where, args, func(r *sql.Rows) error {
+			var rec queue.Record
+			err := r.Scan(&rec.Seq, &rec.Epoch, &rec.Kind, &rec.Targets)
+			if err == nil && f.Matches(&rec) {
+				n++
+			}
+			return err
+		})
+	})
+	return n, err
+}
+
 // LastAttempts returns the last attempt of every node at an entry, without an
 // order.
 func (s *Store) LastAttempts(ctx context.Context, op queue.OpID) ([]Attempt, error) {

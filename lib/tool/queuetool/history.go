@@ -16,7 +16,8 @@ type historyVerb struct {
 	Entry  string        `short:"e" placeholder:"ENTRY" complete:"entry" help:"Only attempts of this entry."`
 	Failed bool          `help:"Only those that did not succeed."`
 	Since  time.Duration `placeholder:"TIME" help:"Only those of the last hours or days: 12h, 7d."`
-	Limit  int           `default:"50" placeholder:"N" help:"List at most so many."`
+	All    bool          `help:"List every attempt that is kept."`
+	Limit  *int          `placeholder:"N" help:"List at most so many. Without it 50; all with -H, -p and --json."`
 	Text   bool          `name:"output" help:"Print what the commands wrote."`
 	cli.Output
 }
@@ -91,8 +92,8 @@ func historyTable() cli.Table[tried] {
 
 // Run lists attempts.
 func (v *historyVerb) Run(c *cli.Context) error {
-	if v.Limit < 1 {
-		return fault.New(fault.Usage, "--limit %d is not a number of attempts", v.Limit)
+	if v.Limit != nil && *v.Limit < 1 {
+		return fault.New(fault.Usage, "--limit %d is not a number of attempts", *v.Limit)
 	}
 	server, err := local.Open(c)
 	if err != nil {
@@ -115,14 +116,33 @@ func (v *historyVerb) Run(c *cli.Context) error {
 	for i, a := range attempts {
 		rows[i] = tried{Attempt: a, node: names[a.Node]}
 	}
-	if v.Text && v.Output.Human() {
-		return writeEach(c, v.Output, rows)
+	write := historyTable().Write
+	if v.Text && v.Output.Human() && len(rows) > 0 {
+		write = writeEach
 	}
-	return historyTable().Write(c, v.Output, rows)
+	if err := write(c, v.Output, rows); err != nil || filter.Limit == 0 || len(rows) < filter.Limit {
+		return err
+	}
+	total, err := server.Store.CountAttempts(c, filter)
+	v.Output.LeftOut(c, total-len(rows), "iwx-queue history --all, with the same flags")
+	return err
+}
+
+// limit is how many attempts are listed at most, 0 for all.
+func (v *historyVerb) limit() int {
+	switch {
+	case v.All:
+		return 0
+	case v.Limit != nil:
+		return *v.Limit
+	case v.Output.Whole():
+		return 0
+	}
+	return 50
 }
 
 func (v *historyVerb) filter(c *cli.Context, server *local.Server) (state.AttemptFilter, error) {
-	filter := state.AttemptFilter{Failed: v.Failed, Limit: v.Limit}
+	filter := state.AttemptFilter{Failed: v.Failed, Limit: v.limit()}
 	if v.Since > 0 {
 		filter.Since = c.Now().Add(-v.Since)
 	}

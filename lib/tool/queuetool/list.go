@@ -14,7 +14,7 @@ import (
 
 type listVerb struct {
 	All     bool   `help:"List every entry that is in the log."`
-	Limit   int    `default:"20" placeholder:"N" help:"List at most so many."`
+	Limit   *int   `placeholder:"N" help:"List at most so many. Without it 20; all with --pending, --failed, -H, -p and --json."`
 	Node    string `short:"n" placeholder:"NODE" complete:"node" help:"Only what is for this node."`
 	Failed  bool   `xor:"which" help:"Only the entries that a node halts at."`
 	Pending bool   `xor:"which" help:"Only the entries that a node has still to do."`
@@ -56,8 +56,8 @@ func listTable() cli.Table[listed] {
 
 // Run lists what is pending and what was queued last, the newest at the bottom.
 func (v *listVerb) Run(c *cli.Context) error {
-	if v.Limit < 1 {
-		return fault.New(fault.Usage, "--limit %d is not a number of entries", v.Limit)
+	if v.Limit != nil && *v.Limit < 1 {
+		return fault.New(fault.Usage, "--limit %d is not a number of entries", *v.Limit)
 	}
 	server, err := local.Open(c)
 	if err != nil {
@@ -87,6 +87,14 @@ func (v *listVerb) Run(c *cli.Context) error {
 	if v.Output.Human() {
 		l.hints()
 	}
+	all := "iwx-queue list --all"
+	if v.Pending {
+		all = "iwx-queue list --pending"
+	}
+	if v.Node != "" {
+		all += " --node " + v.Node
+	}
+	v.Output.LeftOut(c, l.left, all)
 	return nil
 }
 
@@ -102,6 +110,7 @@ type lister struct {
 	rows  []listed
 	first uint64 // the oldest entry among them
 	older bool   // there are pending entries before it
+	left  int    // how many entries the limit left out
 	idle  *state.Held
 }
 
@@ -127,11 +136,20 @@ func (l *lister) fill(v *listVerb) error {
 	return l.held()
 }
 
+// newestLimit is how many entries a person gets unasked.
+const newestLimit = 20
+
+// limit is how many entries are listed at most, 0 for all.
 func (v *listVerb) limit() int {
-	if v.All {
+	switch {
+	case v.All:
+		return 0
+	case v.Limit != nil:
+		return *v.Limit
+	case v.Pending || v.Output.Whole():
 		return 0
 	}
-	return v.Limit
+	return newestLimit
 }
 
 // numbers lists the entries of those numbers, in their order.
@@ -163,13 +181,29 @@ func (l *lister) newest(limit int) error {
 	err := l.numbers(slices.DeleteFunc(l.fleet.blocked(), func(seq uint64) bool { return seq >= first }))
 	l.rows = append(l.rows, late...)
 	l.older = first > 0 && l.fleet.settled()+1 < first
+	if err == nil && limit > 0 && len(late) == limit {
+		if l.all {
+			filter.Matches = nil
+		}
+		err = l.count(filter)
+	}
+	return err
+}
+
+// count sets how many entries that the filter lets through are not listed.
+func (l *lister) count(filter state.EntryFilter) error {
+	n, err := l.server.Store.CountEntries(l.c, filter)
+	l.left = n - len(l.rows)
 	return err
 }
 
 // pending lists what is not done by every node, the oldest first.
 func (l *lister) pending(limit int) error {
 	filter := state.EntryFilter{Kind: queue.KindCommand, After: l.fleet.settled(), Limit: limit, Matches: l.matches(l.fleet.pending)}
-	return l.server.Store.Entries(l.c, filter, l.take)
+	if err := l.server.Store.Entries(l.c, filter, l.take); err != nil || limit == 0 {
+		return err
+	}
+	return l.count(filter)
 }
 
 func (l *lister) isFor(t queue.Targets, seq uint64) bool { return l.all || l.fleet.isFor(t, seq) }

@@ -17,7 +17,7 @@ import (
 const followLook = 50 * time.Millisecond
 
 type logVerb struct {
-	Number int  `short:"n" name:"number" default:"50" placeholder:"N" help:"Begin with the last so many; 0: with the first that there is."`
+	Number *int `short:"n" name:"number" placeholder:"N" help:"Begin with the last so many, 0 with the first that there is. Without it 50; all with -H, -p and --json."`
 	Follow bool `short:"f" help:"Go on, and print new records as they come."`
 	cli.Output
 }
@@ -64,8 +64,8 @@ func logTable(whole bool) cli.Table[logged] {
 
 // Run prints the records in the order of the log.
 func (v *logVerb) Run(c *cli.Context) error {
-	if v.Number < 0 {
-		return fault.New(fault.Usage, "--number %d is not a number of records", v.Number)
+	if v.Number != nil && *v.Number < 0 {
+		return fault.New(fault.Usage, "--number %d is not a number of records", *v.Number)
 	}
 	server, err := local.Open(c)
 	if err != nil {
@@ -76,13 +76,19 @@ func (v *logVerb) Run(c *cli.Context) error {
 	if l.names, err = server.NodeNames(c); err != nil {
 		return err
 	}
-	rows, err := l.last(v.Number)
+	number := v.number()
+	rows, err := l.last(number)
 	if err != nil {
 		return err
 	}
 	table := logTable(v.Output.JSON || v.Output.Exact)
 	if !v.Follow {
-		return table.Write(c, v.Output, rows)
+		if err := table.Write(c, v.Output, rows); err != nil || number == 0 || len(rows) < number {
+			return err
+		}
+		total, err := server.Store.CountEntries(c, state.EntryFilter{})
+		v.Output.LeftOut(c, total-len(rows), "iwx-queue log -n 0")
+		return err
 	}
 	feed, err := table.Feed(c, v.Output)
 	if err != nil {
@@ -94,6 +100,17 @@ func (v *logVerb) Run(c *cli.Context) error {
 		}
 	}
 	return l.follow(feed)
+}
+
+// number is with how many of the last records the output begins, 0 for all.
+func (v *logVerb) number() int {
+	switch {
+	case v.Number != nil:
+		return *v.Number
+	case v.Output.Whole():
+		return 0
+	}
+	return 50
 }
 
 // logReader reads the log, and knows how far it is.

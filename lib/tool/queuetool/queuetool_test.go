@@ -65,7 +65,7 @@ func TestListKeepsOldHalts(t *testing.T) {
 	r.want("3\thalted\t1/2\n29\treplaying\t1/2\n30\treplaying\t1/2\n", "list", "--limit", "2", "-H", "-o", "entry,state,nodes")
 	r.want("3\n4\n", "list", "--pending", "--limit", "2", "-H", "-o", "entry")
 	_, _, stderr := r.run("list", "--limit", "2")
-	if want := "hint: older entries are pending too: iwx-queue list --pending\n"; stderr != want {
+	if want := "hint: older entries are pending too: iwx-queue list --pending\n27 more: iwx-queue list --all\n"; stderr != want {
 		t.Errorf("%q, want %q", stderr, want)
 	}
 	if _, out, _ := r.run("list", "--all", "-H"); strings.Count(out, "\n") != 30 {
