@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/join"
 	"iwx/lib/pki"
@@ -68,7 +69,14 @@ func (m *Manager) Join(ctx context.Context, remote netip.Addr, req *JoinRequest)
 	if err != nil {
 		return nil, err
 	}
-	a := &admission{m: m, facts: facts, req: req, remote: remote, csr: block.Bytes, keyHash: sha256.Sum256(public), now: m.Now()}
+	// Accounts of a directory are in no file; asking for them may take a while, so
+	// it comes before the state is locked.
+	var unanswered error
+	if m.Known != nil {
+		known, err := m.Known(ctx, facts.Users, req.Facts.Users)
+		facts.Users, unanswered = append(facts.Users, known...), err
+	}
+	a := &admission{m: m, facts: facts, unanswered: unanswered, req: req, remote: remote, csr: block.Bytes, keyHash: sha256.Sum256(public), now: m.Now()}
 	if err := m.Store.Admit(ctx, req.TokenID, a.decide); err != nil {
 		return nil, err
 	}
@@ -78,13 +86,14 @@ func (m *Manager) Join(ctx context.Context, remote netip.Addr, req *JoinRequest)
 
 // admission is one server's request to join, on its way to an answer.
 type admission struct {
-	m       *Manager
-	facts   host.Facts // the manager's
-	req     *JoinRequest
-	remote  netip.Addr
-	csr     []byte
-	keyHash [sha256.Size]byte
-	now     time.Time
+	m          *Manager
+	facts      host.Facts // the manager's
+	unanswered error      // why it is not known whether a user of the node is one here
+	req        *JoinRequest
+	remote     netip.Addr
+	csr        []byte
+	keyHash    [sha256.Size]byte
+	now        time.Time
 
 	node   Node
 	answer JoinAnswer
@@ -186,7 +195,13 @@ func (a *admission) compare(token *Token, nodes []Node) []preflight.Check {
 	}
 	manager := join.Manager{Facts: a.facts, QuorumIP: a.m.Where().Manager.Addr(), Version: a.m.Version}
 	candidate := join.Candidate{Name: token.Name, Facts: a.req.Facts, Version: a.req.Version, Skew: time.UnixMilli(a.req.Time).Sub(a.now)}
-	return join.Compare(manager, candidate, members)
+	checks := join.Compare(manager, candidate, members)
+	for i := range checks {
+		if c := &checks[i]; c.Name == preflight.NameUIDs && c.Status == preflight.OK && a.unanswered != nil {
+			c.Status, c.Detail, c.Remedy = preflight.Warn, "not all accounts could be compared: "+a.unanswered.Error(), fault.HintOf(a.unanswered)
+		}
+	}
+	return checks
 }
 
 // place finds the node's place: a new one, or the one that it had.

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"iwx/lib/cluster"
+	"iwx/lib/host"
 	"iwx/lib/join"
 	"iwx/lib/pki"
 	"iwx/lib/preflight"
@@ -392,6 +394,47 @@ func TestJoinSeenAtOnce(t *testing.T) {
 		check(t, err)
 		if l.node(s).LastSeen.IsZero() {
 			t.Error("a node that has polled was seen")
+		}
+	})
+}
+
+// TestJoinAsksTheNameService: an account of a directory is in no file, and counts
+// all the same. No answer is told, and does not pass for no account.
+func TestJoinAsksTheNameService(t *testing.T) {
+	onManager(t, func(t *testing.T, l *lab) {
+		var answer []host.User
+		var down error
+		l.Known = func(_ context.Context, here, there []host.User) ([]host.User, error) {
+			if len(here) == 0 || len(there) == 0 {
+				t.Errorf("asked with %v and %v", here, there)
+			}
+			return answer, down
+		}
+		uids := func(err error, checks []preflight.Check) preflight.Check {
+			if refusal := (*cluster.Refusal)(nil); errors.As(err, &refusal) {
+				checks = refusal.Checks
+			}
+			i := slices.IndexFunc(checks, func(c preflight.Check) bool { return c.Name == "uids" })
+			if i < 0 {
+				t.Fatalf("%v, %v", err, checks)
+			}
+			return checks[i]
+		}
+		s := l.server()
+		s.req.Facts.Users = []host.User{{Name: "carl", UID: 2001}}
+		token := l.invite("web1", nil)
+		for _, known := range []host.User{{Name: "carl", UID: 70001}, {Name: "dora", UID: 2001}} {
+			answer = []host.User{known}
+			a, err := l.ask(s, token)
+			if a != nil || uids(err, nil).Status != preflight.Fail {
+				t.Errorf("%v: %v", known, err)
+			}
+		}
+		answer, down = nil, errors.New("the name service has not answered")
+		a, err := l.ask(s, token)
+		check(t, err)
+		if c := uids(nil, a.Checks); c.Status != preflight.Warn || !strings.Contains(c.Detail, "has not answered") {
+			t.Errorf("no answer: %+v", c)
 		}
 	})
 }

@@ -85,9 +85,14 @@ type Manager struct {
 	Signer   Signer
 	Identity *Identity                  // as it was at the start; where the API is may change
 	Facts    func() (host.Facts, error) // of the manager at present, to compare joining nodes with
-	Version  string
-	Now      func() time.Time
-	Log      *slog.Logger
+
+	// Known returns what the manager's name service says about users of a joining
+	// node that are not among its own in the facts. May be nil.
+	Known func(ctx context.Context, here, there []host.User) ([]host.User, error)
+
+	Version string
+	Now     func() time.Time
+	Log     *slog.Logger
 
 	// OpenBackup opens one of the manager's backups; the error is
 	// fs.ErrNotExist where there is none of that name. nil: there are none.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"time"
@@ -223,8 +222,8 @@ func (s *Server) NodeNames(c *cli.Context) (map[string]string, error) {
 // who became root with sudo(8), if so.
 func Operator(c *cli.Context) string {
 	name := fmt.Sprint(os.Getuid())
-	if u, err := user.Current(); err == nil {
-		name = u.Username
+	if u, err := host.LookupUser(c, name); err == nil {
+		name = u.Name
 	}
 	if by := c.Getenv("SUDO_USER"); by != "" && by != name {
 		return by + " as " + name

@@ -53,6 +53,10 @@ func (d *server) runManager(c *cli.Context) error {
 	return m.serve(c)
 }
 
+// compareLimit is how long the accounts of a joining node may take to compare,
+// all of them.
+const compareLimit = 10 * time.Second
+
 func (d *server) manager(c *cli.Context) (*manager, error) {
 	m := &manager{server: d}
 	signer, err := m.signer()
@@ -69,6 +73,11 @@ func (d *server) manager(c *cli.Context) (*manager, error) {
 		Version: cli.Version, Now: c.Now, Log: d.log,
 		Profiles: m.profiles, OpenBackup: upkeep.Shelf(d.Server).Open, Pulse: m.handOn,
 		SiteCertificate: d.Store.SiteCertificate,
+	}
+	if !d.Own() { // below a root of its own, the machine's accounts are another server's
+		m.rules.Known = func(ctx context.Context, here, there []host.User) ([]host.User, error) {
+			return host.Known(ctx, here, there, compareLimit)
+		}
 	}
 	m.pools = &pools{manager: m}
 	m.rules.Balancer = m.pools

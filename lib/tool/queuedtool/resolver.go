@@ -1,9 +1,9 @@
 package queuedtool
 
 import (
-	"fmt"
+	"context"
+	"errors"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -11,6 +11,7 @@ import (
 
 	"iwx/lib/attempt"
 	"iwx/lib/fault"
+	"iwx/lib/host"
 	"iwx/lib/queue"
 )
 
@@ -27,7 +28,8 @@ type resolver struct {
 
 // spec implements replay.Replayer's Spec.
 func (r *resolver) spec(op queue.OpID, number int, c *queue.Command) (attempt.Spec, error) {
-	who, err := account(c.User)
+	ctx := context.Background() // each look-up has a limit of its own
+	who, err := account(ctx, c.User)
 	if err != nil {
 		return attempt.Spec{}, err
 	}
@@ -40,64 +42,56 @@ func (r *resolver) spec(op queue.OpID, number int, c *queue.Command) (attempt.Sp
 		Timeout:   c.Timeout,
 		KillAfter: attempt.KillAfter,
 	}
-	if c.User == "" || who.Uid == strconv.Itoa(os.Getuid()) {
+	if c.User == "" || who.UID == uint32(os.Getuid()) {
 		return spec, nil
 	}
-	return spec, become(&spec, who)
+	return spec, become(ctx, &spec, who)
 }
 
 // account looks a user up by name or number; "" is the daemon's own.
-func account(name string) (*user.User, error) {
+func account(ctx context.Context, name string) (host.Account, error) {
+	own := strconv.Itoa(os.Getuid())
 	if name == "" {
-		name = strconv.Itoa(os.Getuid())
+		name = own
 	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		u, err = user.LookupId(name)
-	}
-	if err == nil {
+	u, err := host.LookupUser(ctx, name)
+	switch {
+	case err == nil:
 		return u, nil
+	case name == own:
+		return host.Account{User: host.User{Name: name, UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}, Home: "/"}, nil
+	case errors.Is(err, host.ErrNoAccount):
+		return host.Account{}, fault.Hint(fault.New(fault.Failed, "there is no user %q on this node%s", name, host.Unasked(err)), "create it here, or cascade a useradd before")
 	}
-	if name == strconv.Itoa(os.Getuid()) {
-		return &user.User{Uid: name, Gid: strconv.Itoa(os.Getgid()), Username: name, HomeDir: "/"}, nil
-	}
-	return nil, fault.Hint(fault.New(fault.Failed, "there is no user %q on this node", name), "create it here, or cascade a useradd before")
+	return host.Account{}, err
 }
 
 // become makes the command run as the user, with all its groups.
-func become(spec *attempt.Spec, who *user.User) error {
+func become(ctx context.Context, spec *attempt.Spec, who host.Account) error {
 	if os.Getuid() != 0 {
-		return fault.New(fault.Failed, "iwx-queued is not root, and cannot run a command as %s", who.Username)
+		return fault.New(fault.Failed, "iwx-queued is not root, and cannot run a command as %s", who.Name)
 	}
-	ids, err := who.GroupIds()
+	groups, err := host.GroupsOf(ctx, who)
 	if err != nil {
-		return fmt.Errorf("groups of user %s: %w", who.Username, err)
+		return err
 	}
-	for _, text := range append([]string{who.Uid, who.Gid}, ids...) {
-		n, err := strconv.ParseUint(text, 10, 32)
-		if err != nil {
-			return fmt.Errorf("user %s: id %q: %w", who.Username, text, err)
-		}
-		spec.Groups = append(spec.Groups, uint32(n))
-	}
-	spec.SetUser, spec.UID, spec.GID = true, spec.Groups[0], spec.Groups[1]
-	spec.Groups = spec.Groups[2:]
+	spec.SetUser, spec.UID, spec.GID, spec.Groups = true, who.UID, who.GID, groups
 	return nil
 }
 
 // environment is all that a command is given, the same on every node but for
 // what names the node. What the operator added comes over the defaults, and
 // what iwx says of itself over everything.
-func (r *resolver) environment(op queue.OpID, number int, who *user.User, added []string) []string {
+func (r *resolver) environment(op queue.OpID, number int, who host.Account, added []string) []string {
 	path := searchPath
 	if dir := filepath.Dir(r.program); r.program != "" && !slices.Contains(filepath.SplitList(path), dir) {
 		path = dir + ":" + path
 	}
 	env := []string{
 		"PATH=" + path,
-		"HOME=" + who.HomeDir,
-		"USER=" + who.Username,
-		"LOGNAME=" + who.Username,
+		"HOME=" + who.Home,
+		"USER=" + who.Name,
+		"LOGNAME=" + who.Name,
 		"SHELL=/bin/sh",
 		"LANG=C.UTF-8",
 		"DEBIAN_FRONTEND=noninteractive", // no terminal is there to be asked on, debconf(7)

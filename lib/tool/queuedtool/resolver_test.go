@@ -3,6 +3,7 @@ package queuedtool
 import (
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -108,6 +109,36 @@ func TestSpecUser(t *testing.T) {
 	}
 	if own, err := spec("root"); err != nil || own.SetUser {
 		t.Errorf("root as root: %+v, %v", own, err)
+	}
+}
+
+// TestSpecDirectoryUser: a user that is in no file is found where getent(1) finds it.
+func TestSpecDirectoryUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can run commands as others")
+	}
+	dir := t.TempDir()
+	script := "#!/bin/sh\ncase \"$1 $2\" in\n'passwd ldapuser') echo 'ldapuser:*:70001:70002::/home/ldap:/bin/sh';;\n" +
+		"'initgroups ldapuser') echo 'ldapuser 70002 70003';;\n'passwd slow') exit 3;;\n*) exit 2;;\nesac\n"
+	if err := os.WriteFile(filepath.Join(dir, "getent"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	r := &resolver{}
+	got, err := r.spec(queue.OpID{Epoch: 1, Seq: 1}, 1, &queue.Command{Argv: []string{"true"}, User: "ldapuser"})
+	if err != nil || !got.SetUser || got.UID != 70001 || got.GID != 70002 || !slices.Equal(got.Groups, []uint32{70002, 70003}) ||
+		lookup(got.Env, "HOME") != "/home/ldap" || lookup(got.Env, "USER") != "ldapuser" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	_, err = r.spec(queue.OpID{Epoch: 1, Seq: 1}, 1, &queue.Command{Argv: []string{"true"}, User: "ldapuser"})
+	if err == nil || !strings.Contains(err.Error(), `no user "ldapuser" on this node in its files, and there is no getent(1)`) {
+		t.Errorf("nobody to ask: %v", err)
+	}
+	t.Setenv("PATH", dir)
+	_, err = r.spec(queue.OpID{Epoch: 1, Seq: 1}, 1, &queue.Command{Argv: []string{"true"}, User: "slow"})
+	if err == nil || strings.Contains(err.Error(), "no user") || fault.CodeOf(err) != fault.Busy {
+		t.Errorf("a directory that does not answer: %v", err)
 	}
 }
 

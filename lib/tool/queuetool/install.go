@@ -10,14 +10,13 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"iwx/lib/atomicfile"
 	"iwx/lib/cli"
 	"iwx/lib/fault"
+	"iwx/lib/host"
 	"iwx/lib/queue"
 	"iwx/lib/tool/local"
 )
@@ -59,7 +58,7 @@ func (v *installVerb) Run(c *cli.Context) error {
 	if done, err := server.Store.OpDone(c, op, digest); done || err != nil {
 		return err
 	}
-	f, err := v.file(server.Root, op, content)
+	f, err := v.file(c, server.Root, op, content)
 	if err != nil {
 		return err
 	}
@@ -86,7 +85,7 @@ func (v *installVerb) digest(content []byte) queue.Hash {
 }
 
 // file resolves what is to be written on this server.
-func (v *installVerb) file(root string, op queue.OpID, content []byte) (*installed, error) {
+func (v *installVerb) file(c *cli.Context, root string, op queue.OpID, content []byte) (*installed, error) {
 	if !filepath.IsAbs(v.Path) || filepath.Clean(v.Path) != v.Path {
 		return nil, fault.New(fault.Usage, "path %q is not absolute and clean", v.Path)
 	}
@@ -98,15 +97,17 @@ func (v *installVerb) file(root string, op queue.OpID, content []byte) (*install
 	dir, base := filepath.Split(f.path)
 	f.saved = filepath.Join(dir, fmt.Sprintf(".%s.iwx-%d-%d.old", base, op.Epoch, op.Seq))
 	f.absent = filepath.Join(dir, fmt.Sprintf(".%s.iwx-%d-%d.none", base, op.Epoch, op.Seq))
-	if u, err := user.Lookup(v.Owner); err == nil {
-		if f.uid, err = strconv.Atoi(u.Uid); err != nil {
-			return nil, err
-		}
+	switch u, err := host.LookupUser(c, v.Owner); {
+	case err == nil && v.Owner != "":
+		f.uid = int(u.UID)
+	case err != nil && !errors.Is(err, host.ErrNoAccount):
+		return nil, err
 	}
-	if g, err := user.LookupGroup(v.Group); err == nil {
-		if f.gid, err = strconv.Atoi(g.Gid); err != nil {
-			return nil, err
-		}
+	switch _, gid, err := host.LookupGroup(c, v.Group); {
+	case err == nil && v.Group != "":
+		f.gid = int(gid)
+	case err != nil && !errors.Is(err, host.ErrNoAccount):
+		return nil, err
 	}
 	switch info, err := os.Stat(dir); {
 	case errors.Is(err, fs.ErrNotExist):

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -76,7 +75,7 @@ func (v *pushVerb) command(c *cli.Context, server *local.Server, name string) (*
 	if err != nil {
 		return nil, err
 	}
-	owner, err := v.owner(info)
+	owner, err := v.owner(c, info)
 	if err != nil {
 		return nil, err
 	}
@@ -177,59 +176,42 @@ func (o *ownership) flags() []string {
 }
 
 // owner resolves --owner here, so that every node gets the same.
-func (v *pushVerb) owner(info fs.FileInfo) (*ownership, error) {
+func (v *pushVerb) owner(c *cli.Context, info fs.FileInfo) (*ownership, error) {
 	stat := info.Sys().(*syscall.Stat_t)
 	o := &ownership{uid: stat.Uid, gid: stat.Gid}
 	name, group, hasGroup := strings.Cut(v.Owner, ":")
 	if name != "" {
-		u, err := lookUser(name)
+		u, err := host.LookupUser(c, name)
 		if err != nil {
-			return nil, err
+			return nil, unknownAccount("user", name, err)
 		}
 		o.uid, o.gid = u.UID, u.GID
 	}
 	if hasGroup {
-		gid, err := lookGroup(group)
+		_, gid, err := host.LookupGroup(c, group)
 		if err != nil {
-			return nil, err
+			return nil, unknownAccount("group", group, err)
 		}
 		o.gid = gid
 	}
-	if u, err := user.LookupId(fmt.Sprint(o.uid)); err == nil {
-		o.user = u.Username
+	// A number without a name goes as a number.
+	u, err := host.LookupUser(c, fmt.Sprint(o.uid))
+	if err != nil && !errors.Is(err, host.ErrNoAccount) {
+		return nil, err
 	}
-	if g, err := user.LookupGroupId(fmt.Sprint(o.gid)); err == nil {
-		o.group = g.Name
+	o.user = u.Name
+	o.group, _, err = host.LookupGroup(c, fmt.Sprint(o.gid))
+	if err != nil && !errors.Is(err, host.ErrNoAccount) {
+		return nil, err
 	}
 	return o, nil
 }
 
-// lookUser returns the account of that name on this server.
-func lookUser(name string) (host.User, error) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		return host.User{}, unknownAccount("user", name, err, user.UnknownUserError(name))
+// unknownAccount makes a name that nobody has an error of usage.
+func unknownAccount(what, name string, err error) error {
+	if !errors.Is(err, host.ErrNoAccount) {
+		return err
 	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return host.User{}, err
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	return host.User{Name: u.Username, UID: uint32(uid), GID: uint32(gid)}, err
-}
-
-func lookGroup(name string) (uint32, error) {
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		return 0, unknownAccount("group", name, err, user.UnknownGroupError(name))
-	}
-	gid, err := strconv.ParseUint(g.Gid, 10, 32)
-	return uint32(gid), err
-}
-
-func unknownAccount(what, name string, err, unknown error) error {
-	if errors.Is(err, unknown) {
-		return fault.New(fault.Usage, "this server has no %s %q", what, name)
-	}
-	return fmt.Errorf("%s %q: %w", what, name, err)
+	return fault.Hint(fault.New(fault.Usage, "this server has no %s %q%s", what, name, host.Unasked(err)), "see what it knows: getent %s %s",
+		map[string]string{"user": "passwd", "group": "group"}[what], queue.Quote(name))
 }
