@@ -254,6 +254,10 @@ func shell(c *cli.Context, line string) error {
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(c), "/bin/sh", "-c", line)
 	_, cmd.Stdout, cmd.Stderr = c.Streams()
+	return runShell(cmd, line)
+}
+
+func runShell(cmd *exec.Cmd, line string) error {
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -21,13 +22,15 @@ import (
 
 type pushVerb struct {
 	recipients
-	Mode    string         `placeholder:"MODE" help:"Its mode on the nodes, octal, instead of the file's own."`
-	Owner   string         `placeholder:"USER[:GROUP]" complete:"user" help:"Its owner on the nodes, instead of the file's own."`
-	Check   string         `placeholder:"COMMAND" help:"Run this with sh(1) after writing; if it fails, the old file comes back."`
-	Reload  string         `placeholder:"COMMAND" help:"Run this with sh(1) when the file is in place."`
-	Timeout *time.Duration `placeholder:"TIME" help:"End the checks after this time; 0 never. Without it, queue.timeout of iwx.toml(5)."`
-	JSON    bool           `name:"json" help:"Print the numbers in JSON."`
+	Mode      string         `placeholder:"MODE" help:"Its mode on the nodes, octal, instead of the file's own."`
+	Owner     string         `placeholder:"USER[:GROUP]" complete:"user" help:"Its owner on the nodes, instead of the file's own."`
+	Check     string         `placeholder:"COMMAND" help:"Run this with sh(1) after writing; if it fails, the old file comes back."`
+	Reload    string         `placeholder:"COMMAND" help:"Run this with sh(1) when the file is in place."`
+	Timeout   *time.Duration `placeholder:"TIME" help:"End the checks after this time; 0 never. Without it, queue.timeout of iwx.toml(5)."`
+	JSON      bool           `name:"json" help:"Print the numbers in JSON."`
+	NodesOnly bool           `name:"nodes-only" help:"Run --check and --reload on the nodes alone, not here first."`
 	await.Flags
+	cli.Yes
 	File []string `arg:"" complete:"file" help:"The files. Each is written to the same path on the nodes."`
 }
 
@@ -37,7 +40,8 @@ func (*pushVerb) Examples() string {
 		iwx-queue push --check "apachectl configtest" --reload "systemctl reload apache2" /etc/apache2/conf-enabled/tls.conf`
 }
 
-// Run queues the files, all or none.
+// Run queues the files, all or none. What the nodes run with them succeeds here
+// first, where the files are in place already: one that is broken halts no node.
 func (v *pushVerb) Run(c *cli.Context) error {
 	server, err := local.OpenManager(c, readOnly)
 	if err != nil {
@@ -48,36 +52,73 @@ func (v *pushVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	var asked []located
 	for _, name := range v.File {
-		command, err := v.command(c, server, name)
+		command, findings, err := v.command(c, server, name)
 		if err == nil {
 			err = batch.add(command)
 		}
 		if err != nil {
 			return err
 		}
+		for _, f := range findings {
+			asked = append(asked, located{Finding: f})
+		}
+	}
+	if err := ask(c, server, v.Yes, asked); err != nil {
+		return err
+	}
+	if err := v.tryHere(c, server); err != nil {
+		return err
 	}
 	return batch.queue(v.Flags, v.JSON)
 }
 
-// command returns the entry that installs the file on a node.
-func (v *pushVerb) command(c *cli.Context, server *local.Server, name string) (*queue.Command, error) {
+// tryHere runs the check and the reload on this server.
+func (v *pushVerb) tryHere(c *cli.Context, server *local.Server) error {
+	if v.NodesOnly {
+		return nil
+	}
+	for _, step := range []struct{ name, line string }{{"check", v.Check}, {"reload", v.Reload}} {
+		if step.line == "" {
+			continue
+		}
+		cmd := exec.CommandContext(c, "/bin/sh", "-c", step.line)
+		_, _, messages := c.Streams()
+		cmd.Stdout, cmd.Stderr = messages, messages // standard output is for the number
+		if server.Own() {
+			cmd.Env = append(os.Environ(), "IWX_ROOT="+server.Root)
+		}
+		if err := runShell(cmd, step.line); err != nil {
+			return fault.Hint(fault.New(fault.Failed, "the %s failed here, nothing was queued: %w", step.name, err),
+				"correct the file; if only nodes have what it is for: --nodes-only")
+		}
+	}
+	return nil
+}
+
+// command returns the entry that installs the file on a node, and what is to be
+// asked about it.
+func (v *pushVerb) command(c *cli.Context, server *local.Server, name string) (*queue.Command, []queue.Finding, error) {
 	path, err := filepath.Abs(name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	path, inside := within(server.Root, path)
+	if err := refuseOwn(server.Paths, path); err != nil {
+		return nil, nil, err
+	}
 	content, info, err := readFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	mode, err := v.mode(info)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	owner, err := v.owner(c, info)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	argv := []string{"iwx-queue", "install", "--path", inside, "--mode", fmt.Sprintf("%04o", mode)}
 	argv = append(argv, owner.flags()...)
@@ -89,7 +130,8 @@ func (v *pushVerb) command(c *cli.Context, server *local.Server, name string) (*
 	}
 	// What install does is convergent, so it may run again.
 	t := terms{Timeout: v.Timeout, Rerun: true}
-	return t.command(c, server, argv, content)
+	command, err := t.command(c, server, argv, content)
+	return command, lintFile(server.Paths, path, inside, content), err
 }
 
 // within returns where the file is, and its path as a server sees it whose files

@@ -227,28 +227,36 @@ func misplaced(c *cli.Context, command []string) []queue.Finding {
 // put in front of a finding: "", or the place of the command in a list. more are
 // findings about the first command.
 func lint(c *cli.Context, server *local.Server, yes cli.Yes, commands []*queue.Command, where func(int) string, more ...queue.Finding) error {
-	if yes.Yes || !server.Config.Queue.Lint {
+	var found []located
+	for _, f := range more {
+		found = append(found, located{where(0), f})
+	}
+	for i, command := range commands {
+		for _, f := range queue.Lint(command, server.Config.Storage.Paths()) {
+			found = append(found, located{where(i), f})
+		}
+	}
+	return ask(c, server, yes, found)
+}
+
+// located is a finding with what is put in front of it: "", or a place in a list.
+type located struct {
+	where string
+	queue.Finding
+}
+
+// ask prints findings and asks whether to go on.
+func ask(c *cli.Context, server *local.Server, yes cli.Yes, found []located) error {
+	if yes.Yes || !server.Config.Queue.Lint || len(found) == 0 {
 		return nil
 	}
 	const most = 10 // more would push the question off the screen
-	found := 0
-	for i, command := range commands {
-		findings := queue.Lint(command, server.Config.Storage.Paths())
-		if i == 0 {
-			findings = append(more, findings...)
-		}
-		for _, f := range findings {
-			if found++; found <= most {
-				c.Warnf("%s%s", where(i), f.Detail)
-				c.Notef("hint: %s", f.Remedy)
-			}
-		}
+	for _, f := range found[:min(len(found), most)] {
+		c.Warnf("%s%s", f.where, f.Detail)
+		c.Notef("hint: %s", f.Remedy)
 	}
-	switch {
-	case found == 0:
-		return nil
-	case found > most:
-		c.Warnf("and %d more", found-most)
+	if len(found) > most {
+		c.Warnf("and %d more", len(found)-most)
 	}
 	return c.Confirm(false, "queue it all the same?")
 }

@@ -1,0 +1,164 @@
+package queuetool
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"iwx/lib/fault"
+	"iwx/lib/host"
+	"iwx/lib/queue"
+)
+
+// refuseOwn refuses what iwx itself keeps on this server: its state and its keys
+// make a server what it is, and another one would become a second manager. The
+// file may go by another name, through a symbolic link or as a hard link. It is
+// not opened, since closing it would drop the locks of SQLite.
+func refuseOwn(p host.Paths, file string) error {
+	info, err := os.Lstat(file)
+	if err != nil {
+		return nil // whoever reads it says why
+	}
+	for _, dir := range []string{p.Lib, p.Run, p.HAProxyRun, p.Health} {
+		if inDir(file, dir) || inDir(resolved(file), resolved(dir)) || isLinked(info, dir) {
+			return fault.Hint(fault.New(fault.Usage, "%s is iwx's own, of %s: with it a node would take itself for this server", file, dir),
+				"nodes get what they need from iwx-queued; a new manager is made by iwx-cluster-setup restore")
+		}
+	}
+	return nil
+}
+
+func inDir(file, dir string) bool {
+	return file == dir || strings.HasPrefix(file, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// resolved is a path without symbolic links on the way to its last name.
+func resolved(file string) string {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(file))
+	if err != nil {
+		return file
+	}
+	return filepath.Join(dir, filepath.Base(file))
+}
+
+// isLinked reports whether a file has another name below dir.
+func isLinked(info fs.FileInfo, dir string) (found bool) {
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || stat.Nlink < 2 || info.IsDir() {
+		return false
+	}
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // a file that has just gone
+		}
+		if other, err := d.Info(); err == nil && os.SameFile(info, other) {
+			found = true
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return found
+}
+
+// personal are files that belong to one server alone, and why. A path that ends
+// with a slash is all in that directory.
+func personal() map[string][]string {
+	return map[string][]string{
+		"it names this server: others with it would be taken for it": {
+			"/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostname", "/etc/HOSTNAME", "/etc/mailname", "/etc/machine-info", "/etc/hostid",
+			"/etc/iscsi/initiatorname.iscsi", "/etc/nvme/hostid", "/etc/nvme/hostnqn", "/var/lib/systemd/random-seed",
+		},
+		"it is a key of this server: others with it could pass for it": {"/etc/ssh/ssh_host_*", "/etc/wireguard/", "/etc/krb5.keytab"},
+		"it names this server's disks: others with it may not start any more": {
+			"/etc/fstab", "/etc/crypttab", "/etc/mdadm.conf", "/etc/mdadm/mdadm.conf", "/etc/initramfs-tools/conf.d/resume",
+			"/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/loader/entries/",
+		},
+		"it holds this server's addresses: others with it would not be reached any more": {
+			"/etc/network/interfaces", "/etc/network/interfaces.d/", "/etc/netplan/", "/etc/systemd/network/", "/etc/dhcpcd.conf",
+			"/etc/NetworkManager/system-connections/", "/etc/sysconfig/network-scripts/", "/etc/sysconfig/network/", "/etc/udev/rules.d/*persistent-net*",
+		},
+		"it holds this server's accounts: those that others have besides would be gone": {
+			"/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid",
+			"/etc/passwd-", "/etc/shadow-", "/etc/group-", "/etc/gshadow-",
+		},
+	}
+}
+
+// lintFile asks about a file that belongs to this server alone, by the name that
+// it is to have on the nodes, or by what it is here.
+func lintFile(p host.Paths, file, inside string, content []byte) []queue.Finding {
+	_, real := within(p.Root, resolved(file))
+	for why, patterns := range personal() {
+		for _, pattern := range patterns {
+			if matches(inside, pattern) || matches(real, pattern) || isSame(p.Root, file, pattern) {
+				return []queue.Finding{{
+					Name: "personal", Detail: fmt.Sprintf("%s: %s", inside, why),
+					Remedy: "change it on each node by a command: iwx-queue add -n NODE -- COMMAND",
+				}}
+			}
+		}
+	}
+	if line := ownHosts(p, inside, content); line != "" {
+		return []queue.Finding{{
+			Name: "personal", Detail: fmt.Sprintf("%s names this server (%s): others with it would take that name for themselves", inside, line),
+			Remedy: "leave the line out, or give it the server's real address",
+		}}
+	}
+	return nil
+}
+
+func matches(name, pattern string) bool {
+	if strings.HasSuffix(pattern, "/") {
+		return strings.HasPrefix(name, pattern)
+	}
+	matched, err := path.Match(pattern, name)
+	return err == nil && matched
+}
+
+// isSame reports whether file is, by a hard link, one that the pattern means.
+func isSame(root, file, pattern string) bool {
+	info, err := os.Lstat(file)
+	if err != nil {
+		return false
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || stat.Nlink < 2 {
+		return false
+	}
+	if strings.HasSuffix(pattern, "/") {
+		return isLinked(info, filepath.Join(root, pattern))
+	}
+	names, _ := filepath.Glob(filepath.Join(root, pattern))
+	return slices.ContainsFunc(names, func(name string) bool {
+		other, err := os.Stat(name)
+		return err == nil && os.SameFile(info, other)
+	})
+}
+
+// ownHosts returns the line of /etc/hosts that gives this server's name to a
+// loopback address, as the installer of Debian writes it: 127.0.1.1 NAME.
+func ownHosts(p host.Paths, inside string, content []byte) string {
+	if inside != "/etc/hosts" {
+		return ""
+	}
+	text, err := os.ReadFile(p.Hostname)
+	own := strings.TrimSpace(string(text))
+	if err != nil || own == "" {
+		return ""
+	}
+	own, _, _ = strings.Cut(own, ".")
+	for line := range strings.Lines(string(content)) {
+		line, _, _ = strings.Cut(line, "#")
+		fields := strings.Fields(line)
+		if len(fields) < 2 || !strings.HasPrefix(fields[0], "127.") && fields[0] != "::1" {
+			continue
+		}
+		if slices.ContainsFunc(fields[1:], func(name string) bool { return name == own || strings.HasPrefix(name, own+".") }) && own != "localhost" {
+			return strings.Join(fields, " ")
+		}
+	}
+	return ""
+}
