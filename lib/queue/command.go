@@ -25,6 +25,13 @@ type Command struct {
 	QueuedBy  string        // the operator
 }
 
+// Stub returns what is kept of a command whose text is erased: who queued it and
+// when, encoded as a command that says so and is never run or shipped.
+func (c *Command) Stub() ([]byte, error) {
+	stub := Command{Argv: []string{"(erased)"}, Sensitive: c.Sensitive, QueuedAt: c.QueuedAt, QueuedBy: c.QueuedBy}
+	return stub.Encode()
+}
+
 // maxTimeout bounds a timeout to what can be a mistake no more: a year.
 const maxTimeout = 365 * 24 * time.Hour
 

@@ -65,8 +65,12 @@ func (t *tx) append(drafts []Draft) (first queue.OpID, err error) {
 
 // insertRecord stores a record, and what a void record says.
 func (t *tx) insertRecord(r *queue.Record, sensitive bool, sig []byte) error {
+	body := r.Body
+	if r.Erased {
+		body = r.Stub
+	}
 	_, err := t.exec(`INSERT INTO log (seq, epoch, kind, targets, digest, hash, body, erased, sensitive, sig) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.Seq, r.Epoch, r.Kind, r.Targets, r.Digest[:], r.Hash[:], r.Body, r.Erased, sensitive, sig)
+		r.Seq, r.Epoch, r.Kind, r.Targets, r.Digest[:], r.Hash[:], body, r.Erased, sensitive, sig)
 	if err != nil || r.Kind != queue.KindVoid || r.Body == nil {
 		return err
 	}
@@ -195,6 +199,9 @@ func scanRecord(r *sql.Rows, more ...any) (queue.Record, error) {
 	err := r.Scan(append([]any{&rec.Seq, &rec.Epoch, &rec.Kind, &rec.Targets, &digest, &hash, &rec.Body, &rec.Erased}, more...)...)
 	copy(rec.Digest[:], digest)
 	copy(rec.Hash[:], hash)
+	if rec.Erased {
+		rec.Stub, rec.Body = rec.Body, nil
+	}
 	return rec, err
 }
 
@@ -259,11 +266,35 @@ func (s *Store) Voids(ctx context.Context, first, last uint64) ([]Void, error) {
 // eraseSensitive erases the bodies of sensitive entries up to seq, and returns
 // how many there were.
 func (t *tx) eraseSensitive(seq uint64) (int64, error) {
-	res, err := t.exec(`UPDATE log SET body = NULL, erased = 1 WHERE sensitive = 1 AND erased = 0 AND seq <= ?`, seq)
-	if err != nil {
-		return 0, err
+	var due []uint64
+	err := t.each(`SELECT seq FROM log WHERE sensitive = 1 AND erased = 0 AND seq <= ?`, []any{seq}, func(r *sql.Rows) error {
+		var seq uint64
+		err := r.Scan(&seq)
+		due = append(due, seq)
+		return err
+	})
+	for _, seq := range due {
+		if err == nil {
+			err = t.erase(seq)
+		}
 	}
-	return res.RowsAffected()
+	return int64(len(due)), err
+}
+
+// erase puts a stub in the place of the body of an entry. What cannot be read
+// leaves none.
+func (t *tx) erase(seq uint64) error {
+	var body, stub []byte
+	if err := t.row(`SELECT body FROM log WHERE seq = ?`, []any{seq}, []any{&body}); err != nil {
+		return err
+	}
+	if c, err := queue.DecodeCommand(body); err == nil && body != nil {
+		if stub, err = c.Stub(); err != nil {
+			return err
+		}
+	}
+	_, err := t.exec(`UPDATE log SET body = ?, erased = 1 WHERE seq = ?`, stub, seq)
+	return err
 }
 
 // forgetWait is how long to wait for readers before the write-ahead log is left

@@ -35,7 +35,7 @@ func (s *Store) Forget(ctx context.Context, before time.Time) (n int64, err erro
 				return err
 			}
 			n++
-			_, err = t.exec(`UPDATE log SET body = NULL, erased = 1 WHERE seq = ?`, seq)
+			err = t.erase(seq)
 		}
 		return err
 	})

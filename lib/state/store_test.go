@@ -448,6 +448,31 @@ func TestPrune(t *testing.T) {
 	equal(t, "left", left, map[string]int{"n1": 2, "n2": 4})
 }
 
+// TestStub: who queued what is erased, and when, stays; nothing else of it does.
+func TestStub(t *testing.T) {
+	t.Parallel()
+	s := newManager(t)
+	admit(t, s, member("n1", "web1"))
+	command := queue.Command{
+		Argv: []string{"hunter2"}, Env: []string{"A=hunter2"}, Stdin: []byte("hunter2"), User: "hunter2", Dir: "/hunter2",
+		Sensitive: true, QueuedAt: at(7), QueuedBy: "ann as root",
+	}
+	body, err := command.Encode()
+	must(t, err)
+	_, err = s.Append(t.Context(), state.Draft{Kind: queue.KindCommand, Targets: queue.Members(), Body: body, Sensitive: true})
+	must(t, err)
+	must(t, s.SaveReport(t.Context(), "n1", at(8), cluster.Status{Done: 1}, nil))
+	r := verify(t, s)[0]
+	if r.Body != nil || !r.Erased || strings.Contains(string(r.Stub), "hunter2") {
+		t.Errorf("left: %+v", r)
+	}
+	stub, err := queue.DecodeCommand(r.Stub)
+	must(t, err)
+	if !stub.QueuedAt.Equal(at(7)) || stub.QueuedBy != "ann as root" {
+		t.Errorf("left: %+v", stub)
+	}
+}
+
 // TestEraseSensitive: the text of a sensitive entry is erased when every member
 // is done with it, in the file as well, and the chain holds.
 func TestEraseSensitive(t *testing.T) {

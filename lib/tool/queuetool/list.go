@@ -233,7 +233,8 @@ func (l *lister) take(r *queue.Record) error {
 		name: fmt.Sprint(r.Seq), epoch: r.Epoch, state: p.mark(l.people),
 		halted: slices.Concat(p.halted, p.unknown), total: p.total, done: p.done, command: text(r.Body),
 	}
-	if command, err := queue.DecodeCommand(r.Body); err == nil {
+	// Of body and stub there is one at most.
+	if command, err := queue.DecodeCommand(slices.Concat(r.Body, r.Stub)); err == nil {
 		row.at, row.by = command.QueuedAt, command.QueuedBy
 	}
 	l.rows = append(l.rows, row)

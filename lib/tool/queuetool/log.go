@@ -175,6 +175,9 @@ func (l *logReader) describe(r *queue.Record) logged {
 	} else {
 		row.targets = targetNames(targets, l.names)
 	}
+	if stub, err := queue.DecodeCommand(r.Stub); err == nil && r.Stub != nil {
+		row.at, row.by = stub.QueuedAt, stub.QueuedBy
+	}
 	if r.Body == nil {
 		return row
 	}

@@ -1,6 +1,7 @@
 package queuetool
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -26,6 +27,7 @@ func (*showVerb) Examples() string {
 type shown struct {
 	record  *queue.Record  // nil: held
 	command *queue.Command // nil: not kept here, or erased
+	stub    *queue.Command // who queued what is erased, and when; nil if that is not known
 	name    string
 	line    string // the command on one line
 	state   cli.Mark
@@ -52,8 +54,18 @@ func showTable() cli.Table[shown] {
 		{Name: "state", Value: func(s shown) any { return s.state }},
 		{Name: "nodes_done", Value: func(s shown) any { return fmt.Sprintf("%d/%d", s.done, s.total) }},
 		{Name: "for", Value: func(s shown) any { return s.targets }},
-		{Name: "queued", Value: of(func(q *queue.Command) any { return cli.Date(q.QueuedAt) })},
-		{Name: "by", Value: of(func(q *queue.Command) any { return q.QueuedBy })},
+		{Name: "queued", Value: func(s shown) any {
+			if q := cmp.Or(s.command, s.stub); q != nil {
+				return cli.Date(q.QueuedAt)
+			}
+			return nil
+		}},
+		{Name: "by", Value: func(s shown) any {
+			if q := cmp.Or(s.command, s.stub); q != nil {
+				return q.QueuedBy
+			}
+			return nil
+		}},
 		{Name: "user", Value: of(func(q *queue.Command) any { return q.User })},
 		{Name: "cwd", Value: of(func(q *queue.Command) any { return q.Dir })},
 		{Name: "umask", Value: of(func(q *queue.Command) any { return fmt.Sprintf("%04o", q.Umask) })},
@@ -169,6 +181,11 @@ func newShown(c *cli.Context, server *local.Server, f *fleet, r *queue.Record, t
 		targets: targetNames(targets, names), nodes: f.replayed(r, targets, voids, attempts, turns, names),
 	}
 	s.command, s.line = whole(r.Body, r.Erased)
+	if r.Stub != nil {
+		if stub, err := queue.DecodeCommand(r.Stub); err == nil {
+			s.stub = stub
+		}
+	}
 	for i := range voids {
 		if voids[i].Disposition == queue.Cancelled {
 			s.void = &voids[i]
