@@ -57,7 +57,7 @@ func TestRareColumns(t *testing.T) {
 		{[]string{"ok", "bad"}, Output{}, "NAME  ERROR\nok    -\nbad   bad\n"},
 		{[]string{"ok"}, Output{Columns: []string{"error", "name"}}, "ERROR  NAME\n-      ok\n"},
 		{[]string{"ok"}, Output{NoHeader: true}, "ok\t-\n"},
-		{[]string{"ok"}, Output{JSON: true}, "{\"version\":1,\"xs\":[\n{\"name\":\"ok\",\"error\":\"\"}\n]}\n"},
+		{[]string{"ok"}, Output{JSON: true}, "{\"version\":1,\"xs\":[\n{\"name\":\"ok\",\"error\":null}\n]}\n"},
 	} {
 		var out bytes.Buffer
 		ctx := &Context{Context: t.Context(), Stdout: &out, Stderr: io.Discard, Now: time.Now, Getenv: os.Getenv}
@@ -65,6 +65,34 @@ func TestRareColumns(t *testing.T) {
 			t.Fatal(err)
 		}
 		check(t, fmt.Sprintf("%+v %v", c.o, c.rows), out.String(), c.want)
+	}
+}
+
+// TestJSONOfNothing: what is not there is null, within a value too; a text that
+// looks like it is left alone.
+func TestJSONOfNothing(t *testing.T) {
+	type part struct {
+		Name string `json:"name"`
+		List []string
+	}
+	for _, c := range []struct {
+		value any
+		want  string
+	}{
+		{"", "null"},
+		{Text(""), "null"},
+		{Mark{}, "null"},
+		{Block{Value: []part{{"", []string{"", "a"}}}}, `[{"name":null,"List":["","a"]}]`},
+		{`a":"",b`, `"a\":\"\",b"`},
+		{Fraction{3, 12}, `{"done":3,"total":12}`},
+		{time.Time{}, "null"},
+	} {
+		if got, err := encode(c.value); err != nil || string(got) != c.want {
+			t.Errorf("%#v: %s, %v", c.value, got, err)
+		}
+	}
+	if got := plain(Fraction{3, 12}, time.Time{}); got != "3/12" {
+		t.Errorf("a fraction is shown as %s", got)
 	}
 }
 
@@ -79,7 +107,7 @@ func TestJSONOfEveryColumn(t *testing.T) {
 	}
 	want := map[string]any{
 		"name": "web1", "state": "current", "position": "12", "last_seen": "2026-03-04T05:03:07.000Z", "took": 192.0,
-		"size": 1536.0, "tags": []any{}, "error": "", "output": "",
+		"size": 1536.0, "tags": []any{}, "error": nil, "output": nil,
 	}
 	a, _ := json.Marshal(got.Nodes[0])
 	b, _ := json.Marshal(want)

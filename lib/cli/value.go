@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +37,12 @@ type (
 	Block struct {
 		Text  Text
 		Value any
+	}
+	// Fraction is how much of something is done: "3/12"; in JSON an object with
+	// the numbers done and total.
+	Fraction struct {
+		Done  uint64 `json:"done"`
+		Total uint64 `json:"total"`
 	}
 	// Mark is a word that is coloured on a terminal.
 	Mark struct {
@@ -88,6 +95,8 @@ func exact(v any) string {
 		return strings.Join(v, ",")
 	case Mark:
 		return v.Text
+	case Fraction:
+		return fmt.Sprintf("%d/%d", v.Done, v.Total)
 	case Block:
 		return string(v.Text)
 	}
@@ -104,6 +113,14 @@ func blockOf(v any) (text Text, is bool) {
 	}
 	return "", false
 }
+
+// emptyText is a text in an object that is not there. Within a string a quote has
+// a backslash before it, so nothing else looks like this.
+var emptyText = regexp.MustCompile(`":""([,}])`)
+
+// nulls writes null for every text in an object that is empty: what is not there
+// is null, whatever it would be.
+func nulls(text []byte) []byte { return emptyText.ReplaceAll(text, []byte(`":null$1`)) }
 
 // encode is v in JSON.
 func encode(v any) ([]byte, error) {
@@ -132,7 +149,11 @@ func encode(v any) ([]byte, error) {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // commands are full of > and &
 	err := e.Encode(v)
-	return bytes.TrimRight(b.Bytes(), "\n"), err
+	text := bytes.TrimRight(b.Bytes(), "\n")
+	if string(text) == `""` {
+		text = []byte("null")
+	}
+	return nulls(text), err
 }
 
 func relative(t, now time.Time) string {

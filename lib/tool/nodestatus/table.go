@@ -21,7 +21,7 @@ func Table() cli.Table[Row] {
 	return cli.Table[Row]{Singular: "node", Plural: "nodes", Columns: []cli.Column[Row]{
 		{Name: "node", Value: func(r Row) any { return r.Name }},
 		{Name: "state", Value: func(r Row) any { return Mark(&r.Node) }},
-		{Name: "position", Value: func(r Row) any { return fmt.Sprintf("%d/%d", r.Status.Done, r.Last) }},
+		{Name: "position", Value: func(r Row) any { return cli.Fraction{Done: r.Status.Done, Total: r.Last} }},
 		{Name: "lag", Value: func(r Row) any { return r.Last - min(r.Status.Done, r.Last) }},
 		{Name: "baseline", Value: func(r Row) any { return Baseline(&r.Node) }, Rare: true},
 		{Name: "entry", Value: blocked(func(b *cluster.Blocked) any { return cli.ID(b.Seq) }), Rare: true},
@@ -93,7 +93,7 @@ func Baseline(n *cluster.Node) any {
 	if n.Baseline == nil {
 		return nil
 	}
-	return fmt.Sprintf("%d/%d", n.Baseline.Done, n.Baseline.Total)
+	return cli.Fraction{Done: uint64(n.Baseline.Done), Total: uint64(n.Baseline.Total)}
 }
 
 // running is the number of the entry under way, nil for none.

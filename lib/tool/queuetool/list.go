@@ -45,8 +45,8 @@ func listTable() cli.Table[listed] {
 	return cli.Table[listed]{Singular: "entry", Plural: "entries", Columns: []cli.Column[listed]{
 		{Name: "entry", Value: func(l listed) any { return l.name }},
 		{Name: "state", Value: func(l listed) any { return l.state }},
-		{Name: "nodes", Value: func(l listed) any { return fmt.Sprintf("%d/%d", l.done, l.total) }},
-		{Name: "age", Value: func(l listed) any { return l.at }},
+		{Name: "nodes", Value: func(l listed) any { return cli.Fraction{Done: uint64(l.done), Total: uint64(l.total)} }},
+		{Name: "queued", Head: "AGE", Value: func(l listed) any { return l.at }},
 		{Name: "by", Value: func(l listed) any { return l.by }},
 		{Name: "command", Value: func(l listed) any { return l.command }, Cut: true},
 		{Name: "halted_on", Value: func(l listed) any { return l.halted }, Detail: true},

@@ -52,7 +52,7 @@ func showTable() cli.Table[shown] {
 		{Name: "entry", Value: func(s shown) any { return s.name }},
 		{Name: "command", Value: func(s shown) any { return s.line }},
 		{Name: "state", Value: func(s shown) any { return s.state }},
-		{Name: "nodes_done", Value: func(s shown) any { return fmt.Sprintf("%d/%d", s.done, s.total) }},
+		{Name: "nodes_done", Value: func(s shown) any { return cli.Fraction{Done: uint64(s.done), Total: uint64(s.total)} }},
 		{Name: "for", Value: func(s shown) any { return s.targets }},
 		{Name: "queued", Value: func(s shown) any {
 			if q := cmp.Or(s.command, s.stub); q != nil {
