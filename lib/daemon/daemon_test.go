@@ -304,7 +304,7 @@ func TestExitCodes(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := conf.Load(path)
+		_, err := conf.Load(t.Context(), path)
 		return err
 	}
 	_, unreadable := conf.Load(dir)
