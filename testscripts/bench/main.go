@@ -1,7 +1,11 @@
 // Command bench measures iwx on this machine, and the tools that people use
-// instead of it beside it, in the same run. It prints one table; every time is
-// the median of several runs of whole programs, as an administrator would start
-// them.
+// instead of it beside it, in the same run. Every time is the median of several
+// runs of whole programs, as an administrator would start them. It prints a line for
+// each, and at the end the tables of the README, to be pasted there.
+//
+// Manager, nodes, and the sshd that is all hosts of the other tools run on this
+// machine. The other tools get the best: a shell without start-up files, connections
+// that are open, their own settings for speed, and the best of several fanouts.
 //
 //	bench BINDIR [NODES...]
 //	bench BINDIR starved
@@ -13,6 +17,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"iwx/testscripts/load"
 )
 
 func main() {
@@ -46,9 +52,11 @@ func run(args []string) error {
 	}
 	defer os.RemoveAll(dir)
 	b := &bench{bin: args[0], dir: dir}
+	fmt.Println(load.Machine())
 	if starved {
 		return b.starved()
 	}
+	b.versions()
 	if err := b.programs(); err != nil {
 		return err
 	}
@@ -66,18 +74,23 @@ func run(args []string) error {
 			return err
 		}
 	}
-	return b.starved()
+	if err := b.starved(); err != nil {
+		return err
+	}
+	fmt.Printf("\n%s", &b.readme)
+	return nil
 }
 
 // bench is one run of everything.
 type bench struct {
-	bin string // directory of the built tools
-	dir string
+	bin    string // directory of the built tools
+	dir    string
+	readme readme
 }
 
 // report prints a line of the table.
 func (b *bench) report(what, target, format string, args ...any) {
-	fmt.Printf("%-58s %-12s %s\n", what, target, fmt.Sprintf(format, args...))
+	fmt.Printf("%-58s %-9s %s\n", what, target, fmt.Sprintf(format, args...))
 }
 
 // spread is several runs of the same thing.

@@ -5,109 +5,140 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
-	"time"
 )
 
-// peer is a program that people use to run a command on many servers.
+// peer is a program that people use to run a command on many servers. Each has the
+// settings that its documentation recommends for speed, and reports the exit codes
+// of the command, as iwx-queue add --wait does.
 type peer struct {
 	name string
-
-	args func(hosts []string) []string
+	args func(h *hosts, config string, fanout int) []string
 }
 
-// peers measures the others on n hosts that are one local sshd.
+func peers() []peer {
+	ansible := func(module string) func(*hosts, string, int) []string {
+		return func(h *hosts, config string, fanout int) []string {
+			return []string{"ansible", "all", "-i", strings.Join(h.names, ",") + ",", "-f", fmt.Sprint(fanout),
+				"--ssh-common-args", "-F " + config, "-m", module, "-a", "/bin/true"}
+		}
+	}
+	return []peer{
+		{"ssh, by xargs -P", func(h *hosts, config string, fanout int) []string {
+			return []string{"xargs", "-a", h.list, "-P", fmt.Sprint(fanout), "-I{}", "ssh", "-F", config, "{}", "/bin/true"}
+		}},
+		{"pdsh -R ssh", func(h *hosts, _ string, fanout int) []string {
+			return []string{"pdsh", "-S", "-f", fmt.Sprint(fanout), "-R", "ssh", "-w", strings.Join(h.names, ","), "/bin/true"}
+		}},
+		{"pdsh -R exec", func(h *hosts, config string, fanout int) []string {
+			return []string{"pdsh", "-S", "-f", fmt.Sprint(fanout), "-R", "exec", "-w", strings.Join(h.names, ","), "ssh", "-F", config, "%h", "/bin/true"}
+		}},
+		{"clush", func(h *hosts, config string, fanout int) []string {
+			return []string{"clush", "-S", "-f", fmt.Sprint(fanout), "-o", "-F " + config, "-w", strings.Join(h.names, ","), "/bin/true"}
+		}},
+		{"ansible -m raw", ansible("raw")},
+		{"ansible -m command", ansible("command")},
+	}
+}
+
+// environment is the peers' own settings. Ansible has pipelining, no terminal, and the
+// path of Python, for which it need not search then; it makes connections persist by
+// itself, which has to be turned off for cold ones.
+func (h *hosts) environment(config string) []string {
+	dir := filepath.Dir(config)
+	env := append(os.Environ(), "LC_ALL=C.UTF-8", "PDSH_SSH_ARGS_APPEND=-F "+config,
+		"ANSIBLE_HOME="+filepath.Join(dir, "ansible"), "ANSIBLE_HOST_KEY_CHECKING=False", "ANSIBLE_PIPELINING=True",
+		"ANSIBLE_SSH_USETTY=False", "ANSIBLE_PYTHON_INTERPRETER=/usr/bin/python3", "ANSIBLE_SSH_CONTROL_PATH="+dir+"/%%n")
+	if config == h.cold {
+		env = append(env, "ANSIBLE_SSH_ARGS=-o ControlMaster=no")
+	}
+	return env
+}
+
+// peers measures the others on n hosts that are one local sshd, each with cold and
+// with warm connections.
 func (b *bench) peers(n int) error {
 	dir := filepath.Join(b.dir, fmt.Sprintf("peers-%d", n))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	hosts, stop, err := sshd(dir, n)
+	h, err := startSSHD(dir, n)
 	if err != nil {
 		b.report(fmt.Sprintf("peers, %d hosts", n), "", "not measured: %v", err)
 		return nil
 	}
-	defer stop()
-	config := filepath.Join(dir, "ssh_config")
-	for _, p := range []peer{
-		{"clush", func(h []string) []string {
-			return []string{"clush", "-f", "64", "-o", "-F " + config, "-w", strings.Join(h, ","), "/bin/true"}
-		}},
-		{"pdsh", func(h []string) []string {
-			return []string{"pdsh", "-f", "64", "-R", "ssh", "-w", strings.Join(h, ","), "/bin/true"}
-		}},
-		{"ansible -m raw", func(h []string) []string {
-			return []string{"ansible", "all", "-f", "64", "-i", strings.Join(h, ",") + ",", "--ssh-common-args", "-F " + config, "-m", "raw", "-a", "/bin/true"}
-		}},
-	} {
-		args := p.args(hosts)
-		if _, err := exec.LookPath(args[0]); err != nil {
+	defer h.stop()
+	for _, p := range peers() {
+		if _, err := exec.LookPath(p.args(h, h.cold, 1)[0]); err != nil {
 			b.report(fmt.Sprintf("%s, %d hosts", p.name, n), "", "not measured: it is not installed")
 			continue
 		}
-		s, err := measure(5, func() error {
-			cmd := exec.Command(args[0], args[1:]...)
-			cmd.Env = append(os.Environ(), "PDSH_SSH_ARGS_APPEND=-F "+config, "ANSIBLE_HOST_KEY_CHECKING=False", "LC_ALL=C.UTF-8")
-			out, err := cmd.CombinedOutput()
-			if err != nil {
-				return fmt.Errorf("%s: %w: %.500s", p.name, err, out)
-			}
-			return nil
-		})
+		cold, err := b.peer(p, h, h.cold)
 		if err != nil {
 			return err
 		}
-		b.report(fmt.Sprintf("%s /bin/true, %d hosts", p.name, n), "", "%s", s)
+		if err := h.connect(); err != nil {
+			return fmt.Errorf("ssh with ControlMaster: %w", err)
+		}
+		warm, err := b.peer(p, h, h.warm)
+		if err != nil {
+			return err
+		}
+		b.readme.command(p.name, n, figure(warm.median())+" / "+figure(cold.median()))
 	}
 	return nil
 }
 
-// sshd starts a server with keys of its own on a loopback port, and writes an
-// ssh_config under which n names lead to it.
-func sshd(dir string, n int) (hosts []string, stop func(), err error) {
-	program, err := exec.LookPath("/usr/sbin/sshd")
-	if err != nil {
-		return nil, nil, err
-	}
-	port, err := freePort()
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, key := range []string{"host", "user"} {
-		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, key)).CombinedOutput(); err != nil {
-			return nil, nil, fmt.Errorf("ssh-keygen: %w: %s", err, out)
+// peer measures one with several fanouts, and reports the best.
+func (b *bench) peer(p peer, h *hosts, config string) (spread, error) {
+	run := func(fanout int) func() error {
+		return func() error {
+			args := p.args(h, config, fanout)
+			cmd := exec.Command(args[0], args[1:]...)
+			cmd.Env = h.environment(config)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("%s: %w: %.500s", p.name, err, out)
+			}
+			return nil
 		}
 	}
-	_ = os.MkdirAll("/run/sshd", 0o755) // sshd wants it; only root can make it
-	server := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/user.pub\nStrictModes no\nUsePAM no\nMaxStartups 1000\nPidFile none\n", port, dir, dir)
-	client := fmt.Sprintf("Host node*\n HostName 127.0.0.1\n Port %d\n IdentityFile %s/user\n StrictHostKeyChecking no\n UserKnownHostsFile /dev/null\n LogLevel ERROR\n", port, dir)
-	if err := os.WriteFile(filepath.Join(dir, "sshd_config"), []byte(server), 0o600); err != nil {
-		return nil, nil, err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "ssh_config"), []byte(client), 0o600); err != nil {
-		return nil, nil, err
-	}
-	cmd := exec.Command(program, "-D", "-f", filepath.Join(dir, "sshd_config"))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		return nil, nil, err
-	}
-	stop = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-	for i := range n {
-		hosts = append(hosts, fmt.Sprintf("node%d", i+1))
-	}
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		err := exec.Command("ssh", "-F", filepath.Join(dir, "ssh_config"), hosts[0], "/bin/true").Run()
-		if err == nil {
-			return hosts, stop, nil
+	best, quickest := 0, spread(nil)
+	for _, fanout := range fanouts(len(h.names)) {
+		s, err := measure(2, run(fanout))
+		if err != nil {
+			return nil, err
 		}
-		if time.Now().After(deadline) {
-			stop()
-			return nil, nil, fmt.Errorf("the local sshd does not answer: %w", err)
+		if best == 0 || s[0] < quickest[0] {
+			best, quickest = fanout, s
 		}
+	}
+	s, err := measure(5, run(best))
+	if err == nil {
+		b.report(fmt.Sprintf("%s /bin/true, %d hosts, %s", p.name, len(h.names), filepath.Base(config)), "", "%s  fanout %d", s, best)
+	}
+	return s, err
+}
+
+// fanouts are how many hosts a peer may serve at a time: a few, as this machine has
+// few processors, up to all of n.
+func fanouts(n int) []int {
+	list := []int{4, 16, 64}
+	few := slices.DeleteFunc(list, func(f int) bool { return f >= n })
+	return append(few, min(n, 64))
+}
+
+// versions prints what is measured.
+func (b *bench) versions() {
+	for _, args := range [][]string{
+		{filepath.Join(b.bin, "iwx-queue"), "--version"}, {"ssh", "-V"}, {"xargs", "--version"},
+		{"pdsh", "-V"}, {"clush", "--version"}, {"ansible", "--version"},
+	} {
+		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+		line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+		if err != nil {
+			line = "not installed"
+		}
+		fmt.Printf("%-10s %s\n", filepath.Base(args[0]), line)
 	}
 }

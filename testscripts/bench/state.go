@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	domain "iwx/lib/cluster"
@@ -24,6 +26,7 @@ func (b *bench) programs() error {
 		return err
 	}
 	var sizes []string
+	var starts []time.Duration
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil {
@@ -38,7 +41,9 @@ func (b *bench) programs() error {
 			return err
 		}
 		b.report("start-up of "+e.Name(), "20 ms", "%s", s)
+		starts = append(starts, s.median())
 	}
+	b.readme.row("start-up of a tool, the fastest / the slowest", "%s / %s", figure(slices.Min(starts)), figure(slices.Max(starts)))
 	b.report("sizes in MiB", "", "%s", strings.Join(sizes, ", "))
 	return nil
 }
@@ -67,8 +72,9 @@ func newManager(root string) (*state.Store, error) {
 	})
 }
 
-// log measures durable adds: one commit each, in this process, and in bulk
-// through the tool.
+// log measures durable adds: one commit each, in this process; one by a run of the
+// tool; and in bulk through the tool. What they may cost at least is what the disk
+// takes to write a page and sync it.
 func (b *bench) log() error {
 	root := filepath.Join(b.dir, "log")
 	s, err := newManager(root)
@@ -92,7 +98,22 @@ func (b *bench) log() error {
 	if err != nil {
 		return err
 	}
+	disk, err := b.disk(adds)
+	if err != nil {
+		return err
+	}
+	b.report("4 KiB written and synced a second, on the same disk", "", "%.0f  (%d: %s)", adds/disk.median().Seconds(), adds, disk)
 	b.report("durable adds a second, one at a time", "3,500", "%.0f  (%d adds: %s)", adds/one.median().Seconds(), adds, one)
+
+	tool, err := measure(31, func() error {
+		cmd := exec.Command(filepath.Join(b.bin, "iwx-queue"), "add", "--", "/bin/true")
+		cmd.Env = append(os.Environ(), "IWX_ROOT="+root)
+		return cmd.Run()
+	})
+	if err != nil {
+		return err
+	}
+	b.report("iwx-queue add, without --wait", "", "%s", tool)
 
 	const lines = 100_000
 	bulk := strings.Repeat("/bin/true\n", lines)
@@ -106,7 +127,32 @@ func (b *bench) log() error {
 		return err
 	}
 	b.report("durable adds a second, in bulk (iwx-queue add -)", "100,000", "%.0f  (%d adds: %s)", lines/many.median().Seconds(), lines, many)
+	b.readme.row("`iwx-queue add`, without `--wait`", "%s", figure(tool.median()))
+	b.readme.row("durable adds a second, 100,000 in one run of `iwx-queue add -`", "%s", count(lines/many.median().Seconds()))
+	b.readme.row("the same, with a commit for each, within one process", "%s, on a disk that syncs %s pages a second",
+		count(adds/one.median().Seconds()), count(adds/disk.median().Seconds()))
 	return nil
+}
+
+// disk writes and syncs so many pages, one at a time.
+func (b *bench) disk(pages int) (spread, error) {
+	f, err := os.Create(filepath.Join(b.dir, "disk"))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	page := make([]byte, 4096)
+	return measure(5, func() error {
+		for range pages {
+			if _, err := f.Write(page); err != nil {
+				return err
+			}
+			if err := syscall.Fdatasync(int(f.Fd())); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // status measures the node status page of a large, old cluster.
@@ -153,6 +199,7 @@ func (b *bench) status() error {
 	if err != nil {
 		return err
 	}
+	b.readme.row(fmt.Sprintf("`iwx-node status`, %d nodes, 100,000 attempts", nodes), "%s", figure(t.median()))
 	b.report(fmt.Sprintf("iwx-node status, %d nodes, %d history rows", nodes, rows), "50 ms", "%s", t)
 	return nil
 }
