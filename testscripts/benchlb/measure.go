@@ -14,11 +14,10 @@ import (
 
 // How it is measured.
 const (
-	rate    = 300                     // requests a second
-	before  = 500 * time.Millisecond  // of load, before the event
-	outage  = 7 * time.Second         // how long a server is away at most
-	after   = 1500 * time.Millisecond // how long it is still away once it was taken out
-	back    = 4 * time.Second         // of load after its return
+	rate    = 300                    // requests a second
+	before  = 500 * time.Millisecond // of load, before the event
+	outage  = 10 * time.Second       // how long a server is away
+	back    = 4 * time.Second        // of load after its return
 	slow    = time.Second
 	patient = 3 * time.Second // a visitor gives up then
 )
@@ -170,7 +169,7 @@ func (f *field) round(ctx context.Context, b balancer, e event, w *web) (r load.
 }
 
 func (f *field) outage(b balancer, w *web) load.Outage {
-	o := load.Outage{Most: outage, After: after}
+	o := load.Outage{Length: outage}
 	if b.has != nil {
 		o.In = func() (bool, error) { return b.has(w.name) }
 	}

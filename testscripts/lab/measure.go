@@ -21,8 +21,7 @@ const (
 	measureRounds = 3
 	measureRate   = 60
 	measureBefore = time.Second
-	measureOutage = 8 * time.Second // at most
-	measureAfter  = 2 * time.Second // once it was taken out
+	measureOutage = 8 * time.Second // how long a server is away
 	measureBack   = 5 * time.Second
 )
 
@@ -42,7 +41,7 @@ its least.
 func (l *Lab) reportFigures() {
 	if text := l.figures.String(); text != "" {
 		fmt.Printf(measured, measureRounds, measureRate, slow, measureOutage)
-		fmt.Print(text)
+		fmt.Printf("%s\n%s", text, l.figures.Markdown())
 	}
 }
 
@@ -100,7 +99,7 @@ func (s *session) round(server *Server, e event) (r load.Round, err error) {
 	if err := e.strike(s.ctx, server); err != nil {
 		return r, err
 	}
-	out, err := load.Outage{Most: measureOutage, After: measureAfter, In: in}.Wait(struck, s.ctx.Done())
+	out, err := load.Outage{Length: measureOutage, In: in}.Wait(struck, s.ctx.Done())
 	mended := time.Now()
 	if err := errors.Join(err, e.mend(s.ctx, server)); err != nil {
 		return r, err

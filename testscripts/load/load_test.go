@@ -99,17 +99,31 @@ link cut        iwx            1.00 s                  1           1           0
 	if table.String() != want {
 		t.Errorf("%s\n%s", &table, want)
 	}
+	silent := r
+	silent.Out, silent.Lost, silent.Slow = load.Unseen, 497, 0
+	table.Add("other", load.Cut, []load.Round{silent})
+	want = `| | iwx | other |
+|---|---|---|
+| service killed | 1.0 s, 1 lost, 1 slow | 4.0 s, 1 lost, 1 slow |
+| link cut | 1.0 s, 1 lost, 1 slow | 497 lost |
+`
+	if got := table.Markdown(); got != want {
+		t.Errorf("%s\n%s", got, want)
+	}
 }
 
-// TestOutage: it lasts until the server is out, and a little longer.
+// TestOutage: it lasts as long whether or not the server is taken out.
 func TestOutage(t *testing.T) {
 	looks := 0
-	o := load.Outage{Most: time.Minute, After: 10 * time.Millisecond, In: func() (bool, error) { looks++; return looks < 3, nil }}
+	o := load.Outage{Length: 500 * time.Millisecond, In: func() (bool, error) { looks++; return looks < 3, nil }}
 	begin := time.Now()
-	if out, err := o.Wait(begin, nil); err != nil || out <= 0 || out > time.Since(begin)-o.After || looks != 3 {
+	if out, err := o.Wait(begin, nil); err != nil || out <= 0 || out == load.Never || looks != 3 {
 		t.Errorf("out after %v, %v; looked at %d times", out, err, looks)
 	}
-	o = load.Outage{Most: 20 * time.Millisecond, In: func() (bool, error) { return true, nil }}
+	if lasted := time.Since(begin); lasted < o.Length {
+		t.Errorf("it lasted %v, not %v", lasted, o.Length)
+	}
+	o = load.Outage{Length: 20 * time.Millisecond, In: func() (bool, error) { return true, nil }}
 	if out, err := o.Wait(time.Now(), nil); err != nil || out != load.Never {
 		t.Errorf("out after %v, %v", out, err)
 	}

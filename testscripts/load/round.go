@@ -45,29 +45,26 @@ func (all Answers) Round(server string, struck, mended time.Time, slow time.Dura
 	return r
 }
 
-// Outage is how a server is kept away: until the balancer has taken it out and
-// what that leaves behind is seen, or for Most.
+// Outage is how long a server is kept away: as long behind each balancer, so that
+// lost requests can be compared.
 type Outage struct {
-	Most, After time.Duration
-	In          func() (bool, error) // whether the balancer still sends requests there; nil: nobody can tell
+	Length time.Duration
+	In     func() (bool, error) // whether the balancer still sends requests there; nil: nobody can tell
 }
 
 // lookEvery is how often a balancer is asked whether a server is in.
 const lookEvery = 10 * time.Millisecond
 
 // Wait waits until the outage that began at a moment has lasted, and returns how
-// long it took until the server was out. It ends early when stop is closed.
+// long it took until the server was out: Never if it was not, Unseen if nobody can
+// tell. It ends early when stop is closed.
 func (o Outage) Wait(struck time.Time, stop <-chan struct{}) (out time.Duration, err error) {
 	if out, err = o.untilOut(struck, stop); err != nil {
 		return out, err
 	}
-	rest := time.Until(struck.Add(o.Most))
-	if out >= 0 && out != Never {
-		rest = min(rest, o.After)
-	}
 	select {
 	case <-stop:
-	case <-time.After(rest):
+	case <-time.After(time.Until(struck.Add(o.Length))):
 	}
 	return out, nil
 }
@@ -76,7 +73,7 @@ func (o Outage) untilOut(struck time.Time, stop <-chan struct{}) (time.Duration,
 	if o.In == nil {
 		return Unseen, nil
 	}
-	for time.Since(struck) < o.Most {
+	for time.Since(struck) < o.Length {
 		in, err := o.In()
 		if err != nil || !in {
 			return time.Since(struck), err

@@ -65,6 +65,49 @@ func (t *Table) of(event string) (text string) {
 	return text
 }
 
+// Markdown is the medians as a table for the README: a row for each event, a column
+// for each balancer, with the time until the server was out, the requests lost, and
+// those slow if there were any.
+func (t *Table) Markdown() string {
+	var balancers, events []string
+	cells := map[[2]string]string{}
+	for _, e := range t.entries {
+		if !slices.Contains(balancers, e.balancer) {
+			balancers = append(balancers, e.balancer)
+		}
+		if !slices.Contains(events, e.event) {
+			events = append(events, e.event)
+		}
+		cells[[2]string{e.event, e.balancer}] = e.cell()
+	}
+	text := "| | " + strings.Join(balancers, " | ") + " |\n|---|" + strings.Repeat("---|", len(balancers)) + "\n"
+	for _, event := range events {
+		text += "| " + event + " |"
+		for _, balancer := range balancers {
+			text += " " + cells[[2]string{event, balancer}] + " |"
+		}
+		text += "\n"
+	}
+	return text
+}
+
+func (e entry) cell() string {
+	text := ""
+	switch out := median(e.rounds, outAfter); {
+	case out == Never:
+		text = "never out, "
+	case out >= 0 && out < 100*time.Millisecond:
+		text = fmt.Sprintf("%.2f s, ", out.Seconds())
+	case out >= 0:
+		text = fmt.Sprintf("%.1f s, ", out.Seconds())
+	}
+	text += fmt.Sprintf("%d lost", median(e.rounds, func(r Round) int { return r.Lost }))
+	if slow := median(e.rounds, func(r Round) int { return r.Slow }); slow > 0 {
+		text += fmt.Sprintf(", %d slow", slow)
+	}
+	return text
+}
+
 func outAfter(r Round) time.Duration { return r.Out }
 
 func number(n int) string { return fmt.Sprint(n) }
