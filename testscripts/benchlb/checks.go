@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,18 +17,60 @@ import (
 
 // What is checked: every service of every server each half second.
 const (
-	checkedServers  = 50
-	checkedServices = 8
-	checkedFor      = 10 * time.Second
-	checkedPort     = 8000 // and those that follow
+	checkedServers = 50
+	checkedFor     = 10 * time.Second
 )
+
+// haproxyChecks are the services, and how HAProxy checks them as iwx does: by
+// connecting, and at times by speaking the protocol, together every half second.
+// HAProxy has one kind of check for a server, so that each is in two backends.
+func haproxyChecks() []haproxyCheck {
+	const (
+		http = "option httpchk GET /"
+		smtp = "option smtpchk EHLO manager"
+		pop3 = "option tcp-check\n    tcp-check expect string +OK\n    tcp-check send CAPA\\r\\n\n    tcp-check expect rstring \\.\\r\\n\n    tcp-check send QUIT\\r\\n\n    tcp-check expect string +OK"
+		imap = "option tcp-check\n    tcp-check expect string *\\ OK\n    tcp-check send a\\ CAPABILITY\\r\\n\n    tcp-check expect string a\\ OK\n    tcp-check send b\\ LOGOUT\\r\\n\n    tcp-check expect string *\\ BYE"
+		tls  = " check-ssl verify none"
+	)
+	return []haproxyCheck{
+		{"http", http, "", webInterval}, {"https", http, tls, webInterval},
+		{"smtp", smtp, "", mailInterval}, {"submission", smtp, "", mailInterval},
+		{"pop3", pop3, "", mailInterval}, {"pop3s", pop3, tls, mailInterval},
+		{"imap", imap, "", mailInterval}, {"imaps", imap, tls, mailInterval},
+	}
+}
+
+// How often iwx speaks to a service, see iwx-lb(8), -interval.
+const (
+	webInterval  = 2 * time.Second
+	mailInterval = 5 * time.Second
+)
+
+type haproxyCheck struct {
+	service, option, server string
+	interval                time.Duration
+}
+
+// backends is the configuration of a check of a port on every server.
+func (c haproxyCheck) backends(port int) string {
+	// So often that both together are two a second.
+	connect := time.Duration(float64(time.Second) / (2 - float64(time.Second)/float64(c.interval)))
+	section := func(name, option, words string, every time.Duration) string {
+		text := fmt.Sprintf("backend %s-%s\n    %s\n", name, c.service, option)
+		for n := range checkedServers {
+			text += fmt.Sprintf("    server web%d 127.0.1.%d:%d check inter %dms%s\n", n, n+1, port, every.Milliseconds(), words)
+		}
+		return text
+	}
+	return section("connect", "", "", connect) + section("speak", c.option, c.server, c.interval)
+}
 
 // costs is the legend of the third table.
 const costs = `
 What it costs to check %d services on each of %d servers, 800 checks a second, for %v. iwx is the checker
-of iwx-lb daemon: it knocks, and one time in seven speaks HTTP, SMTP, POP3 or IMAP, half of that over
-TLS. haproxy connects, and no more: "check inter 500ms". The servers are on this machine, whose kernel
-does the work of both sides; what they do themselves is not counted.
+of iwx-lb daemon, with its defaults. haproxy makes the same checks as often: both connect, and one time in
+seven speak HTTP, SMTP, POP3 or IMAP, two of five over TLS. iwx also looks at certificates. The services are
+the same, and on this machine, whose kernel does the work of both sides; what they do themselves is not counted.
 `
 
 // cost is what a program takes.
@@ -34,10 +79,12 @@ type cost struct {
 	memory float64 // MB
 }
 
-// checks prints what the checks of many services cost.
-func (f *field) checks(ctx context.Context) error {
+// checks prints what the checks of many services cost, and writes the README's table.
+func (f *field) checks(ctx context.Context, readme io.Writer) error {
 	const row = "%-14s %-12s %s\n"
-	fmt.Printf(costs, checkedServices, checkedServers, checkedFor)
+	fmt.Printf(costs, len(haproxyChecks()), checkedServers, checkedFor)
+	fmt.Fprintf(readme, "| %d checks a second, %d services on each of %d servers | of a core | memory |\n|---|---|---|\n",
+		2*checkedServers*len(haproxyChecks()), len(haproxyChecks()), checkedServers)
 	fmt.Printf(row, "", "of a core", "memory")
 	for _, c := range []struct {
 		name string
@@ -49,6 +96,7 @@ func (f *field) checks(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		fmt.Printf(row, c.name, fmt.Sprintf("%.1f %%", got.core), fmt.Sprintf("%.0f MB", got.memory))
+		fmt.Fprintf(readme, "| %s | %.0f %% | %.0f MB |\n", c.name, got.core, got.memory)
 	}
 	return nil
 }
@@ -59,12 +107,14 @@ From a verdict on one of nine services of a node until HAProxy sends nothing the
 and its configuration on the disk says so too (saved); %d times, median and the time of 99 %% of them, in ms.
 `
 
-// verdicts prints how long it takes from a verdict to the engine.
-func verdicts(ctx context.Context) error {
+// verdicts prints how long it takes from a verdict to the engine, and writes the
+// README's table.
+func verdicts(ctx context.Context, readme io.Writer) error {
 	const times = 500
 	const row = "%-10s %-12s %-12s %s\n"
 	fmt.Printf(verdictsLegend, times)
 	fmt.Printf(row, "", "out", "in", "saved")
+	fmt.Fprint(readme, "| from a verdict until HAProxy follows, of nine services: median / 99 % | out | in again |\n|---|---|---|\n")
 	for _, nodes := range []int{3, 50} {
 		fmt.Fprintf(os.Stderr, "iwx: verdicts, %d nodes\n", nodes)
 		text, err := benchmark(ctx, "./lib/haproxy", fmt.Sprintf("Verdict/nodes=%d$", nodes), times)
@@ -84,6 +134,7 @@ func verdicts(ctx context.Context) error {
 			cells = append(cells, fmt.Sprintf("%.1f / %.1f", half, most))
 		}
 		fmt.Printf(row, append([]any{fmt.Sprint(nodes, " nodes")}, cells...)...)
+		fmt.Fprintf(readme, "| %d nodes | %s ms | %s ms |\n", nodes, cells[0], cells[1])
 	}
 	return nil
 }
@@ -122,37 +173,67 @@ func metric(out []byte, unit string) (float64, error) {
 
 // checkingHAProxy is the cost of an HAProxy that checks.
 func (f *field) checkingHAProxy(ctx context.Context) (c cost, err error) {
-	addrs := make([]string, checkedServices)
+	ports, stop, err := f.services(ctx)
+	if err != nil {
+		return c, err
+	}
+	defer stop()
+	stats := filepath.Join(f.dir, "checks.stats")
 	var b strings.Builder
-	b.WriteString("defaults\n    timeout connect 5s\n    timeout client 50s\n    timeout server 50s\n")
+	fmt.Fprintf(&b, "global\n    stats socket %s\ndefaults\n    timeout connect 5s\n    timeout client 50s\n    timeout server 50s\n", stats)
 	b.WriteString("listen none\n    bind 127.0.0.1:7999\n") // without a listener it does not start
-	for port := range checkedServices {
-		addrs[port] = fmt.Sprint(":", checkedPort+port)
-		fmt.Fprintf(&b, "backend service%d\n", port)
-		for n := range checkedServers {
-			fmt.Fprintf(&b, "    server web%d 127.0.1.%d:%d check inter 500ms\n", n, n+1, checkedPort+port)
-		}
+	for _, check := range haproxyChecks() {
+		b.WriteString(check.backends(ports[check.service]))
 	}
 	path := filepath.Join(f.dir, "checks.cfg")
 	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 		return c, err
 	}
-	services, err := f.start(ctx, "manager", nil, append([]string{f.self, "serve", "services"}, addrs...)...)
-	if err != nil {
-		return c, err
-	}
-	defer services.stop()
 	p, err := f.start(ctx, "manager", nil, "haproxy", "-db", "-f", path)
 	if err != nil {
 		return c, err
 	}
 	defer p.stop()
-	pause(ctx, time.Second) // it starts
+	pause(ctx, mailInterval) // all have been looked at
 	began, before := time.Now(), p.processor()
 	pause(ctx, checkedFor)
 	c.core = 100 * float64(p.processor()-before) / float64(time.Since(began))
 	c.memory = p.memory()
-	return c, p.fate()
+	list, err := haproxyServers(stats)
+	for _, s := range list {
+		if s.status != "UP" {
+			err = errors.Join(err, fmt.Errorf("%s of %s is %s", s.name, s.backend, s.status))
+		}
+	}
+	return c, errors.Join(err, p.fate())
+}
+
+// services starts the services that iwx's benchmark checks, and returns their ports,
+// which all loopback addresses have.
+func (f *field) services(ctx context.Context) (ports map[string]int, stop func(), err error) {
+	program := filepath.Join(f.dir, "health.test")
+	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", program, "./lib/health").CombinedOutput(); err != nil {
+		return nil, nil, fmt.Errorf("go test -c ./lib/health: %w: %s", err, out)
+	}
+	cmd := f.command(ctx, "manager", program)
+	cmd.Env = append(os.Environ(), "IWX_TEST_SERVES=1")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	ports = map[string]int{}
+	for lines := bufio.NewScanner(stdout); len(ports) < len(haproxyChecks()) && lines.Scan(); {
+		service, port, _ := strings.Cut(lines.Text(), " ")
+		ports[service], _ = strconv.Atoi(port)
+	}
+	return ports, func() { stdin.Close(); _ = cmd.Wait() }, nil
 }
 
 // processor is the processor time that a process has taken, by proc(5): fields

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,22 +32,36 @@ type balancer struct {
 func contenders() []contender {
 	return []contender{
 		{name: "iwx", start: startIWX, learn: 70 * time.Second},
-		{name: "haproxy", start: func(ctx context.Context, f *field) (balancer, error) { return f.haproxy(ctx, "", "check") }},
-		{name: "haproxy-tuned", start: func(ctx context.Context, f *field) (balancer, error) { return f.haproxy(ctx, tunedPage, tuned) }},
-		{name: "nginx", start: func(ctx context.Context, f *field) (balancer, error) { return f.nginx(ctx) }},
+		{name: "haproxy", start: func(ctx context.Context, f *field) (balancer, error) { return f.haproxy(ctx, haproxyPage) }},
+		{name: "haproxy-tuned", start: func(ctx context.Context, f *field) (balancer, error) { return f.haproxy(ctx, haproxyTuned) }},
+		{name: "nginx", start: func(ctx context.Context, f *field) (balancer, error) { return f.nginx(ctx, "") }},
+		{name: "nginx-tuned", start: func(ctx context.Context, f *field) (balancer, error) { return f.nginx(ctx, nginxTuned) }},
 	}
 }
 
-// tuned are checks of HAProxy as often as iwx makes them, of a page, with all that
-// it has to see failures sooner.
+// The checks of HAProxy, by its configuration manual. haproxyPage requests a page, as
+// iwx does, at HAProxy's default intervals. haproxyTuned does so as often as iwx
+// connects, and has what else HAProxy offers to detect failures early and to retry
+// requests. The manual warns that http-reuse aggressive needs clients that retry; here
+// retry-on does so for them.
 const (
-	tunedPage = "option httpchk GET /"
-	tuned     = "check inter 500ms fastinter 100ms fall 2 rise 3 observe layer4 error-limit 3 on-error mark-down"
+	haproxyPage = `    option httpchk GET /
+    default-server check
+`
+	haproxyTuned = `    option httpchk GET /
+    default-server check inter 500ms fastinter 100ms downinter 500ms fall 2 rise 3
+    default-server observe layer4 error-limit 3 on-error mark-down on-marked-down shutdown-sessions
+    timeout connect 250ms
+    option redispatch 1
+    retry-on conn-failure empty-response
+    http-request disable-l7-retry if ! METH_GET
+    http-reuse aggressive
+`
 )
 
-// haproxy is HAProxy with the defaults of its Debian package, an option, and
-// servers checked as the words say.
-func (f *field) haproxy(ctx context.Context, option, check string) (balancer, error) {
+// haproxy is HAProxy with the timeouts of its Debian package and some checks. It
+// forwards the client's address, as iwx does.
+func (f *field) haproxy(ctx context.Context, checks string) (balancer, error) {
 	stats := filepath.Join(f.dir, "haproxy.stats")
 	var b strings.Builder
 	fmt.Fprintf(&b, `global
@@ -54,18 +69,17 @@ func (f *field) haproxy(ctx context.Context, option, check string) (balancer, er
     stats socket %s
 defaults
     mode http
+    option forwardfor
     option redispatch
-    retries 3
     timeout connect 5s
     timeout client 50s
     timeout server 50s
 listen web
     bind %s:80
     balance roundrobin
-    %s
-`, stats, virtual, option)
+%s`, stats, virtual, checks)
 	for _, w := range webs() {
-		fmt.Fprintf(&b, "    server %s %s:80 %s\n", w.name, w.addr, check)
+		fmt.Fprintf(&b, "    server %s %s:80\n", w.name, w.addr)
 	}
 	path := filepath.Join(f.dir, "haproxy.cfg")
 	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
@@ -78,15 +92,46 @@ listen web
 	return balancer{stop: p.stop, has: haproxyHas(stats)}, nil
 }
 
-// nginx is nginx as its documentation has it: passive checks, and the next server
-// when one fails.
-func (f *field) nginx(ctx context.Context) (balancer, error) {
+// nginxTuned is what nginx has against servers that hang: it makes no checks, so that
+// time limits on requests are all there is. These give up a page that takes longer
+// than a second.
+const nginxTuned = `    proxy_connect_timeout 250ms;
+    proxy_read_timeout 1s;
+    proxy_next_upstream error timeout;
+`
+
+// nginx is nginx with passive checks and the next server when one fails, its defaults.
+// As its documentation advises, there is a worker for each processor, workers share
+// what they know of servers, and connections to servers are kept open
+// (ngx_http_upstream_module, "zone" and "keepalive").
+func (f *field) nginx(ctx context.Context, limits string) (balancer, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "daemon off; pid %s/nginx.pid; error_log /dev/null;\nevents { worker_connections 8192; }\nhttp { access_log off;\n  upstream web {\n", f.dir)
+	fmt.Fprintf(&b, `daemon off;
+pid %s/nginx.pid;
+error_log /dev/null;
+worker_processes auto;
+events { worker_connections 8192; }
+http {
+  access_log off;
+  upstream web {
+    zone web 64k;
+`, f.dir)
 	for _, w := range webs() {
 		fmt.Fprintf(&b, "    server %s:80;\n", w.addr)
 	}
-	fmt.Fprintf(&b, "  }\n  server { listen %s:80; location / { proxy_pass http://web; } }\n}\n", virtual)
+	fmt.Fprintf(&b, `    keepalive 64;
+  }
+  server {
+    listen %s:80;
+    location / {
+      proxy_pass http://web;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }
+%s  }
+}
+`, virtual, limits)
 	path := filepath.Join(f.dir, "nginx.conf")
 	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 		return balancer{}, err
@@ -99,26 +144,36 @@ func (f *field) nginx(ctx context.Context) (balancer, error) {
 }
 
 // haproxyHas asks HAProxy at its socket: a server is in that is called so, or so
-// with more behind it, and is up (management guide, "CSV format").
+// with more behind it, and is up.
 func haproxyHas(socket string) func(string) (bool, error) {
 	return func(server string) (bool, error) {
-		conn, err := net.Dial("unix", socket)
-		if err != nil {
-			return false, err
-		}
-		defer conn.Close()
-		if _, err := io.WriteString(conn, "show stat -1 4 -1\n"); err != nil {
-			return false, err
-		}
-		in := csv.NewReader(conn)
-		in.FieldsPerRecord = -1
-		lines, err := in.ReadAll()
-		for _, line := range lines {
-			const name, status = 1, 17
-			if len(line) > status && strings.HasPrefix(line[name], server) && strings.HasPrefix(line[status], "UP") {
-				return true, nil
-			}
-		}
-		return false, err
+		list, err := haproxyServers(socket)
+		return slices.ContainsFunc(list, func(s haproxyServer) bool {
+			return strings.HasPrefix(s.name, server) && strings.HasPrefix(s.status, "UP")
+		}), err
 	}
+}
+
+type haproxyServer struct{ backend, name, status string }
+
+// haproxyServers asks HAProxy for its servers (management guide, "CSV format").
+func haproxyServers(socket string) (list []haproxyServer, err error) {
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "show stat -1 4 -1\n"); err != nil {
+		return nil, err
+	}
+	in := csv.NewReader(conn)
+	in.FieldsPerRecord = -1
+	lines, err := in.ReadAll()
+	for _, line := range lines {
+		const backend, name, status = 0, 1, 17
+		if len(line) > status && !strings.HasPrefix(line[backend], "#") {
+			list = append(list, haproxyServer{line[backend], line[name], line[status]})
+		}
+	}
+	return list, err
 }

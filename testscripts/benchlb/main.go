@@ -1,7 +1,8 @@
 // Command benchlb measures load balancing: what visitors lose when a server
 // behind a balancer dies, goes silent and comes back, and how many requests get
 // through. iwx and the balancers that people use instead stand in the same
-// network namespaces one after the other, in one run; the figures are medians.
+// network namespaces one after the other, in one run; the figures are medians. At
+// the end it prints the tables of the README, to be pasted there.
 //
 //	benchlb BINDIR [CONTENDER...]
 //
@@ -12,8 +13,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -40,7 +44,7 @@ func run(ctx context.Context, args []string) error {
 	case "load":
 		return load.Command(ctx, args[1:], os.Stdout)
 	case "serve":
-		return serve(ctx, args[1], args[2:])
+		return serve(ctx, args[1], args[2])
 	}
 	return bench(ctx, args[0], args[1:])
 }
@@ -62,6 +66,7 @@ func bench(ctx context.Context, bin string, names []string) error {
 	}
 	defer f.close()
 	fmt.Println(load.Machine())
+	versions(ctx, bin)
 	var table load.Table
 	for _, c := range list {
 		fmt.Fprintf(os.Stderr, "%s: servers are killed, hung and cut off\n", c.name)
@@ -69,15 +74,20 @@ func bench(ctx context.Context, bin string, names []string) error {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
-	fmt.Printf(outages, rate, slow, outage, tunedPage, tuned)
+	fmt.Printf(outages, rate, outage, slow, haproxyPage, haproxyTuned, nginxTuned)
 	fmt.Print(&table)
-	if err := f.speed(ctx, list); err != nil {
-		return err
+	var forREADME strings.Builder
+	forREADME.WriteString(table.Markdown())
+	for _, measure := range []func(context.Context, io.Writer) error{
+		func(ctx context.Context, w io.Writer) error { return f.speed(ctx, list, w) }, f.checks, verdicts,
+	} {
+		fmt.Fprintln(&forREADME)
+		if err := measure(ctx, &forREADME); err != nil {
+			return err
+		}
 	}
-	if err := f.checks(ctx); err != nil {
-		return err
-	}
-	return verdicts(ctx)
+	fmt.Printf("\n%s", &forREADME)
+	return nil
 }
 
 // chosen returns the named contenders, or all.
@@ -93,12 +103,24 @@ func chosen(names []string) (list []contender, err error) {
 	return list, nil
 }
 
+// versions prints what is measured.
+func versions(ctx context.Context, bin string) {
+	for _, argv := range [][]string{{filepath.Join(bin, "iwx-lb"), "--version"}, {"haproxy", "-v"}, {"nginx", "-v"}, {"wrk", "-v"}} {
+		out, _ := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput() // wrk -v fails
+		line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+		fmt.Println(line)
+	}
+}
+
 // outages is the legend of the first table.
 const outages = `
 Outages, behind balancers that are proxies. Each of three servers is away once, while visitors
 ask %d times a second, each on a connection of their own: the median, and the worst if it differs.
-slow: longer than %v. out after: until the balancer sends nothing there (nginx does not tell), and
-how many times iwx that is; never: not in %v. harm for: until the last request that was lost or slow.
-back after: from the server's return to its first answer. iwx, haproxy and nginx: as they come, iwx
-a minute after its start; haproxy-tuned: %s, %s.
-`
+A server is away for %v behind each of them. slow: longer than %v. out after: until the balancer
+sends nothing there (nginx does not report it), and how many times iwx that is; never: not while it was
+away. harm for: until the last request that was lost or slow. back after: from the server's return to
+its first answer. iwx: as it comes, a minute after its start. All check by HTTP but nginx, which makes no
+checks. haproxy:
+%shaproxy-tuned:
+%snginx: its defaults, with connections to servers kept open; nginx-tuned, besides:
+%s`

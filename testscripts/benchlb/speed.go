@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -37,12 +38,14 @@ server gives that is asked directly. Visitors, balancer and servers share the pr
 `
 
 // speed prints how many requests get through each contender, and to a server
-// directly.
-func (f *field) speed(ctx context.Context, list []contender) error {
+// directly, and writes the README's table.
+func (f *field) speed(ctx context.Context, list []contender, readme io.Writer) error {
 	const row = "%-14s %-24s %s\n"
 	fmt.Printf(speeds, visitors, speedFor, speedRounds)
 	fmt.Printf(row, "", ways()[0].name, ways()[1].name)
 	var direct []float64
+	head, rule := "| |", "|---|"
+	rows := make([]string, len(ways()))
 	for _, c := range append([]contender{{name: "direct", start: directly}}, list...) {
 		fmt.Fprintf(os.Stderr, "%s: requests a second\n", c.name)
 		got, err := f.speedOf(ctx, c)
@@ -57,8 +60,25 @@ func (f *field) speed(ctx context.Context, list []contender) error {
 			cells[i] = fmt.Sprintf("%.0f (%.0f %%)", got[i], 100*got[i]/direct[i])
 		}
 		fmt.Printf(row, c.name, cells[0], cells[1])
+		head, rule = head+" "+c.name+" |", rule+"---|"
+		for i := range rows {
+			rows[i] += fmt.Sprintf(" %s |", hundreds(got[i]))
+		}
+	}
+	fmt.Fprintf(readme, "%s\n%s\n", head, rule)
+	for i, w := range ways() {
+		fmt.Fprintf(readme, "| %s |%s\n", w.name, rows[i])
 	}
 	return nil
+}
+
+// hundreds is a number to the nearest hundred: "38,600".
+func hundreds(n float64) string {
+	whole := int(n/100+0.5) * 100
+	if whole < 1000 {
+		return strconv.Itoa(whole)
+	}
+	return fmt.Sprintf("%d,%03d", whole/1000, whole%1000)
 }
 
 // directly is no balancer: visitors ask the first server.
