@@ -42,18 +42,21 @@ func contenders() []contender {
 // The checks of HAProxy, by its configuration manual. haproxyPage requests a page, as
 // iwx does, at HAProxy's default intervals. haproxyTuned does so as often as iwx
 // connects, and has what else HAProxy offers to detect failures early and to retry
-// requests. The manual warns that http-reuse aggressive needs clients that retry; here
-// retry-on does so for them.
+// requests. It gives up a page that takes longer than a second, as nginxTuned does:
+// on-marked-down shutdown-sessions, which needs no such limit, lost requests when a
+// link was cut. The manual warns that http-reuse aggressive needs clients that retry;
+// here retry-on does so for them.
 const (
 	haproxyPage = `    option httpchk GET /
     default-server check
 `
 	haproxyTuned = `    option httpchk GET /
     default-server check inter 500ms fastinter 100ms downinter 500ms fall 2 rise 3
-    default-server observe layer4 error-limit 3 on-error mark-down on-marked-down shutdown-sessions
+    default-server observe layer4 error-limit 3 on-error mark-down
     timeout connect 250ms
+    timeout server 1s
     option redispatch 1
-    retry-on conn-failure empty-response
+    retry-on conn-failure empty-response response-timeout
     http-request disable-l7-retry if ! METH_GET
     http-reuse aggressive
 `
@@ -93,8 +96,7 @@ listen web
 }
 
 // nginxTuned is what nginx has against servers that hang: it makes no checks, so that
-// time limits on requests are all there is. These give up a page that takes longer
-// than a second.
+// time limits on requests are all there is.
 const nginxTuned = `    proxy_connect_timeout 250ms;
     proxy_read_timeout 1s;
     proxy_next_upstream error timeout;

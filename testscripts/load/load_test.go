@@ -99,13 +99,17 @@ link cut        iwx            1.00 s                  1           1           0
 	if table.String() != want {
 		t.Errorf("%s\n%s", &table, want)
 	}
-	silent := r
+	silent, never, quick := r, r, r
 	silent.Out, silent.Lost, silent.Slow = load.Unseen, 497, 0
+	never.Out, quick.Out = load.Never, 20*time.Millisecond
 	table.Add("other", load.Cut, []load.Round{silent})
+	table.Add("iwx", load.Hung, []load.Round{quick})
+	table.Add("other", load.Hung, []load.Round{never})
 	want = `| | iwx | other |
 |---|---|---|
 | service killed | 1.0 s, 1 lost, 1 slow | 4.0 s, 1 lost, 1 slow |
 | link cut | 1.0 s, 1 lost, 1 slow | 497 lost |
+| service hung | 0.02 s, 1 lost, 1 slow | not out, 1 lost, 1 slow |
 `
 	if got := table.Markdown(); got != want {
 		t.Errorf("%s\n%s", got, want)

@@ -95,7 +95,7 @@ func (e entry) cell() string {
 	text := ""
 	switch out := median(e.rounds, outAfter); {
 	case out == Never:
-		text = "never out, "
+		text = "not out, "
 	case out >= 0 && out < 100*time.Millisecond:
 		text = fmt.Sprintf("%.2f s, ", out.Seconds())
 	case out >= 0:
