@@ -34,10 +34,10 @@ and how many times iwx that is; never: not in %v. harm for: until the last reque
 slow. back after: from the server's return to its first answer. iwx: as it comes, with each event from
 a fresh start, and a hang a minute after it. keepalived and ldirectord: checks of a page, as often and
 as impatient as is sensible (testscripts/lab/bench): every 0.5 s, and again after 0.1 s; every 1 s,
-its least.
+its least. The kernel's settings are the same for all.
 `
 
-// reportFigures prints what was measured, if anything was.
+// reportFigures prints what was measured, if anything was, and the README's table of it.
 func (l *Lab) reportFigures() {
 	if text := l.figures.String(); text != "" {
 		fmt.Printf(measured, measureRounds, measureRate, slow, measureOutage)
