@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // peer is a program that people use to run a command on many servers. Each has the
@@ -90,7 +91,7 @@ func (b *bench) peers(n int) error {
 	return nil
 }
 
-// peer measures one with several fanouts, and reports the best.
+// peer tries several fanouts, and measures and reports a peer with the quickest.
 func (b *bench) peer(p peer, h *hosts, config string) (spread, error) {
 	run := func(fanout int) func() error {
 		return func() error {
@@ -103,14 +104,14 @@ func (b *bench) peer(p peer, h *hosts, config string) (spread, error) {
 			return nil
 		}
 	}
-	best, quickest := 0, spread(nil)
+	best, quickest := 0, time.Duration(0)
 	for _, fanout := range fanouts(len(h.names)) {
-		s, err := measure(2, run(fanout))
+		s, err := measure(1, run(fanout))
 		if err != nil {
 			return nil, err
 		}
-		if best == 0 || s[0] < quickest[0] {
-			best, quickest = fanout, s
+		if best == 0 || s[0] < quickest {
+			best, quickest = fanout, s[0]
 		}
 	}
 	s, err := measure(5, run(best))

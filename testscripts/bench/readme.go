@@ -53,7 +53,7 @@ func (r *readme) String() string {
 	return b.String() + "\n| | |\n|---|---|\n" + strings.Join(r.rows, "")
 }
 
-// figure is a time with two digits: "3.4 ms", "69 ms", "0.19 s", "2.2 s".
+// figure is a time with two digits: "3.4 ms", "69 ms", "0.19 s", "2.2 s", "35 s".
 func figure(d time.Duration) string {
 	switch ms := float64(d.Microseconds()) / 1000; {
 	case ms < 10:
@@ -62,8 +62,10 @@ func figure(d time.Duration) string {
 		return fmt.Sprintf("%.0f ms", ms)
 	case ms < 1000:
 		return fmt.Sprintf("%.2f s", ms/1000)
-	default:
+	case ms < 10_000:
 		return fmt.Sprintf("%.1f s", ms/1000)
+	default:
+		return fmt.Sprintf("%.0f s", ms/1000)
 	}
 }
 
