@@ -307,7 +307,7 @@ func TestExitCodes(t *testing.T) {
 		_, err := conf.Load(t.Context(), path)
 		return err
 	}
-	_, unreadable := conf.Load(dir)
+	_, unreadable := conf.Load(t.Context(), dir)
 	for _, tt := range []struct {
 		name       string
 		err        error
