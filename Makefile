@@ -98,6 +98,8 @@ install: build
 	  sed 's|/usr/sbin/|$(SBINDIR)/|' $$u > $(DESTDIR)$(UNITDIR)/$${u##*/} && chmod 644 $(DESTDIR)$(UNITDIR)/$${u##*/} || exit 1; done
 	install -D -m 644 packaging/sysusers.d/iwx.conf $(DESTDIR)/usr/lib/sysusers.d/iwx.conf
 	install -D -m 644 packaging/tmpfiles.d/iwx.conf $(DESTDIR)/usr/lib/tmpfiles.d/iwx.conf
+	install -D -m 644 packaging/modprobe.d/iwx.conf $(DESTDIR)/usr/lib/modprobe.d/iwx.conf
+	install -D -m 644 packaging/sysctl.d/60-iwx.conf $(DESTDIR)/usr/lib/sysctl.d/60-iwx.conf
 
 # $(DIST) gets the Debian and the RPM package for this architecture.
 packages: build

@@ -22,6 +22,7 @@ type pid1 struct {
 	unexported bool   // nor can it be mounted
 	state      string // of the NFS server
 	lazy       int    // mounts that were detached
+	onMount    func() // when the mount unit starts
 	calls      []string
 }
 
@@ -54,6 +55,9 @@ func (p *pid1) Start(_ context.Context, unit string) error {
 	p.call("start " + unit)
 	if !strings.HasSuffix(unit, ".mount") {
 		return nil
+	}
+	if p.onMount != nil {
+		p.onMount()
 	}
 	if p.dead {
 		return errors.New("job timeout")
@@ -99,6 +103,7 @@ func mounter(t *testing.T) (*Mounter, *pid1) {
 	p := &pid1{dir: t.TempDir(), info: write(t, "mountinfo", "")}
 	return &Mounter{
 		UnitDir: p.dir, Mountinfo: p.info, Systemd: p.systemd,
+		SourcePorts: sourceRange(t, "", ""), Services: []uint16{80, 587, 993, 995},
 		Try: func(context.Context, string) error {
 			if p.dead || p.unexported {
 				return errors.New("Connection refused")

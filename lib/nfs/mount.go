@@ -31,6 +31,10 @@ type Mounter struct {
 	UnitDir   string // UnitDir but in tests
 	Mountinfo string // Mountinfo but in tests
 	Systemd   Systemd
+	// SourcePorts is SourcePortsDir but in tests, and Services are the ports that
+	// mounts must not connect from.
+	SourcePorts string
+	Services    []uint16
 	// Try mounts a source somewhere out of the way and takes it off again, to
 	// find out why systemd could not.
 	Try func(ctx context.Context, source string) error
@@ -69,10 +73,10 @@ func (m *Mounter) Check(ctx context.Context, item profile.Item) (change string, 
 		return "", err
 	}
 	switch {
-	case g.mounted() && !g.ours():
-		return "", nil // an administrator's own mount of the same does as well
+	case g.mounted() && !g.ours(): // an administrator's own mount of the same does as well
+		return m.portsToSet()
 	case g.mounted() && g.hasUnits() && !g.forgotten(ctx):
-		return "", nil
+		return m.portsToSet()
 	case g.mounted() && g.hasUnits():
 		return fmt.Sprintf("mount %s at %s again: its file handle is stale", g.Source, g.Path), nil
 	}
@@ -159,9 +163,12 @@ func CheckMountPoint(sys string, mounted []Mounted, m Mount) error {
 func (m *Mounter) Apply(ctx context.Context, item profile.Item) error {
 	g, err := m.begin(item)
 	if err == nil {
-		err = g.obstacle()
+		err = m.setSourcePorts()
 	}
-	if err != nil {
+	if err != nil || g.mounted() && !g.ours() {
+		return err
+	}
+	if err := g.obstacle(); err != nil {
 		return err
 	}
 	return m.Systemd(ctx, func(units Units) error {

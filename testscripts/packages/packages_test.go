@@ -115,7 +115,7 @@ func files(t *testing.T, zsh string) (want []string) {
 	for _, name := range names(t, "packaging/systemd") {
 		add(plain, "/usr/lib/systemd/system", name)
 	}
-	for _, name := range []string{"sysusers.d/iwx.conf", "tmpfiles.d/iwx.conf"} {
+	for _, name := range []string{"sysusers.d/iwx.conf", "tmpfiles.d/iwx.conf", "modprobe.d/iwx.conf", "sysctl.d/60-iwx.conf"} {
 		add(plain, "/usr/lib", name)
 	}
 	for _, name := range []string{"README.md", "changelog.gz", "copyright", "licenses.gz"} {

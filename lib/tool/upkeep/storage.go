@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"iwx/lib/lb"
 	"iwx/lib/nfs"
 	"iwx/lib/preflight"
 	"iwx/lib/profile"
@@ -73,6 +74,7 @@ func storage(s *local.Server, prober *nfs.Prober) map[string]profile.Applier {
 		},
 		nfs.KindMount: &nfs.Mounter{
 			UnitDir: nfs.UnitDir, Mountinfo: nfs.Mountinfo, Systemd: withUnits,
+			SourcePorts: nfs.SourcePortsDir, Services: servicePorts(),
 			Try: func(ctx context.Context, source string) error {
 				return nfs.Try(ctx, preflight.Command, s.Run, source)
 			},
@@ -81,6 +83,14 @@ func storage(s *local.Server, prober *nfs.Prober) map[string]profile.Applier {
 			},
 		},
 	}
+}
+
+// servicePorts are those of the services that have a name.
+func servicePorts() (ports []uint16) {
+	for _, service := range lb.Services() {
+		ports = append(ports, service.Port)
+	}
+	return ports
 }
 
 // withUnits implements nfs.Systemd.
