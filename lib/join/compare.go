@@ -119,7 +119,7 @@ func compareClock(skew time.Duration) preflight.Check {
 	if skew < 0 {
 		direction = "behind"
 	}
-	return fail(name, "on both servers: timedatectl set-ntp true", "the node's clock is %.0f s %s the manager's", seconds, direction)
+	return fail(name, preflight.SyncClocks, "the node's clock is %.0f s %s the manager's", seconds, direction)
 }
 
 func compareMachineID(m Manager, c Candidate, members []Member) preflight.Check {

@@ -48,23 +48,24 @@ type Check struct {
 
 // The names of all checks.
 const (
-	NameRoot      = "root"
-	NameSystemd   = "systemd"
-	NameOS        = "os"
-	NameAddresses = "addresses"
-	NameQuorumIP  = "quorum-ip"
-	NamePorts     = "ports"
-	NameDisk      = "disk"
-	NameClockSync = "clock-sync"
-	NameContainer = "container"
-	NameFirewall  = "firewall"
-	NameSELinux   = "selinux"
-	NameNFSClient = "nfs-client"
-	NameNFSServer = "nfs-server"
-	NameStorage   = "storage"
-	NameDNS       = "dns"
-	NameIPVS      = "ipvs"
-	NameState     = "state"
+	NameRoot        = "root"
+	NameSystemd     = "systemd"
+	NameOS          = "os"
+	NameAddresses   = "addresses"
+	NameQuorumIP    = "quorum-ip"
+	NamePorts       = "ports"
+	NameDisk        = "disk"
+	NameClockSync   = "clock-sync"
+	NameSourcePorts = "source-ports"
+	NameContainer   = "container"
+	NameFirewall    = "firewall"
+	NameSELinux     = "selinux"
+	NameNFSClient   = "nfs-client"
+	NameNFSServer   = "nfs-server"
+	NameStorage     = "storage"
+	NameDNS         = "dns"
+	NameIPVS        = "ipvs"
+	NameState       = "state"
 
 	NameOSVersion = "os-version"
 	NameArch      = "arch"
@@ -80,7 +81,7 @@ const (
 // those of a node beside its manager.
 func Names() []string {
 	return []string{
-		NameRoot, NameSystemd, NameOS, NameAddresses, NameQuorumIP, NamePorts, NameDisk, NameClockSync,
+		NameRoot, NameSystemd, NameOS, NameAddresses, NameQuorumIP, NamePorts, NameDisk, NameClockSync, NameSourcePorts,
 		NameContainer, NameFirewall, NameSELinux, NameNFSClient, NameNFSServer, NameStorage, NameDNS, NameIPVS, NameState,
 		NameOSVersion, NameArch, NameSegment, NameClock, NameVersion, NameMachineID, NameName, NameUIDs,
 	}

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"iwx/lib/conf"
 	"iwx/lib/host"
 )
@@ -37,10 +35,12 @@ type Server struct {
 	Role     Role
 	QuorumIP netip.Addr // the manager's, and the zero value on a node
 	Port     uint16     // of the manager's API, as in iwx.toml
-	Existing Existing   // what the state file says this server is
-	Storage  conf.Storage
-	DNS      conf.DNS
-	Services []uint16 // ports that the firewall is to let in, and no others; nil: all that iwx may need
+	// EndpointPort is that of the health endpoint, as in iwx.toml.
+	EndpointPort uint16
+	Existing     Existing // what the state file says this server is
+	Storage      conf.Storage
+	DNS          conf.DNS
+	Services     []uint16 // ports that the firewall is to let in, and no others; nil: all that iwx may need
 
 	// Sys holds proc, sys and sbin; "/" but in tests.
 	Sys string
@@ -66,7 +66,7 @@ func (s Server) Probes() []Probe {
 	if s.Role == Manager {
 		probes = append(probes, Probe{NameAddresses, s.addresses}, Probe{NameQuorumIP, s.quorumIP}, Probe{NamePorts, s.ports})
 	}
-	probes = append(probes, Probe{NameDisk, s.disk}, Probe{NameClockSync, s.clockSync},
+	probes = append(probes, Probe{NameDisk, s.disk}, Probe{NameClockSync, s.clockSync}, Probe{NameSourcePorts, s.sourcePorts},
 		Probe{NameContainer, s.container}, Probe{NameFirewall, s.firewall}, Probe{NameSELinux, s.selinux})
 	probes = append(probes, s.storageProbes()...)
 	probes = append(probes, Probe{NameDNS, s.dns})
@@ -188,21 +188,6 @@ func (s Server) disk(context.Context) Result {
 // clockSync asks the kernel whether anything disciplines its clock, adjtimex(2).
 // Containers and some VMs have their clock kept from outside, so this is never
 // more than a warning.
-func (s Server) clockSync(context.Context) Result {
-	var t unix.Timex
-	if _, err := unix.Adjtimex(&t); err != nil {
-		return warn("timedatectl", "adjtimex: %v", err)
-	}
-	return clockResult(t.Status)
-}
-
-func clockResult(status int32) Result {
-	if status&unix.STA_UNSYNC != 0 {
-		return warn("timedatectl set-ntp true", "the clock is not synchronised")
-	}
-	return ok("the clock is synchronised")
-}
-
 func (s Server) container(context.Context) Result {
 	switch {
 	case s.Paths.Own():

@@ -254,15 +254,66 @@ func TestSmallDisk(t *testing.T) {
 }
 
 func TestClockSync(t *testing.T) {
-	if r := clockResult(unix.STA_UNSYNC | unix.STA_PLL); r.Status != Warn || r.Remedy == "" {
-		t.Errorf("unsynchronised: %+v", r)
-	}
-	if r := clockResult(unix.STA_PLL); r.Status != OK {
+	if r := fake(t).clockResult(unix.STA_PLL); r.Status != OK {
 		t.Errorf("synchronised: %+v", r)
+	}
+	// The remedy works with what is installed; Debian's minimal system has nothing.
+	for _, tt := range []struct{ os, file, remedy string }{
+		{"debian", "", "apt-get -y install systemd-timesyncd"},
+		{"debian", "lib/systemd/systemd-timesyncd", "systemctl enable --now systemd-timesyncd"},
+		{"debian", "usr/sbin/chronyd", "systemctl enable --now chrony;"},
+		{"debian", "usr/sbin/ntpd", "systemctl enable --now ntpsec"},
+		{"fedora", "", "dnf -y install chrony && systemctl enable --now chronyd"},
+		{"rhel", "usr/sbin/chronyd", "systemctl enable --now chronyd;"},
+		{"arch", "", "install chrony"},
+	} {
+		s := fake(t)
+		s.Facts.OS.ID = tt.os
+		if tt.file != "" {
+			write(t, filepath.Join(s.Sys, tt.file), "")
+		}
+		if r := s.clockResult(unix.STA_UNSYNC | unix.STA_PLL); r.Status != Warn || !strings.HasPrefix(r.Remedy, tt.remedy) {
+			t.Errorf("%s with %q: %+v, want %s", tt.os, tt.file, r, tt.remedy)
+		}
+	}
+	s := fake(t)
+	s.Facts.Container = "lxc"
+	if r := s.clockResult(unix.STA_UNSYNC); !strings.Contains(r.Remedy, "the machine that runs this container") {
+		t.Errorf("in a container: %+v", r)
 	}
 	if r := fake(t).clockSync(t.Context()); !strings.HasSuffix(r.Detail, "synchronised") {
 		t.Errorf("this machine: %+v", r)
 	}
+}
+
+func TestSourcePorts(t *testing.T) {
+	for _, tt := range []struct {
+		name, bounds, reserved string
+		want                   Result
+	}{
+		{"the kernel's own", "32768\t60999\n", "\n", Result{OK, "take no port", ""}},
+		{"widened", "1024 65535", "", Result{Warn, "2480,2481,10025,10110,10143,10443,10465,10587,10993,10995", "=2480,2481,10025"}},
+		{"widened above the API", "10000 65535", "", Result{Warn, "own: 10025,", "=10025,"}},
+		{"reserved in part", "1024 65535", "8080,10000-10999", Result{Warn, "own: 2480,2481", "=8080,10000-10999,2480,2481 "}},
+		{"reserved", "1024 65535", "2480-2481,10000-10999", Result{OK, "take no port", ""}},
+		{"unknown", "", "", Result{Skip, "", ""}},
+		{"nonsense", "a b", "", Result{Warn, `"a b"`, ""}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := fake(t)
+			s.EndpointPort = 2481
+			if tt.bounds != "" {
+				write(t, filepath.Join(s.Sys, sourceRangeFile), tt.bounds)
+				write(t, filepath.Join(s.Sys, reservedFile), tt.reserved)
+			}
+			checkOne(t, s, NameSourcePorts, tt.want)
+		})
+	}
+	// A node has no API to be in the way of.
+	s := fake(t)
+	s.Role = Node
+	write(t, filepath.Join(s.Sys, sourceRangeFile), "1024 9999")
+	checkOne(t, s, NameSourcePorts, Result{OK, "", ""})
 }
 
 func TestSELinux(t *testing.T) {

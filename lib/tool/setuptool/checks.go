@@ -18,7 +18,8 @@ const checkLimit = 10 * time.Second
 // server is what the checks look at.
 func (h *here) server(role preflight.Role) preflight.Server {
 	s := preflight.Server{
-		Paths: h.Paths, Facts: h.Facts, Role: role, Port: uint16(h.Config.Cluster.Port), Storage: h.Config.Storage, DNS: h.Config.DNS,
+		Paths: h.Paths, Facts: h.Facts, Role: role, Port: uint16(h.Config.Cluster.Port),
+		EndpointPort: uint16(h.Config.LB.EndpointPort), Storage: h.Config.Storage, DNS: h.Config.DNS,
 		Sys: "/", Command: preflight.Command, Holder: host.Holder,
 	}
 	if id := h.Identity; id != nil {

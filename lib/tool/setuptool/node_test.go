@@ -10,6 +10,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/pki"
+	"iwx/lib/preflight"
 )
 
 func TestExpiredTokenTellsWhen(t *testing.T) {
@@ -30,7 +31,7 @@ func TestClockSkewIsToldInSeconds(t *testing.T) {
 	r := newRig(t)
 	r.nodes.move(-48 * time.Hour)
 	_, err := r.join(r.token(nil))
-	wantError(t, err, "clock: the node's clock is 172800 s behind the manager's", "timedatectl set-ntp true", "--ignore clock")
+	wantError(t, err, "clock: the node's clock is 172800 s behind the manager's", preflight.SyncClocks, "--ignore clock")
 }
 
 // TestDriftingClock: a member whose clock has gone wrong is told by how much, also
@@ -47,7 +48,7 @@ func TestDriftingClock(t *testing.T) {
 		}
 		r.nodes.move(off)
 		out, hints, err := r.run(r.node, r.nodes, &statusVerb{})
-		if fault.CodeOf(err) != fault.Unhealthy || !strings.Contains(out, want) || !strings.Contains(hints, "timedatectl set-ntp true") {
+		if fault.CodeOf(err) != fault.Unhealthy || !strings.Contains(out, want) || !strings.Contains(hints, preflight.SyncClocks) {
 			t.Errorf("%s off: %v\n%s%s", off, err, out, hints)
 		}
 	}

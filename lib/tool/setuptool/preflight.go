@@ -171,7 +171,7 @@ func clockResult(ahead time.Duration) preflight.Result {
 		direction = "ahead of"
 	}
 	return preflight.Result{
-		Status: preflight.Fail, Remedy: "on both servers: timedatectl set-ntp true",
+		Status: preflight.Fail, Remedy: preflight.SyncClocks,
 		Detail: fmt.Sprintf("this server's clock is %.0f s %s the manager's", ahead.Abs().Seconds(), direction),
 	}
 }

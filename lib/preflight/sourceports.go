@@ -1,0 +1,89 @@
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"iwx/lib/lb"
+)
+
+// The kernel's settings for the ports that outgoing connections are given
+// (Documentation/networking/ip-sysctl.rst).
+const (
+	sourceRangeFile = "proc/sys/net/ipv4/ip_local_port_range"
+	reservedFile    = "proc/sys/net/ipv4/ip_local_reserved_ports"
+)
+
+// sourcePorts looks whether an outgoing connection may be given a port at which the
+// cluster listens: what listens there could not start while the connection lasts. The
+// kernel's own range begins at 32768, above them all; widening it to 1024 is a common
+// setting of busy servers.
+func (s Server) sourcePorts(context.Context) Result {
+	if s.Paths.Own() {
+		return ownRoot()
+	}
+	bounds := strings.Fields(s.read(sourceRangeFile))
+	if len(bounds) != 2 {
+		return skip("the kernel has no %s", "/"+sourceRangeFile)
+	}
+	low, err1 := strconv.Atoi(bounds[0])
+	high, err2 := strconv.Atoi(bounds[1])
+	if err1 != nil || err2 != nil {
+		return warn("", "/%s holds %q instead of two ports", sourceRangeFile, strings.Join(bounds, " "))
+	}
+	reserved := strings.TrimSpace(s.read(reservedFile))
+	var open []string
+	for _, port := range s.listens() {
+		if port >= low && port <= high && !isReserved(reserved, port) {
+			open = append(open, strconv.Itoa(port))
+		}
+	}
+	if open == nil {
+		return ok("outgoing connections take no port at which the cluster listens")
+	}
+	list := strings.Join(open, ",")
+	all := list
+	if reserved != "" {
+		all = reserved + "," + list
+	}
+	return warn(fmt.Sprintf("echo net.ipv4.ip_local_reserved_ports=%s >/etc/sysctl.d/90-reserved.conf && sysctl --system", all),
+		"outgoing connections may take ports %d to %d, and in the way of the cluster's own: %s", low, high, list)
+}
+
+// listens returns the ports at which iwx itself listens, or has services listen, and
+// that are not below 1024: those the kernel gives to nobody who does not ask for them.
+func (s Server) listens() []int {
+	var ports []int
+	if s.Role == Manager {
+		ports = append(ports, int(s.Port))
+	}
+	if s.EndpointPort != 0 {
+		ports = append(ports, int(s.EndpointPort))
+	}
+	for _, service := range lb.Services() {
+		if port := service.ProxyPort(); port != 0 {
+			ports = append(ports, int(port))
+		}
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
+}
+
+// isReserved reports whether a port is in a list such as "2480,10000-10999".
+func isReserved(list string, port int) bool {
+	for part := range strings.SplitSeq(list, ",") {
+		from, to, isRange := strings.Cut(strings.TrimSpace(part), "-")
+		if !isRange {
+			to = from
+		}
+		low, err1 := strconv.Atoi(from)
+		high, err2 := strconv.Atoi(to)
+		if err1 == nil && err2 == nil && port >= low && port <= high {
+			return true
+		}
+	}
+	return false
+}
