@@ -24,7 +24,7 @@ func layers() [][]string {
 		// 1: types, rules and the small interface that each needs
 		{
 			"lib/attempt/record", "lib/attempt/process", "lib/attempt/shim", "lib/attempt",
-			"lib/queue", "lib/pki", "lib/profile", "lib/nfs", "lib/health", "lib/lb", "lib/export", "lib/preflight", "lib/join", "lib/backup", "lib/site", "lib/cluster", "lib/replay", "lib/dns",
+			"lib/queue", "lib/pki", "lib/profile", "lib/nfs", "lib/health", "lib/lb", "lib/export", "lib/webmodule", "lib/preflight", "lib/join", "lib/backup", "lib/site", "lib/cluster", "lib/replay", "lib/dns",
 		},
 		// 2: outside boundaries
 		{"lib/state", "lib/systemd", "lib/pulse", "lib/endpoint", "lib/ipvs", "lib/haproxy", "lib/vip", "lib/bind", "lib/account", "lib/webconf", "lib/vhost", "lib/realip", "lib/api"},

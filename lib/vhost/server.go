@@ -24,6 +24,7 @@ import (
 
 	"iwx/lib/fault"
 	"iwx/lib/host"
+	"iwx/lib/webmodule"
 )
 
 // Server is one web server of this machine.
@@ -164,7 +165,39 @@ func (s *Server) testOf(ctx context.Context, config string) error {
 		args = append(args, "-q")
 	}
 	_, err := s.ask(ctx, config, args...)
+	if err == nil {
+		return nil
+	}
+	if lacks := webmodule.Lacking(s.Syntax, err.Error()); lacks.Module != "" {
+		return fault.Hint(err, "%s", webmodule.Enable(s.Name, lacks.Module))
+	}
 	return err
+}
+
+// Lacks wants the server to have every module that the virtual hosts of the changes
+// need; the error's hint is the command that brings the missing one. Virtual hosts
+// that are there already are not looked at, nor anything where the server cannot list
+// its modules, since its configuration is broken: Put reports that.
+func (s *Server) Lacks(ctx context.Context, changes []Change) error {
+	listing := ""
+	for _, c := range changes {
+		if s.Differs(c.Domain, c.Text) == "" {
+			continue
+		}
+		for _, need := range webmodule.Needs(s.Syntax, c.Text) {
+			if listing == "" {
+				var err error
+				if listing, err = s.ask(ctx, "", webmodule.Listing(s.Syntax)); err != nil || listing == "" {
+					return ctx.Err()
+				}
+			}
+			if !webmodule.Has(s.Syntax, listing, need.Module) {
+				return fault.Hint(fault.New(fault.Failed, "%s has no module %s, which the virtual host of %s needs for %s", s.Name, need.Module, c.Domain, need.Directive),
+					"%s", webmodule.Enable(s.Name, need.Module))
+			}
+		}
+	}
+	return nil
 }
 
 // ask has the server's program do something with a configuration alone, its own if

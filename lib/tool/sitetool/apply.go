@@ -86,6 +86,9 @@ func (a *application) run(c *cli.Context, order *site.Order) (err error) {
 	if specs, err = a.current(c, specs); err != nil {
 		return err
 	}
+	if err := a.hasModules(c, specs); err != nil {
+		return fault.Hint(err, "%s; then, on the manager: iwx-queue retry %s", fault.HintOf(err), a.Identity.Name)
+	}
 	if err := a.apply(c, specs, strays...); err != nil {
 		return err
 	}

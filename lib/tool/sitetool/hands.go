@@ -64,6 +64,14 @@ func (h *hands) apply(ctx context.Context, specs []site.Spec, strays ...string) 
 	return h.removeUsers(ctx, specs)
 }
 
+// hasModules wants the web server to have what the virtual hosts of the specs need.
+func (h *hands) hasModules(ctx context.Context, specs []site.Spec) error {
+	if h.web == nil {
+		return nil
+	}
+	return h.web.Lacks(ctx, h.changes(specs, nil))
+}
+
 // removeUsers removes those of the specs that are Gone.
 func (h *hands) removeUsers(ctx context.Context, specs []site.Spec) error {
 	gone := slices.DeleteFunc(slices.Clone(specs), func(s site.Spec) bool { return !s.Gone })

@@ -95,6 +95,9 @@ func (m *manager) carryOut(c *cli.Context, ch *change) (op queue.OpID, err error
 	if err := m.checkZones(c, ch.Specs); err != nil {
 		return op, err
 	}
+	if err := m.hasModules(c, ch.Specs); err != nil {
+		return op, err
+	}
 	ch.WebServer = m.webName
 	m.began = c.Now()
 	intent := &site.Intent{At: m.began, By: local.Operator(c)}
@@ -113,6 +116,16 @@ func (m *manager) carryOut(c *cli.Context, ch *change) (op queue.OpID, err error
 	}
 	m.Poke()
 	return op, m.prune(c)
+}
+
+// hasModules wants the web server to have what the sites need, before anything is
+// changed. The nodes have most likely the same modules, so the hint is for all.
+func (m *manager) hasModules(ctx context.Context, specs []site.Spec) error {
+	err := m.hands.hasModules(ctx, specs)
+	if command := fault.HintOf(err); command != "" {
+		return fault.Hint(err, "on every server: iwx-queue run --baseline -- sh -c '%s'", command)
+	}
+	return err
 }
 
 // make does on this server what the nodes will do.
