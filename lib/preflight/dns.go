@@ -14,8 +14,8 @@ import (
 const dnsPort = 53
 
 // dns looks for BIND, and for somebody else where it is to answer. Which servers
-// serve zones is told by the manager's settings: a node that is not told otherwise
-// by its own is looked at if it has BIND.
+// serve zones is told by the manager's settings; a node that is not told otherwise by
+// its own is one of them.
 func (s Server) dns(context.Context) Result {
 	switch {
 	case s.Paths.Own():
@@ -24,12 +24,10 @@ func (s Server) dns(context.Context) Result {
 		return skip("[dns] provider is none in %s", s.Paths.Config)
 	}
 	r := s.present(part{"BIND", []string{"etc/bind/named.conf", "etc/named.conf"}, "bind9", "bind"})
-	switch {
-	case r.Status == OK:
+	if r.Status == OK {
 		return s.nameServer()
-	case s.DNS.Provider == "":
-		return skip("%s, so that this server serves no zones", r.Detail)
 	}
+	r.Detail += ", so that this server serves no zones"
 	r.Remedy += "; or " + s.leaveDNS()
 	return r
 }

@@ -63,6 +63,7 @@ const (
 	NameNFSClient   = "nfs-client"
 	NameNFSServer   = "nfs-server"
 	NameStorage     = "storage"
+	NameWebServer   = "web-server"
 	NameDNS         = "dns"
 	NameIPVS        = "ipvs"
 	NameState       = "state"
@@ -82,7 +83,7 @@ const (
 func Names() []string {
 	return []string{
 		NameRoot, NameSystemd, NameOS, NameAddresses, NameQuorumIP, NamePorts, NameDisk, NameClockSync, NameSourcePorts,
-		NameContainer, NameFirewall, NameSELinux, NameNFSClient, NameNFSServer, NameStorage, NameDNS, NameIPVS, NameState,
+		NameContainer, NameFirewall, NameSELinux, NameNFSClient, NameNFSServer, NameStorage, NameWebServer, NameDNS, NameIPVS, NameState,
 		NameOSVersion, NameArch, NameSegment, NameClock, NameVersion, NameMachineID, NameName, NameUIDs,
 	}
 }

@@ -40,6 +40,7 @@ type Server struct {
 	Existing     Existing // what the state file says this server is
 	Storage      conf.Storage
 	DNS          conf.DNS
+	WebServer    string   // [site] web_server of iwx.toml, "" for the one that is there
 	Services     []uint16 // ports that the firewall is to let in, and no others; nil: all that iwx may need
 
 	// Sys holds proc, sys and sbin; "/" but in tests.
@@ -69,7 +70,7 @@ func (s Server) Probes() []Probe {
 	probes = append(probes, Probe{NameDisk, s.disk}, Probe{NameClockSync, s.clockSync}, Probe{NameSourcePorts, s.sourcePorts},
 		Probe{NameContainer, s.container}, Probe{NameFirewall, s.firewall}, Probe{NameSELinux, s.selinux})
 	probes = append(probes, s.storageProbes()...)
-	probes = append(probes, Probe{NameDNS, s.dns})
+	probes = append(probes, Probe{NameWebServer, s.webServer}, Probe{NameDNS, s.dns})
 	if s.Role == Manager {
 		probes = append(probes, Probe{NameIPVS, s.ipvs})
 	}

@@ -19,7 +19,7 @@ const checkLimit = 10 * time.Second
 func (h *here) server(role preflight.Role) preflight.Server {
 	s := preflight.Server{
 		Paths: h.Paths, Facts: h.Facts, Role: role, Port: uint16(h.Config.Cluster.Port),
-		EndpointPort: uint16(h.Config.LB.EndpointPort), Storage: h.Config.Storage, DNS: h.Config.DNS,
+		EndpointPort: uint16(h.Config.LB.EndpointPort), Storage: h.Config.Storage, DNS: h.Config.DNS, WebServer: h.Config.Site.WebServer,
 		Sys: "/", Command: preflight.Command, Holder: host.Holder,
 	}
 	if id := h.Identity; id != nil {
