@@ -90,30 +90,40 @@ func (t Table[T]) Feed(c *Context, o Output) (func(T) error, error) {
 	if o.JSON || o.NoHeader {
 		return func(row T) error { return t.Show(c, o, "", row) }, nil
 	}
-	widths := make([]int, len(columns))
-	line := func(cells []string) error {
-		for i, text := range cells {
-			widths[i] = max(widths[i], utf8.RuneCountInString(text))
-			cells[i] = text + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text))
-		}
-		return c.Printf("%s\n", strings.TrimRight(strings.Join(cells, "  "), " "))
-	}
 	var heads []string
 	for _, col := range columns {
 		heads = append(heads, col.head())
 	}
+	widths := make([]int, len(columns))
 	first := true
 	return func(row T) error {
-		if first {
-			first = false
-			if err := line(heads); err != nil {
-				return err
-			}
-		}
 		cells := make([]string, len(columns))
 		for i, col := range columns {
 			cells[i] = cell(c, o, col, row)
 		}
-		return line(cells)
+		for i, width := range widest(heads, [][]string{cells}) {
+			widths[i] = max(widths[i], width)
+		}
+		width := c.Width()
+		if o.Columns != nil || o.Exact {
+			width = 0
+		}
+		f := fitColumns(columns, widths, width)
+		lines := f.rows(cells)
+		if first {
+			lines = append([][]string{pick(heads, f.keep)}, lines...)
+			first = false
+		}
+		var b strings.Builder
+		for _, line := range lines {
+			for at, i := range f.keep {
+				line[at] += strings.Repeat(" ", max(0, f.room[i]-utf8.RuneCountInString(line[at])))
+			}
+			b.WriteString(strings.TrimRight(strings.Join(line, "  "), " ") + "\n")
+		}
+		for _, line := range f.beneath(labels(columns), cells, width) {
+			b.WriteString(line + "\n")
+		}
+		return c.Printf("%s", b.String())
 	}, nil
 }

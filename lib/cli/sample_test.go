@@ -40,9 +40,9 @@ func nodeTable() Table[node] {
 		{Name: "position", Head: "POS", Value: func(n node) any { return n.seq }},
 		{Name: "last_seen", Value: func(n node) any { return n.seen }},
 		{Name: "took", Value: func(n node) any { return n.took }},
-		{Name: "size", Value: func(n node) any { return n.size }},
+		{Name: "size", Value: func(n node) any { return n.size }, Spare: true},
 		{Name: "tags", Value: func(n node) any { return n.tags }, Detail: true},
-		{Name: "error", Value: func(n node) any { return n.last }, Cut: true},
+		{Name: "error", Value: func(n node) any { return n.last }, Fold: true},
 		{Name: "output", Value: func(n node) any { return n.out }, Detail: true},
 	}}
 }

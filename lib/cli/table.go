@@ -45,6 +45,8 @@ type Column[T any] struct {
 	Value  func(T) any // see the types of this package for what is shown how
 	Detail bool        // in a table only where -o asks; always in records and JSON
 	Cut    bool        // shortened where the terminal is too narrow
+	Fold   bool        // a text to be read whole: wrapped, or on lines below its row, where the terminal is too narrow
+	Spare  bool        // left out where the terminal is too narrow
 	Rare   bool        // left out of a person's table in which no row has it, unless -o asks
 }
 
@@ -200,48 +202,55 @@ func writeTable[T any](b *bytes.Buffer, c *Context, o Output, columns []Column[T
 			cells[j] = append(cells[j], cell(c, o, col, row))
 		}
 	}
-	narrow(columns, heads, cells, c.Width())
-	for i, col := range columns {
-		for j, row := range rows {
-			if mark, ok := col.Value(row).(Mark); ok {
-				cells[j][i] = c.Paint(mark.Level, cells[j][i])
+	width := c.Width()
+	if o.Columns != nil || o.Exact {
+		width = 0 // what was asked for is given
+	}
+	f := fitColumns(columns, widest(heads, cells), width)
+	var lines [][]string
+	after := map[int][]string{} // what follows a line of the table, which is not of it
+	for j, row := range rows {
+		first := len(lines)
+		lines = append(lines, f.rows(cells[j])...)
+		for at, i := range f.keep {
+			if mark, ok := columns[i].Value(row).(Mark); ok {
+				lines[first][at] = c.Paint(mark.Level, lines[first][at])
 			}
 		}
+		after[len(lines)] = f.beneath(labels(columns), cells[j], width)
 	}
-	return draw(b, heads, cells)
+	return draw(b, pick(heads, f.keep), lines, after)
 }
 
-// narrow cuts the columns that may be cut, so that lines fit on a terminal of
-// this width; 0 is no terminal, and nothing is cut.
-func narrow[T any](columns []Column[T], heads []string, cells [][]string, width int) {
-	const least = 12 // below this a cut text says nothing
-	if width == 0 {
-		return
-	}
-	widths := make([]int, len(columns))
-	total := 2 * (len(columns) - 1)
-	for i, head := range heads {
-		widths[i] = utf8.RuneCountInString(head)
-		for _, row := range cells {
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
-		}
-		total += widths[i]
-	}
-	for i, col := range columns {
-		if !col.Cut || total <= width {
-			continue
-		}
-		room := max(widths[i]-(total-width), least)
-		total -= max(widths[i]-room, 0)
-		for _, row := range cells {
-			row[i] = cut(row[i], room)
+// widest returns how wide each column is.
+func widest(heads []string, rows [][]string) []int {
+	widths := make([]int, len(heads))
+	for _, row := range append([][]string{heads}, rows...) {
+		for i, text := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(text))
 		}
 	}
+	return widths
+}
+
+func pick(list []string, which []int) (chosen []string) {
+	for _, i := range which {
+		chosen = append(chosen, list[i])
+	}
+	return chosen
+}
+
+func labels[T any](columns []Column[T]) (list []string) {
+	for _, col := range columns {
+		list = append(list, col.label())
+	}
+	return list
 }
 
 // draw lays out the cells with tablewriter and trims the spaces it leaves at
-// the ends of lines.
-func draw(b *bytes.Buffer, heads []string, cells [][]string) error {
+// the ends of lines. after are lines that are not part of the table, by how many of
+// its rows are before them.
+func draw(b *bytes.Buffer, heads []string, cells [][]string, after map[int][]string) error {
 	var drawn bytes.Buffer
 	table := tablewriter.NewTable(&drawn,
 		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
@@ -272,8 +281,13 @@ func draw(b *bytes.Buffer, heads []string, cells [][]string) error {
 	if err := table.Render(); err != nil {
 		return fmt.Errorf("table: %w", err)
 	}
+	n := 0
 	for line := range strings.Lines(drawn.String()) {
 		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+		for _, more := range after[n] {
+			b.WriteString(more + "\n")
+		}
+		n++
 	}
 	return nil
 }

@@ -164,7 +164,7 @@ func TestFeed(t *testing.T) {
 		o    Output
 		want string
 	}{
-		{"people", Output{Columns: []string{"state", "name"}}, "STATE  NAME\ncurrent  web1\nhalted   web2\n"},
+		{"people", Output{Columns: []string{"state", "name"}}, "STATE    NAME\ncurrent  web1\nhalted   web2\n"},
 		{"script", Output{NoHeader: true, Columns: []string{"state", "name"}}, "current\tweb1\nhalted\tweb2\n"},
 		{"json", Output{JSON: true, Columns: []string{"name"}}, "{\"version\":1,\"node\":{\"name\":\"web1\"}}\n{\"version\":1,\"node\":{\"name\":\"web2\"}}\n"},
 	}
@@ -188,13 +188,83 @@ func TestFeed(t *testing.T) {
 	}
 }
 
-func TestNarrowCutsOnlyWhatMayBe(t *testing.T) {
-	columns := []Column[node]{{Name: "a"}, {Name: "b", Cut: true}}
-	for width, want := range map[int]string{0: "0123456789012345678901234", 40: "0123456789012345678901234", 30: "01234567890123456…", 5: "01234567890…"} {
-		cells := [][]string{{"0123456789", "0123456789012345678901234"}}
-		narrow(columns, []string{"A", "B"}, cells, width)
-		if cells[0][1] != want || cells[0][0] != "0123456789" {
-			t.Errorf("width %d: %q", width, cells[0])
+// halted is a page such as iwx-node status prints.
+func halted() ([]Column[node], []string, []string) {
+	columns := []Column[node]{
+		{Name: "node"}, {Name: "state"}, {Name: "position"}, {Name: "lag", Spare: true}, {Name: "entry"}, {Name: "attempts"},
+		{Name: "last_seen"}, {Name: "version", Spare: true}, {Name: "error", Fold: true},
+	}
+	return columns, labels(columns), []string{"web1.example.org", "unknown outcome", "10/11", "1", "11", "3", "3s", "0.1.0",
+		"apt-get -y install nginx: exit code 100: E: Could not get lock /var/lib/dpkg/lock-frontend"}
+}
+
+// lines lays out one row under its heads.
+func lines(columns []Column[node], heads, cells []string, width int) string {
+	f := fitColumns(columns, widest(heads, [][]string{cells}), width)
+	var b strings.Builder
+	for _, line := range append([][]string{pick(heads, f.keep)}, f.rows(cells)...) {
+		b.WriteString(strings.Join(line, "|") + "\n")
+	}
+	for _, line := range f.beneath(labels(columns), cells, width) {
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
+
+func TestFit(t *testing.T) {
+	columns, heads, cells := halted()
+	whole := strings.Join(heads, "|") + "\n" + strings.Join(cells, "|") + "\n"
+	text := func(s string) []string { return []string{"11", s} }
+	command := strings.Repeat("0123456789", 5)
+	remarks := []Column[node]{{Name: "check"}, {Name: "detail", Fold: true}, {Name: "remedy", Fold: true}}
+	for _, tt := range []struct {
+		name    string
+		columns []Column[node]
+		cells   []string
+		width   int
+		want    string
+	}{
+		{"no terminal", columns, cells, 0, whole},
+		{"wide enough", columns, cells, 200, whole},
+		{"the text is wrapped where it has room", columns, cells, 140,
+			"node|state|position|lag|entry|attempts|last seen|version|error\n" +
+				"web1.example.org|unknown outcome|10/11|1|11|3|3s|0.1.0|apt-get -y install nginx: exit code 100: E: Could not\n||||||||get lock /var/lib/dpkg/lock-frontend\n"},
+		{"the text goes below, what is worth less goes", columns, cells, 80,
+			"node|state|position|lag|entry|attempts|last seen\nweb1.example.org|unknown outcome|10/11|1|11|3|3s\n" +
+				"    error: apt-get -y install nginx: exit code 100: E: Could not get lock\n      /var/lib/dpkg/lock-frontend\n"},
+		{"the last columns go below too", columns, cells, 50,
+			"node|state|position|entry\nweb1.example.org|unknown outcome|10/11|11\n" +
+				"    attempts: 3, last seen: 3s\n" +
+				"    error: apt-get -y install nginx: exit code\n      100: E: Could not get lock\n      /var/lib/dpkg/lock-frontend\n"},
+		{"a command is cut", []Column[node]{{Name: "entry"}, {Name: "command", Cut: true}}, text(command), 30, "entry|command\n11|0123456789012345678901…\n"},
+		{"to no less than says something", []Column[node]{{Name: "entry"}, {Name: "command", Cut: true}}, text(command), 19, "entry|command\n11|01234567890…\n"},
+		{"and goes below then", []Column[node]{{Name: "entry"}, {Name: "command", Cut: true}}, text(command), 15, "entry\n11\n    command:\n      " + command + "\n"},
+		{"two texts", remarks, []string{"dns", "BIND is not installed, so that this server serves no zones", "apt-get -y install bind9"}, 60,
+			"check|detail\ndns|BIND is not installed, so that this server serves no\n|zones\n    remedy: apt-get -y install bind9\n"},
+		{"a text that says nothing has no line", remarks, []string{"dns", "BIND is installed", "-"}, 30, "check\ndns\n    detail: BIND is\n      installed\n"},
+	} {
+		names := labels(tt.columns)
+		if got := lines(tt.columns, names, tt.cells, tt.width); got != tt.want {
+			t.Errorf("%s: width %d:\n%swant:\n%s", tt.name, tt.width, got, tt.want)
+		}
+	}
+}
+
+// TestFitFits holds that no line is wider than the terminal, unless one word is.
+func TestFitFits(t *testing.T) {
+	columns, heads, cells := halted()
+	for width := 30; width < 250; width++ {
+		f := fitColumns(columns, widest(heads, [][]string{cells}), width)
+		if f.total() > width {
+			t.Errorf("width %d: %d columns", width, f.total())
+		}
+		for _, line := range f.beneath(heads, cells, width) {
+			if len(line) > width && strings.Count(strings.TrimSpace(line), " ") > 0 {
+				t.Errorf("width %d: %q", width, line)
+			}
+		}
+		if len(f.keep)+len(f.below)+2 < len(columns) {
+			t.Errorf("width %d: lost: %+v", width, f)
 		}
 	}
 }

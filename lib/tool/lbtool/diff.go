@@ -62,7 +62,7 @@ func operationTable() cli.Table[lb.Operation] {
 		{Name: "server", Value: func(o lb.Operation) any { return o.Real.Name }},
 		{Name: "address", Value: serverAddress},
 		{Name: "weight", Value: serverWeight},
-		{Name: "why", Value: func(o lb.Operation) any { return o.Why }, Cut: true, Rare: true},
+		{Name: "why", Value: func(o lb.Operation) any { return o.Why }, Fold: true, Rare: true},
 	}}
 }
 

@@ -57,7 +57,7 @@ func (m *manager) engineTable() cli.Table[lb.Ability] {
 	return cli.Table[lb.Ability]{Singular: "engine", Plural: "engines", Columns: []cli.Column[lb.Ability]{
 		{Name: "engine", Value: func(a lb.Ability) any { return a.Engine }},
 		{Name: "chosen", Value: func(a lb.Ability) any { return a.Engine == m.Engine }},
-		{Name: "schedulers", Value: func(a lb.Ability) any { return a.Schedulers }},
+		{Name: "schedulers", Value: func(a lb.Ability) any { return a.Schedulers }, Fold: true},
 		{Name: "forwarding", Value: func(a lb.Ability) any { return forwardings(a) }},
 	}}
 }

@@ -125,8 +125,8 @@ func probeTable() cli.Table[probed] {
 		{Name: "server", Value: func(p probed) any { return p.server }},
 		{Name: "address", Value: func(p probed) any { return p.Addr.String() }},
 		{Name: "result", Value: func(p probed) any { return p.mark() }},
-		{Name: "took", Value: func(p probed) any { return p.Took }},
-		{Name: "error", Value: func(p probed) any { return p.Reason }, Cut: true, Rare: true},
+		{Name: "took", Value: func(p probed) any { return p.Took }, Spare: true},
+		{Name: "error", Value: func(p probed) any { return p.Reason }, Fold: true, Rare: true},
 	}}
 }
 

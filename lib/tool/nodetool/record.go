@@ -27,9 +27,9 @@ func recordTable(former bool) cli.Table[record] {
 		{Name: "membership", Value: func(r record) any { return string(r.Membership) }, Detail: !former},
 		{Name: "state", Value: func(r record) any { return nodestatus.Mark(&r.Node) }},
 		{Name: "address", Value: func(r record) any { return address(r.Address) }},
-		{Name: "os", Value: func(r record) any { return r.Facts.OS.String() }},
-		{Name: "version", Value: func(r record) any { return r.Status.Version }},
-		{Name: "joined", Value: func(r record) any { return r.JoinedAt }},
+		{Name: "os", Value: func(r record) any { return r.Facts.OS.String() }, Spare: true},
+		{Name: "version", Value: func(r record) any { return r.Status.Version }, Spare: true},
+		{Name: "joined", Value: func(r record) any { return r.JoinedAt }, Spare: true},
 		{Name: "last_seen", Value: func(r record) any { return r.LastSeen }},
 	}
 	columns = append(columns, queueColumns()...)

@@ -47,7 +47,7 @@ func listTable() cli.Table[listed] {
 		{Name: "state", Value: func(l listed) any { return l.state }},
 		{Name: "nodes", Value: func(l listed) any { return cli.Fraction{Done: uint64(l.done), Total: uint64(l.total)} }},
 		{Name: "queued", Head: "AGE", Value: func(l listed) any { return l.at }},
-		{Name: "by", Value: func(l listed) any { return l.by }},
+		{Name: "by", Value: func(l listed) any { return l.by }, Spare: true},
 		{Name: "command", Value: func(l listed) any { return l.command }, Cut: true},
 		{Name: "halted_on", Value: func(l listed) any { return l.halted }, Detail: true},
 		{Name: "epoch", Value: func(l listed) any { return l.epoch }, Detail: true},

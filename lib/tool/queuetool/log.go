@@ -49,12 +49,12 @@ func logTable(whole bool) cli.Table[logged] {
 	}
 	return cli.Table[logged]{Singular: "record", Plural: "records", Columns: []cli.Column[logged]{
 		{Name: "seq", Value: func(l logged) any { return cli.ID(l.op.Seq) }},
-		{Name: "epoch", Value: func(l logged) any { return l.op.Epoch }},
+		{Name: "epoch", Value: func(l logged) any { return l.op.Epoch }, Spare: true},
 		{Name: "kind", Value: func(l logged) any { return l.kind.String() }},
 		{Name: "for", Value: func(l logged) any { return l.targets }},
 		{Name: "at", Value: func(l logged) any { return cli.Date(l.at) }},
-		{Name: "by", Value: func(l logged) any { return l.by }},
-		{Name: "hash", Value: func(l logged) any { return hash(l.hash) }},
+		{Name: "by", Value: func(l logged) any { return l.by }, Spare: true},
+		{Name: "hash", Value: func(l logged) any { return hash(l.hash) }, Spare: true},
 		{Name: "text", Value: func(l logged) any { return l.what }, Cut: true},
 		{Name: "digest", Value: func(l logged) any { return hash(l.digest) }, Detail: true},
 		{Name: "bytes", Value: func(l logged) any { return cli.Bytes(l.size) }, Detail: true},

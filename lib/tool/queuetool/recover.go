@@ -124,7 +124,7 @@ type astray struct {
 func astrayTable() cli.Table[astray] {
 	return cli.Table[astray]{Singular: "record", Plural: "records", Columns: []cli.Column[astray]{
 		{Name: "entry", Value: func(a astray) any { return cli.ID(a.op.Seq) }},
-		{Name: "epoch", Value: func(a astray) any { return a.op.Epoch }},
+		{Name: "epoch", Value: func(a astray) any { return a.op.Epoch }, Spare: true},
 		{Name: "kind", Value: func(a astray) any { return a.kind.String() }},
 		{Name: "done_on", Value: func(a astray) any { return a.done }},
 		{Name: "command", Value: func(a astray) any { return a.command }, Cut: true},

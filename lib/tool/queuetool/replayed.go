@@ -208,7 +208,7 @@ func replayedTable() cli.Table[replayed] {
 		{Name: "exit", Value: func(p replayed) any { return p.exit() }},
 		{Name: "ended", Value: func(p replayed) any { return pointed(p.Ended) }},
 		{Name: "next_retry", Value: func(p replayed) any { return pointed(p.RetryAt) }},
-		{Name: "remark", Value: func(p replayed) any { return p.remark() }, Cut: true},
+		{Name: "remark", Value: func(p replayed) any { return p.remark() }, Fold: true},
 	}}
 }
 

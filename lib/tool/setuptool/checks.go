@@ -62,8 +62,8 @@ func checkTable() cli.Table[preflight.Check] {
 	return cli.Table[preflight.Check]{Singular: "check", Plural: "checks", Columns: []cli.Column[preflight.Check]{
 		{Name: "check", Value: func(c preflight.Check) any { return c.Name }},
 		{Name: "status", Value: func(c preflight.Check) any { return checkMark(c.Status) }},
-		{Name: "detail", Value: func(c preflight.Check) any { return c.Detail }},
-		{Name: "remedy", Value: func(c preflight.Check) any { return c.Remedy }},
+		{Name: "detail", Value: func(c preflight.Check) any { return c.Detail }, Fold: true},
+		{Name: "remedy", Value: func(c preflight.Check) any { return c.Remedy }, Fold: true},
 	}}
 }
 

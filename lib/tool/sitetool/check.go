@@ -151,7 +151,7 @@ func faultTable() cli.Table[faultRow] {
 		{Name: "node", Value: func(r faultRow) any { return r.server }},
 		{Name: "state", Value: func(r faultRow) any { return stateOf(r.state) }},
 		{Name: "domain", Value: func(r faultRow) any { return r.domain }, Rare: true},
-		{Name: "fault", Value: func(r faultRow) any { return r.fault }, Cut: true},
+		{Name: "fault", Value: func(r faultRow) any { return r.fault }, Fold: true},
 	}}
 }
 

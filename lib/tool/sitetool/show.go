@@ -108,6 +108,6 @@ func holderTable() cli.Table[holder] {
 	return cli.Table[holder]{Singular: "node", Plural: "nodes", Columns: []cli.Column[holder]{
 		{Name: "node", Value: func(h holder) any { return h.Node }},
 		{Name: "state", Value: func(h holder) any { return cli.Mark{Text: h.State, Level: h.level} }},
-		{Name: "error", Value: func(h holder) any { return h.Error }, Rare: true, Cut: true},
+		{Name: "error", Value: func(h holder) any { return h.Error }, Rare: true, Fold: true},
 	}}
 }

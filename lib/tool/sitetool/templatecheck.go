@@ -247,6 +247,6 @@ func trialTable() cli.Table[trial] {
 		{Name: "syntax", Value: func(t trial) any { return t.template.Syntax }},
 		{Name: "with", Value: func(t trial) any { return t.of }},
 		{Name: "state", Value: func(t trial) any { return cli.Mark{Text: t.state, Level: levels[t.state]} }},
-		{Name: "error", Value: func(t trial) any { return t.message }, Rare: true},
+		{Name: "error", Value: func(t trial) any { return t.message }, Rare: true, Fold: true},
 	}}
 }
