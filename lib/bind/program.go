@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"iwx/lib/fault"
 )
 
 // said is a program that failed, with all that it said.
@@ -36,6 +38,9 @@ func Command(ctx context.Context, name string, args ...string) ([]byte, error) {
 	err := cmd.Run()
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, Missing()
+	}
+	if late := fault.Late(ctx, err); late != err {
+		return nil, late
 	}
 	if err != nil {
 		return nil, &said{text: strings.TrimSpace(stdout.String() + stderr.String()), err: fmt.Errorf("%s: %w", name, err)}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -56,7 +57,7 @@ func (c *Context) report(err error) {
 		}
 		return
 	}
-	for line := range strings.Lines(strings.TrimRight(err.Error(), "\n")) {
+	for line := range strings.Lines(strings.TrimRight(fault.Plain(err), "\n")) {
 		fmt.Fprintf(c.Stderr, "%s: %s\n", c.Tool, printable(strings.TrimRight(line, "\n")))
 	}
 	if hint := fault.HintOf(err); hint != "" {
@@ -80,7 +81,7 @@ func usageError(t Tool, node *kong.Node, err error) error {
 			verbs = append(verbs, child.Name)
 		}
 	}
-	text := err.Error()
+	text := plainUsage(err.Error())
 	if len(verbs) > 0 && (strings.HasPrefix(text, "unexpected argument") || strings.HasPrefix(text, "expected one of")) {
 		hint = "verbs of " + path + ": " + strings.Join(verbs, ", ") + "\n" + hint
 	}
@@ -92,4 +93,32 @@ func usageError(t Tool, node *kong.Node, err error) error {
 		text = "an argument is missing: " + strings.ToUpper(name)
 	}
 	return fault.Hint(fault.New(fault.Usage, "%s", text), "%s", hint)
+}
+
+// plainUsage puts what kong says of an argument, for who writes in Go, into words for
+// who typed it: "--timeout: expected duration value but got "EOL" (<EOL>)" becomes
+// "--timeout: a value is missing". kong has no types for its errors.
+func plainUsage(text string) string {
+	for _, r := range []struct{ kong, plain string }{
+		{`^<([^>]+)>: `, `$1: `},
+		{`expected \S+ value but got "EOL" \(<EOL>\)`, `a value is missing`},
+		{`expected \S+ value but got "(.*)" \((?:long|short) flag.*\); perhaps try (--[^=]+)=.*`, `a value is missing before $1; if that is the value: $2=$1`},
+		{`expected \S+ value but got "(.*)" \((?:long|short) flag.*\)`, `a value is missing before $1`},
+		{`expected \S+ value but got ".*" \(.*\)`, `a value is missing`},
+		{`missing value, expecting ".*"`, `a value is missing`},
+		{`expected a valid 16 bit uint but got (".*")`, `$1 is not a whole number from 0 to 65535`},
+		{`expected a valid \d+ bit uint but got (".*")`, `$1 is not a whole number, 0 or more`},
+		{`expected a valid \d+ bit int but got (".*")`, `$1 is not a whole number`},
+		{`expected an? (?:int|float) but got (".*") \(.*\)`, `$1 is not a number`},
+		{`bool value must be .* but got (".*")`, `it takes no value, or true or false, not $1`},
+		{`expected "<key>=<value>" but got (".*")`, `$1 is not NAME=VALUE`},
+		{`^<?([a-z-]+)>? must be one of (.*?)(?:,"")? but got (".*")`, `$1 $3 is none of $2`},
+		{`^missing flags: `, `required, and missing: `},
+		{`^unexpected flag argument (".*")`, `a flag that takes no value has $1`},
+		{`^unexpected token (\S+).*`, `unexpected argument $1`},
+		{`^missing positional arguments (.*)`, `arguments are missing: $1`},
+	} {
+		text = regexp.MustCompile(r.kong).ReplaceAllString(text, r.plain)
+	}
+	return text
 }

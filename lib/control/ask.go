@@ -19,7 +19,7 @@ import (
 
 // ask makes one request, and returns the body of the answer.
 func ask(ctx context.Context, dir, method, path string, body []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	ctx, cancel := fault.Within(ctx, askLimit, "iwx-lb daemon")
 	defer cancel()
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return dial(ctx, dir)
@@ -30,14 +30,14 @@ func ask(ctx context.Context, dir, method, path string, body []byte) ([]byte, er
 	}
 	answer, err := transport.RoundTrip(request)
 	if err != nil {
-		return nil, explain(err)
+		return nil, explain(fault.Late(ctx, err))
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	if err == nil && answer.StatusCode >= 300 {
 		err = errors.New(strings.TrimSpace(string(text)))
 	}
-	return text, err
+	return text, fault.Late(ctx, err)
 }
 
 // explain tells a daemon that is not there from one that does not answer.

@@ -259,7 +259,7 @@ func (e *Engine) check(ctx context.Context, program, text string) error {
 	if err := atomicfile.Write(e.draft, []byte(text), 0o600); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkLimit)
+	ctx, cancel := fault.Within(ctx, checkLimit, "haproxy -c")
 	defer cancel()
 	return runProgram(ctx, program, "-c", "-f", e.draft)
 }
@@ -272,6 +272,9 @@ func runProgram(ctx context.Context, program string, args ...string) error {
 	cmd.Dir = "/"
 	cmd.Stderr = &complaint
 	if err := cmd.Run(); err != nil {
+		if late := fault.Late(ctx, err); late != err {
+			return late
+		}
 		return fault.New(fault.Failed, "haproxy %s: %w: %s", strings.Join(args, " "), err, alerts(complaint.String()))
 	}
 	return nil

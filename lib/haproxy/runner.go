@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"iwx/lib/atomicfile"
+	"iwx/lib/fault"
 	"iwx/lib/systemd"
 )
 
@@ -84,7 +85,7 @@ func (b background) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkLimit)
+	ctx, cancel := fault.Within(ctx, checkLimit, "haproxy")
 	defer cancel()
 	return runProgram(ctx, program, "-W", "-D", "-f", b.layout.config, "-S", b.layout.master+",mode,600", "-p", b.layout.pid)
 }

@@ -197,9 +197,12 @@ func (e *Exporter) change(ctx context.Context, edit func(*exports) error) error 
 	if err := e.write(x); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, exportLimit)
+	ctx, cancel := fault.Within(ctx, exportLimit, "exportfs -ra")
 	defer cancel()
 	if _, err := e.Command(ctx, "exportfs", "-ra"); err != nil {
+		if late := fault.Late(ctx, err); late != err {
+			return late
+		}
 		return fmt.Errorf("exportfs -ra: %w", withStderr(err))
 	}
 	return nil

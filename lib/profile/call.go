@@ -66,7 +66,7 @@ func (c *Converger) call(ctx context.Context, item Item, method func(context.Con
 // late puts a deadline that was heeded into words.
 func late(err error, limit time.Duration) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("not done within %s: %w", limit, err)
+		return fmt.Errorf("not done within %s", limit)
 	}
 	return err
 }

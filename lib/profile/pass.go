@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"iwx/lib/fault"
 )
 
 // pass is one run through a document.
@@ -193,7 +195,7 @@ const maxError = 300
 
 // firstLine is an error as it is reported.
 func firstLine(err error) string {
-	text, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	text, _, _ := strings.Cut(strings.TrimSpace(fault.Plain(err)), "\n")
 	if len(text) > maxError {
 		text = strings.ToValidUTF8(text[:maxError], "") + "…"
 	}

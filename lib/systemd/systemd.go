@@ -196,7 +196,7 @@ func (c *Conn) job(ctx context.Context, verb, unit string,
 	case r := <-result:
 		return outcome(verb, unit, r)
 	case <-ctx.Done():
-		err := fault.New(fault.TimedOut, "%s %s: no result in time, the job goes on: %w", verb, unit, ctx.Err())
+		err := fault.New(fault.TimedOut, "%s %s: no result within %s, the job goes on", verb, unit, jobLimit)
 		return fault.Hint(err, "systemctl status %s", unit)
 	}
 }

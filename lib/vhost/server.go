@@ -204,7 +204,7 @@ func (s *Server) Lacks(ctx context.Context, changes []Change) error {
 // none is named, and returns what it says.
 func (s *Server) ask(ctx context.Context, config string, args ...string) (string, error) {
 	const limit = time.Minute
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := fault.Within(ctx, limit, strings.Join(append([]string{s.program()}, args...), " "))
 	defer cancel()
 	if config == "" && (s.Root != "" || s.Syntax == "nginx") {
 		config = s.at(s.config)
@@ -232,6 +232,9 @@ func (s *Server) output(ctx context.Context, program string, args ...string) (st
 	if err == nil {
 		return string(out), nil
 	}
+	if late := fault.Late(ctx, err); late != err {
+		return "", late
+	}
 	text := strings.TrimSpace(string(out))
 	return "", fault.New(fault.Failed, "%s %s: %w\n%s", program, strings.Join(args, " "), err, text)
 }
@@ -244,7 +247,7 @@ func (s *Server) Reload(ctx context.Context) error {
 		return s.signal()
 	}
 	const limit = time.Minute
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := fault.Within(ctx, limit, "systemctl reload "+s.Name)
 	defer cancel()
 	if !host.Booted() || exec.CommandContext(ctx, "systemctl", "--quiet", "is-active", s.Name).Run() != nil {
 		return nil
