@@ -55,7 +55,7 @@ func (w Flags) Wait(c *cli.Context, server *local.Server, seq uint64, targets qu
 		return err
 	}
 	defer watch.Close()
-	p := &vigil{c: c, server: server, store: server.Store, seq: seq, targets: targets, progress: c.Progress()}
+	p := &vigil{c: c, server: server, store: server.Store, seq: seq, targets: targets, progress: c.Progress(), name: nameOf(c, server.Store, seq)}
 	defer p.progress.Clear()
 	err = p.keep(ctx, watch)
 	if errors.Is(err, context.DeadlineExceeded) && c.Err() == nil {
@@ -68,12 +68,33 @@ func (w Flags) Wait(c *cli.Context, server *local.Server, seq uint64, targets qu
 	return err
 }
 
+// nameOf names a record of the log for sentences. One that is no command is in no list
+// of entries: what it says is named, and with it where to read it.
+func nameOf(ctx context.Context, store *state.Store, seq uint64) string {
+	name := fmt.Sprintf("entry %d", seq)
+	r, err := store.Record(ctx, seq)
+	if err != nil {
+		return name // an empty queue has none
+	}
+	switch r.Kind {
+	case queue.KindVoid:
+		if void, err := queue.DecodeVoid(r.Body); err == nil {
+			return fmt.Sprintf("record %d (entry %d is %s; iwx-queue log)", seq, void.Seq, void.Disposition)
+		}
+		return fmt.Sprintf("record %d (iwx-queue log)", seq)
+	case queue.KindEpoch:
+		return fmt.Sprintf("record %d (a new epoch; iwx-queue log)", seq)
+	}
+	return name
+}
+
 // vigil waits for nodes to be done with an entry.
 type vigil struct {
 	c        *cli.Context
 	server   *local.Server
 	store    *state.Store
 	seq      uint64
+	name     string // of seq, for sentences: "entry 11"
 	targets  queue.Targets
 	progress *cli.Progress
 	left     []cluster.Node // those that are not, at the last look
@@ -173,7 +194,7 @@ func VoidOf(voids []state.Void, node string) *state.Void {
 func (p *vigil) failure(n *cluster.Node) error {
 	b := n.Status.Blocked
 	if b == nil {
-		return fault.Hint(fault.New(fault.Unhealthy, "node %s is %s and does not get to entry %d", n.Name, n.Status.Word, p.seq), "iwx-queue status")
+		return fault.Hint(fault.New(fault.Unhealthy, "node %s is %s and does not get to %s", n.Name, n.Status.Word, p.name), "iwx-queue status")
 	}
 	if b.Attempts == 0 {
 		return fault.Hint(fault.New(fault.Unhealthy, "node %s cannot go on: %s", n.Name, b.Error), "on %s: journalctl -u iwx-queued", n.Name)
@@ -189,7 +210,7 @@ func (p *vigil) failure(n *cluster.Node) error {
 		err = fault.New(fault.Unhealthy, "%w; it goes no further until that is mended", err)
 	}
 	if b.Seq != p.seq {
-		err = fault.New(fault.Unhealthy, "node %s does not get to entry %d: %w", n.Name, p.seq, err)
+		err = fault.New(fault.Unhealthy, "node %s does not get to %s: %w", n.Name, p.name, err)
 	}
 	return fault.Hint(err, "iwx-queue show %d", b.Seq)
 }
@@ -204,7 +225,7 @@ func (p *vigil) late(after time.Duration) error {
 		who = append(who, fmt.Sprintf("%s (%s)", p.left[i].Name, cmp.Or(nodestatus.FetchTrouble(&p.left[i]), p.left[i].Word())))
 	}
 	return fault.Hint(
-		fault.New(fault.TimedOut, "after %s entry %d is not done on %s; the work goes on", cli.Duration(after), p.seq, cli.Some(who, 5)),
+		fault.New(fault.TimedOut, "after %s %s is not done on %s; the work goes on", cli.Duration(after), p.name, cli.Some(who, 5)),
 		"iwx-queue wait %d", p.seq)
 }
 
@@ -216,7 +237,7 @@ func (p *vigil) show() error {
 	if err := nodestatus.Contacts(p.c, p.server, p.left, p.seq); err != nil {
 		return err
 	}
-	lines := []string{fmt.Sprintf("entry %d: waiting for %s", p.seq, cli.Count(len(p.left), "node", "nodes"))}
+	lines := []string{fmt.Sprintf("%s: waiting for %s", p.name, cli.Count(len(p.left), "node", "nodes"))}
 	width := 0
 	for i := range p.left {
 		width = max(width, len(p.left[i].Name))

@@ -3,6 +3,9 @@ package queuetool
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
@@ -179,20 +182,20 @@ func (v *cancelVerb) Run(c *cli.Context) error {
 			return nil
 		}
 	}
-	return v.withdraw(c, server, r, targets)
+	return v.withdraw(c, server, r, targets, voids)
 }
 
 // withdraw cancels the entry for the nodes that it is for. They are told with
 // the targets of the entry itself, so that a node that joins later and would
 // replay it as baseline learns of it too.
-func (v *cancelVerb) withdraw(c *cli.Context, server *local.Server, r *queue.Record, targets queue.Targets) error {
+func (v *cancelVerb) withdraw(c *cli.Context, server *local.Server, r *queue.Record, targets queue.Targets, voids []state.Void) error {
 	nodes, err := server.Store.Standings(c)
 	if err != nil {
 		return err
 	}
 	done, open := split(nodes, targets, r.Seq)
 	if len(open) == 0 && len(done) > 0 && targets.Scope != queue.ScopeBaseline {
-		return fault.Hint(fault.New(fault.Failed, "entry %d is done already on all nodes that it is for", r.Seq),
+		return fault.Hint(fault.New(fault.Failed, "entry %d has no node left to do it: it is already %s", r.Seq, strings.Join(settled(done, voids), ", ")),
 			"to undo it, queue a command that does: iwx-queue add -- COMMAND")
 	}
 	if err := c.Confirm(v.Yes.Yes, "cancel entry %d (%s)?", r.Seq, text(r.Body)); err != nil {
@@ -203,8 +206,8 @@ func (v *cancelVerb) withdraw(c *cli.Context, server *local.Server, r *queue.Rec
 		return err
 	}
 	c.Notef("cancelled entry %d on %s", r.Seq, cmp.Or(nameList(open), "no node but those that join later"))
-	if len(done) > 0 {
-		c.Notef("already done on %s", nameList(done))
+	for _, how := range settled(done, voids) {
+		c.Notef("already %s", how)
 	}
 	for i := range open {
 		if open[i].Status.Running == r.Seq {
@@ -212,6 +215,23 @@ func (v *cancelVerb) withdraw(c *cli.Context, server *local.Server, r *queue.Rec
 		}
 	}
 	return nil
+}
+
+// settled says how an entry ended on the nodes that are past it: "done on web1, web3",
+// and "skipped on web2", where it never ran to its end.
+func settled(past []cluster.Node, voids []state.Void) (list []string) {
+	by := map[string][]cluster.Node{}
+	for _, n := range past {
+		word := "done"
+		if void := await.VoidOf(voids, n.ID); void != nil {
+			word = string(void.Disposition)
+		}
+		by[word] = append(by[word], n)
+	}
+	for _, word := range slices.Sorted(maps.Keys(by)) {
+		list = append(list, word+" on "+nameList(by[word]))
+	}
+	return list
 }
 
 // split divides the nodes that an entry is for into those that are done with it
