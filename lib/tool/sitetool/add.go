@@ -61,6 +61,9 @@ func (v *addVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := checkNames(requests); err != nil {
+		return err
+	}
 	m, err := openManager(c)
 	if err != nil {
 		return err
@@ -79,6 +82,24 @@ func (v *addVerb) Run(c *cli.Context) error {
 		return err
 	}
 	return m.announce(c, "added "+describe(ch.Specs), op, v.Flags)
+}
+
+// checkNames wants the names of sites to be such; all that are not are told at once.
+func checkNames(requests []request) error {
+	var wrong errorList
+	for i := range requests {
+		r := &requests[i]
+		domain, err := site.ParseDomain(r.domain)
+		if err == nil {
+			if _, err = site.ParseAliases(domain, r.Alias); err != nil {
+				err = fault.New(0, "alias of %s: %w", domain, err)
+			}
+		}
+		if err != nil {
+			wrong.add(fault.New(0, "%s%w", r.where, err))
+		}
+	}
+	return wrong.join()
 }
 
 // describe is "site example.org, user example (20000)", or how many they are.

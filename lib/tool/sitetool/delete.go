@@ -27,7 +27,7 @@ func (*deleteVerb) Examples() string {
 // Run deletes the sites: the nodes let go of them first, then this server does.
 // A run that is cut short is ended by the next.
 func (v *deleteVerb) Run(c *cli.Context) error {
-	m, err := openManager(c)
+	m, err := openManager(c, v.Domains...)
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func (v *resumeVerb) Run(c *cli.Context) error {
 // changeOne has edit change one site, here and on the nodes. A change that
 // changes nothing queues nothing.
 func changeOne(c *cli.Context, name, done string, w await.Flags, edit func(*plan, *site.Site) error) error {
-	m, err := openManager(c)
+	m, err := openManager(c, name)
 	if err != nil {
 		return err
 	}

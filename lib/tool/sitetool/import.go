@@ -32,6 +32,11 @@ func (*importVerb) Examples() string {
 // Run shows what would become of the virtual hosts that iwx has not made, and
 // then has those that it can be sites.
 func (v *importVerb) Run(c *cli.Context) error {
+	for _, name := range v.Domains {
+		if _, err := site.ParseDomain(name); err != nil {
+			return err
+		}
+	}
 	m, err := openManager(c)
 	if err != nil {
 		return err

@@ -35,12 +35,19 @@ type manager struct {
 }
 
 // openManager opens this server, which has to be the manager, to change its
-// sites, and settles what a run before this one has left half done. The caller
-// must Close it.
-func openManager(c *cli.Context) (*manager, error) {
+// sites, and settles what a run before this one has left half done. The sites named
+// have to be there: a name that is wrong is the first thing to say, before what the
+// server lacks. The caller must Close it.
+func openManager(c *cli.Context, sites ...string) (*manager, error) {
 	server, err := open(c)
 	if err != nil {
 		return nil, err
+	}
+	for _, name := range sites {
+		if _, err := find(c, server, name); err != nil {
+			server.Close()
+			return nil, err
+		}
 	}
 	lock, err := daemon.WaitLock(c, server.SiteLock, lockWait, "changing sites")
 	if err != nil {
