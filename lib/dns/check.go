@@ -14,9 +14,8 @@ type contents struct {
 	at   map[string]map[string]*Set
 }
 
-// check tells what makes a zone invalid.
-func check(zone string, list []Set) error {
-	c := contents{zone: zone, at: map[string]map[string]*Set{}}
+func contentsOf(zone string, list []Set) *contents {
+	c := &contents{zone: zone, at: map[string]map[string]*Set{}}
 	for i := range list {
 		s := &list[i]
 		if c.at[s.Name] == nil {
@@ -24,6 +23,12 @@ func check(zone string, list []Set) error {
 		}
 		c.at[s.Name][s.Type] = s
 	}
+	return c
+}
+
+// check tells what makes a zone invalid.
+func check(zone string, list []Set) error {
+	c := contentsOf(zone, list)
 	if c.at[Apex]["NS"] == nil {
 		return fault.Hint(fault.New(fault.Failed, "zone %s has no name server", zone), "set dns.nameservers in iwx.toml")
 	}

@@ -77,8 +77,11 @@ func (z *Zone) natural(s *Surroundings) ([]Set, error) {
 		})...)
 	}
 	for _, host := range z.Hosts {
-		at := func(set Set) bool { return set.Name == host }
-		if !slices.ContainsFunc(list.list, at) && !slices.ContainsFunc(z.Sets, at) {
+		// A TXT record, say, of the administrator's says nothing of where the site is.
+		leads := func(set Set) bool {
+			return set.Name == host && (set.Type == "A" || set.Type == "AAAA" || set.Type == "CNAME")
+		}
+		if !slices.ContainsFunc(list.list, leads) && !slices.ContainsFunc(z.Sets, leads) {
 			list.addresses(host, s.Web)
 		}
 	}

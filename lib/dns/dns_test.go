@@ -209,6 +209,40 @@ func at(t *testing.T, z *dns.Zone, what string) string {
 	return strings.Join(list, ", ")
 }
 
+// TestDoubts: what is valid and most likely not meant is told; what is said of a site's
+// name beside its address leaves that.
+func TestDoubts(t *testing.T) {
+	for _, tt := range []struct{ changes, want string }{
+		{"add shop TXT kept", ""},
+		{"add shop MX 10 mail", ""},
+		{"add shop AAAA 2001:db8::7", "shop.example.org is a name of a site, and its A record of the cluster, 192.0.2.80, is replaced"}, // as addresses are the administrator's then
+		{"add blog CNAME elsewhere.example.net", ""},
+		{"add a.b A 192.0.2.7|add c CNAME b", ""}, // b is there, as what is above a.b
+		{"add *.dev A 192.0.2.7|add c CNAME x.dev", ""},
+		{"add c CNAME nosuch", "c.example.org is a CNAME of nosuch.example.org, which is not in the zone"},
+		{"add c DNAME nosuch", "c.example.org is a DNAME of nosuch.example.org, which is not in the zone"},
+		{"add shop CNAME elsewhere.example.net", "shop.example.org is a name of a site, and its A record of the cluster, 192.0.2.80, is replaced; " +
+			"shop.example.org is a name of a site, and its AAAA record of the cluster, 2001:db8::80, is replaced"},
+		{"edit shop A 192.0.2.7", "shop.example.org is a name of a site, and its A record of the cluster, 192.0.2.80, is replaced; " +
+			"shop.example.org is a name of a site, and its AAAA record of the cluster, 2001:db8::80, is replaced"},
+	} {
+		z := &dns.Zone{Name: "example.org", Hosts: []string{"shop"}}
+		before, err := z.Compose(around())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.SplitSeq(tt.changes, "|") {
+			if changed, err := do(z, line); err != nil || !changed {
+				t.Fatalf("%s: %v, %v", line, changed, err)
+			}
+		}
+		doubts, err := z.Doubts(around(), before)
+		if got := strings.Join(doubts, "; "); err != nil || got != tt.want {
+			t.Errorf("%s: %q, %v; want %q", tt.changes, got, err, tt.want)
+		}
+	}
+}
+
 // TestSame: a change that changes nothing says so.
 func TestSame(t *testing.T) {
 	z := &dns.Zone{Name: "example.org"}

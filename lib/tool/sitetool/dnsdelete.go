@@ -41,6 +41,10 @@ func (v *dnsDeleteVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	before, err := zone.Compose(z.in)
+	if err != nil {
+		return err
+	}
 	n, err := zone.Delete(z.in, p.key, p.data)
 	if err != nil {
 		return err
@@ -49,7 +53,7 @@ func (v *dnsDeleteVerb) Run(c *cli.Context) error {
 		return err
 	}
 	c.Notef("deleted %s of %s", cli.Count(n, "record", "records"), p.phrase(zone.Name))
-	return nil
+	return z.doubt(c, zone, before)
 }
 
 // parse reads what is meant, of which the type may be missing.

@@ -108,6 +108,10 @@ func (f *recordFlags) run(c *cli.Context, words []string, what string, change fu
 	if err != nil {
 		return err
 	}
+	before, err := zone.Compose(z.in)
+	if err != nil {
+		return err
+	}
 	changed, err := change(zone, z.in, &p)
 	if err != nil {
 		return err
@@ -120,5 +124,5 @@ func (f *recordFlags) run(c *cli.Context, words []string, what string, change fu
 		return err
 	}
 	c.Notef("%s %s", what, p.phrase(zone.Name))
-	return nil
+	return z.doubt(c, zone, before)
 }

@@ -140,6 +140,19 @@ func (z *zones) keep(c *cli.Context, zone *dns.Zone) error {
 	return z.commit(c, zone.Name, func(ctx context.Context) error { return z.Store.PutZone(ctx, zone) })
 }
 
+// doubt warns of what is served now, and mostly is not meant; before are the sets that
+// the zone had.
+func (z *zones) doubt(c *cli.Context, zone *dns.Zone, before []dns.Set) error {
+	doubts, err := zone.Doubts(z.in, before)
+	for _, doubt := range doubts {
+		c.Warnf("%s", doubt)
+	}
+	if len(doubts) > 0 {
+		c.Notef("hint: iwx-site dns list %s", zone.Name)
+	}
+	return err
+}
+
 // commit writes a zone down and has it served; what cannot be served is taken back.
 func (z *zones) commit(c *cli.Context, name string, write func(context.Context) error) error {
 	kept, err := z.Store.Zones(c)
