@@ -22,7 +22,8 @@ type Context struct {
 	Now    func() time.Time
 	Getenv func(string) string
 
-	streams streams
+	streams   streams
+	slowAfter time.Duration // 0: the constant
 }
 
 // streams are the process's own, as given to Main.

@@ -33,6 +33,13 @@ func (c *Context) IsTerminal(stream any) bool {
 
 // terminal returns the descriptor of a stream that is a terminal.
 func terminal(stream any) (fd int, ok bool) {
+	for {
+		s, isShared := stream.(*shared)
+		if !isShared {
+			break
+		}
+		stream = s.w
+	}
 	if f, isFrame := stream.(*frame); isFrame {
 		stream = f.screen
 	}

@@ -34,7 +34,9 @@ func (h *here) require(ctx context.Context, s preflight.Server, ignore []string)
 	if err := preflight.CheckNames(ignore); err != nil {
 		return err
 	}
+	ended := h.c.Slow("check what iwx requires of this server")
 	checks := preflight.Ignore(preflight.Run(ctx, s.Probes(), checkLimit), ignore)
+	ended()
 	h.warn(checks)
 	return preflight.Err(checks)
 }

@@ -136,7 +136,10 @@ func (v *nodeVerb) again(h *here) error {
 // join does what the plan says.
 func (v *nodeVerb) join(h *here, token *join.Token) error {
 	j := &joining{here: h, token: token, ignore: v.Ignore, fresh: !h.Begun}
-	if err := j.meet(); err != nil {
+	met := h.c.Slow("ask the manager at " + token.Manager.String())
+	err := j.meet()
+	met()
+	if err != nil {
 		return err
 	}
 	if err := atomicfile.MkdirAll(h.Lib, 0o700); err != nil {

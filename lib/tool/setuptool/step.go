@@ -47,7 +47,9 @@ func (h *here) take(steps []step) (any bool, err error) {
 		done, err := s.done()
 		if err == nil && !done {
 			any = true
+			ended := h.c.Slow(s.what)
 			err = s.do()
+			ended()
 		}
 		if err != nil {
 			return any, err

@@ -28,6 +28,7 @@ func (h *here) settle() error {
 	if !h.systemd() {
 		return nil // no daemon was started
 	}
+	defer h.c.Slow("wait until this server is as the cluster needs it")()
 	end, tick := h.c.Now().Add(settleLimit), time.NewTicker(settleLook)
 	defer tick.Stop()
 	for {
