@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"iwx/lib/cluster"
+	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/panics"
 	"iwx/lib/tool/crossing"
@@ -54,7 +55,7 @@ func (t *trials) run(ctx context.Context) error {
 		report := &cluster.TrialReport{}
 		err := panics.Try(t.log, "trial of the network", func() error { return t.take(ctx, text, report) })
 		if err != nil {
-			report.Error = err.Error()
+			report.Error = fault.Plain(err)
 			t.log.Warn("a trial of the network could not be taken part in", "error", err)
 		}
 		t.report.Store(report)

@@ -8,6 +8,7 @@ import (
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
 	"iwx/lib/daemon"
+	"iwx/lib/fault"
 	"iwx/lib/state"
 )
 
@@ -74,7 +75,7 @@ func (h *here) putOnShelf(manifest backup.Manifest, files []backup.File, keep in
 func (h *here) reportBackup(r *report) {
 	list, err := h.shelf().List(h.c.Now())
 	if err != nil {
-		r.add(err.Error(), "")
+		r.add(fault.Plain(err), "")
 		return
 	}
 	if len(list) > 0 {

@@ -146,7 +146,7 @@ func (h *here) managerProbes(at netip.AddrPort) []preflight.Probe {
 	return []preflight.Probe{
 		{Name: preflight.NamePorts, Run: func(ctx context.Context) preflight.Result {
 			if err := ask(ctx).err; err != nil {
-				return preflight.Result{Status: preflight.Fail, Detail: err.Error(), Remedy: fault.HintOf(err)}
+				return preflight.Result{Status: preflight.Fail, Detail: fault.Plain(err), Remedy: fault.HintOf(err)}
 			}
 			return preflight.Result{Status: preflight.OK, Detail: "the manager answers at " + at.String()}
 		}},

@@ -248,7 +248,7 @@ func (h *here) reportConfig(r *report) {
 		return
 	}
 	hint := fault.HintOf(err)
-	for line := range strings.Lines(err.Error()) {
+	for line := range strings.Lines(fault.Plain(err)) {
 		r.add(strings.TrimRight(line, "\n"), hint)
 		hint = "" // one for all
 	}
@@ -260,7 +260,7 @@ func (h *here) reportDisk(r *report) {
 	f, err := host.FilesystemOf(h.Lib)
 	switch {
 	case err != nil:
-		r.add(err.Error(), "")
+		r.add(fault.Plain(err), "")
 	case f.Free < leastFree:
 		r.add(fmt.Sprintf("the disk that holds %s has %s left", h.Lib, cli.Size(int64(f.Free))), "make room: df "+h.Lib)
 	}
@@ -285,7 +285,7 @@ func (h *here) reportPanics(r *report) {
 func (h *here) reportCertificate(r *report) {
 	cert, err := h.Keys.Certificate()
 	if err != nil {
-		r.add(err.Error(), fault.HintOf(err))
+		r.add(fault.Plain(err), fault.HintOf(err))
 		return
 	}
 	r.expires = cert.Leaf.NotAfter
@@ -334,7 +334,7 @@ func (h *here) reportManager(r *report) {
 	case err != nil && refusal(err) == nil:
 		h.reportAbsence(ctx, r, err)
 	case err != nil:
-		r.add(err.Error(), fault.HintOf(err))
+		r.add(fault.Plain(err), fault.HintOf(err))
 	case contact != nil && contact.Reason == cluster.Distrusted:
 		r.add("this node does not follow the manager: "+contact.Error, contact.Hint)
 	case contact != nil && contact.Reason != "":
@@ -348,10 +348,10 @@ func (h *here) reportManager(r *report) {
 func (h *here) reportAbsence(ctx context.Context, r *report, err error) {
 	_, ahead, fetched := api.FetchCA(ctx, h.Identity.Manager, h.Identity.Address, h.c.Now)
 	if fetched != nil {
-		r.add(err.Error(), fault.HintOf(err)+"\nif the quorum IP has moved, here: iwx-cluster-setup quorum-ip NEW")
+		r.add(fault.Plain(err), fault.HintOf(err)+"\nif the quorum IP has moved, here: iwx-cluster-setup quorum-ip NEW")
 		return
 	}
-	r.add(err.Error(), fault.HintOf(err))
+	r.add(fault.Plain(err), fault.HintOf(err))
 	h.reportClock(r, h.c.Now().Add(ahead))
 }
 
@@ -378,7 +378,7 @@ func (h *here) reportMove(r *report) {
 	}
 	missing, err := h.unmoved(h.c)
 	if err != nil {
-		missing = err.Error()
+		missing = fault.Plain(err)
 	}
 	r.add(fmt.Sprintf("the quorum IP moves here from %s; not known yet to: %s", doorNames(h.Identity.Others), missing),
 		"wait for the end: iwx-cluster-setup quorum-ip "+r.quorum.Addr().String())

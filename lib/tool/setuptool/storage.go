@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"iwx/lib/cli"
+	"iwx/lib/fault"
 	"iwx/lib/nfs"
 	"iwx/lib/profile"
 	"iwx/lib/tool/nodestatus"
@@ -83,7 +84,7 @@ func (h *here) reportStorage(r *report, doc profile.Document) {
 func (h *here) reportTable(r *report, exports []nfs.Export) {
 	text, err := os.ReadFile(nfs.TableFile)
 	if err != nil {
-		r.add(err.Error(), "exportfs -ra")
+		r.add(fault.Plain(err), "exportfs -ra")
 		return
 	}
 	table := nfs.ParseTable(string(text))

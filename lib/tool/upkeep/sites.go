@@ -107,7 +107,7 @@ func (i *Inspector) cutShort(ctx context.Context, r *site.Report) error {
 func (i *Inspector) one(r *site.Report, book *account.Book, web *vhost.Server, spec *site.Spec, home account.HomeFault) {
 	users, err := book.Differs(spec)
 	if err != nil {
-		r.Add(site.Fault{Domain: spec.Domain, What: err.Error(), Stays: true, Foreign: true})
+		r.Add(site.Fault{Domain: spec.Domain, What: fault.Plain(err), Stays: true, Foreign: true})
 	}
 	for _, what := range users {
 		r.Add(site.Fault{Domain: spec.Domain, What: what})
@@ -144,11 +144,11 @@ func (i *Inspector) webs(ctx context.Context, r *site.Report, here []state.SiteH
 		}
 		web, err := vhost.Named(i.Server.Root, name)
 		if err != nil {
-			r.Add(site.Fault{What: err.Error(), Stays: true})
+			r.Add(site.Fault{What: fault.Plain(err), Stays: true})
 		} else if err := web.Test(ctx); ctx.Err() != nil {
 			return nil, ctx.Err()
 		} else if err != nil {
-			r.Add(site.Fault{What: err.Error()})
+			r.Add(site.Fault{What: fault.Plain(err)})
 		}
 		webs[name] = web
 	}
@@ -223,14 +223,14 @@ func CertificateDiffers(path, digest string) string {
 	case errors.Is(err, fs.ErrNotExist):
 		return "its certificate is missing: " + path
 	case err != nil:
-		return "its certificate: " + err.Error()
+		return "its certificate: " + fault.Plain(err)
 	case info.Mode() != certificateMode:
 		return fmt.Sprintf("its certificate is %s instead of a file that root alone can read: %s", info.Mode(), path)
 	}
 	text, err := os.ReadFile(path)
 	switch {
 	case err != nil:
-		return "its certificate: " + err.Error()
+		return "its certificate: " + fault.Plain(err)
 	case site.PairDigest(text) != digest:
 		return "its certificate was changed: " + path
 	}

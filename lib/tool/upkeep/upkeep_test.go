@@ -76,7 +76,7 @@ func TestTakeBackFails(t *testing.T) {
 	must(t, os.Rename(s.Backups, s.Backups+".old"))
 	must(t, os.WriteFile(s.Backups, nil, 0o600))
 	err := upkeep.TakeBack(t.Context(), s, time.Now)
-	want := "backup daily cannot be taken back: open " + s.Backups + ": not a directory"
+	want := "backup daily cannot be taken back: " + s.Backups + ": not a directory"
 	if err == nil || err.Error() != want || fault.CodeOf(err) != fault.Unhealthy || begun(t, s) != 1 {
 		t.Errorf("got %v, %d begun", err, begun(t, s))
 	}
