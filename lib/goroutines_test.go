@@ -17,7 +17,7 @@ func bare() map[string]string {
 	return map[string]string{
 		"lib/cli/cli.go: untilSignal":                nothing,
 		"lib/cli/completion.go: Tool.candidates":     "recovers by itself",
-		"lib/cli/terminal.go: Context.readLine":      tool,
+		"lib/input/input.go: Wait":                   nothing, // it reads
 		"lib/preflight/preflight.go: Run":            tool,
 		"lib/preflight/preflight.go: Probe.check":    tool,
 		"lib/tool/lbtool/crossing.go: manager.cross": tool,

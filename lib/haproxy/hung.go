@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"iwx/lib/host"
@@ -124,7 +125,7 @@ func (w *Watch) Look(ctx context.Context) error {
 // hangs asks a process, and reports whether it hangs.
 func (a *asked) hangs(ctx context.Context, now func() time.Time) (bool, error) {
 	err := a.ask(ctx)
-	if ctx.Err() != nil || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded) {
+	if ctx.Err() != nil || !isSilence(err) {
 		a.silent = silence{} // it answers, or is not there, or this look was cut short
 		return false, nil
 	}
@@ -144,6 +145,13 @@ func (a *asked) hangs(ctx context.Context, now func() time.Time) (bool, error) {
 	}
 	a.silent = is
 	return is.now.Sub(is.since) >= hungAfter, nil
+}
+
+// isSilence reports whether an error of a question is that nobody answers where
+// somebody listens: not within the time, or since the questions from before still
+// wait to be accepted, and there is no room for another (EAGAIN, unix(7)).
+func isSilence(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.EAGAIN)
 }
 
 // activity returns how often the threads of a process have left the processor, and

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -54,6 +55,11 @@ func TestWatchActsOnNoDoubt(t *testing.T) {
 		ends bool
 	}{
 		{"hangs", func(*played, int) {}, true},
+		{"hangs, and has no room for another question", func(p *played, n int) {
+			if n > 0 {
+				p.answer = trouble("show version", syscall.EAGAIN)
+			}
+		}, true},
 		{"answers now and then", func(p *played, n int) {
 			if p.answer = silent; n%3 == 2 {
 				p.answer = nil
@@ -155,11 +161,15 @@ func TestStoppedProcessIsStartedAgain(t *testing.T) {
 			}
 			w.worker = asked{name: "worker", ask: patient(e.stats), pid: known(list[0]), seen: activity}
 			w.master = asked{name: "master", ask: patient(e.master.socket), pid: e.runner.pid, seen: activity}
-			if err := w.Look(t.Context()); err != nil || w.worker.silent != (silence{}) || w.master.silent != (silence{}) {
-				t.Fatalf("%v: %+v, %+v", err, w.worker.silent, w.master.silent)
-			}
+			await(t, "both answer", func() bool {
+				err := w.Look(t.Context())
+				return err == nil && w.worker.silent == silence{} && w.master.silent == silence{}
+			})
 			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
+			}
+			if process == "worker" {
+				fill(t, string(e.stats)) // as questions that nobody answers do in time
 			}
 			testenv.Until(t, "it is ended", func() bool {
 				if err := w.Look(t.Context()); err != nil {
@@ -175,4 +185,20 @@ func TestStoppedProcessIsStartedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// fill connects to a socket that nobody accepts at, until there is no room.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	for range 10000 {
+		conn, err := net.Dial("unix", path)
+		if errors.Is(err, syscall.EAGAIN) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+	}
+	t.Error("there is room for 10000")
 }

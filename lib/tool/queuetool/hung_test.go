@@ -35,7 +35,7 @@ func TestHung(t *testing.T) {
 		stderr string
 	}{
 		{"status", 3, `(?s)^2 nodes: 1 halted \(web1\), 1 current\n.*RUNNING.*RUNNING SINCE.*` + why,
-			`^hint: on web1: free what that waits for, or restart the server; iwx-queue skip web1 lets it go on then without entry 1\n$`},
+			`^hint: on web1: free what entry 1 waits for, or restart the server; iwx-queue skip web1 lets it go on then without entry 1\n$`},
 		{"status -H -o node,state,running,error", 3, `^web1\thalted\t1\t` + why + `\nweb2\tcurrent\t-\t-\n$`, ""},
 		{"show 1", 0, `(?s)web1 +halted.*` + why, ""},
 		{"wait 1", 3, "", `^iwx-queue: entry 1 does not end on web1: ` + why + `\nhint: iwx-queue show 1\n$`},
