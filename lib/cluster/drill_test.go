@@ -337,13 +337,6 @@ func (d *drill) began(when string, seq uint64, names string) {
 	}
 }
 
-// ran returns which nodes have begun the entry, sorted.
-func (d *drill) ran(seq uint64) string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return strings.Join(slices.Sorted(slices.Values(d.order[seq])), " ")
-}
-
 // judge tells what went wrong, and returns how many were at an entry at once.
 func (d *drill) judge() (most int) {
 	d.t.Helper()

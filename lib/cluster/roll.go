@@ -121,8 +121,8 @@ type round struct {
 }
 
 // next finds out whose turn it is now, in the order of the nodes given, and
-// whether the entry is over. One that is away is passed over, and takes its turn
-// when it is back. While the entry has failed on a node, nobody's turn comes.
+// whether the entry is over. One that is unreachable is passed over, and takes its
+// turn when it is back. While the entry has failed on a node, nobody's turn comes.
 //
 // A node that falls silent in its turn keeps it, since nobody knows whether it
 // is running the entry, until the operator has it passed by there. One that
@@ -140,7 +140,9 @@ func (r *round) next(nodes []Node) {
 		return
 	}
 	for _, n := range r.waiting {
-		if r.free > 0 && r.give(n) {
+		// A node that is between two polls keeps its place, and gets its turn with
+		// the next one.
+		if r.free > 0 && (!r.present(n.ID) || r.give(n)) {
 			r.free--
 		}
 	}
@@ -165,7 +167,7 @@ func (r *round) look(n *Node) {
 		r.draining = append(r.draining, n)
 	default:
 		r.over = false
-		if r.ready(n) && r.present(n.ID) && !r.out[n.ID] {
+		if r.ready(n) && n.Word() != WordUnreachable && !r.out[n.ID] {
 			r.waiting = append(r.waiting, n)
 		}
 	}

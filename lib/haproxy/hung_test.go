@@ -161,7 +161,7 @@ func TestStoppedProcessIsStartedAgain(t *testing.T) {
 			}
 			w.worker = asked{name: "worker", ask: patient(e.stats), pid: known(list[0]), seen: activity}
 			w.master = asked{name: "master", ask: patient(e.master.socket), pid: e.runner.pid, seen: activity}
-			await(t, "both answer", func() bool {
+			testenv.Until(t, "both answer", func() bool {
 				err := w.Look(t.Context())
 				return err == nil && w.worker.silent == silence{} && w.master.silent == silence{}
 			})

@@ -61,15 +61,16 @@ func (v *addVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := checkNames(requests); err != nil {
-		return err
-	}
 	m, err := openManager(c)
-	if err != nil {
-		return err
+	if err == nil {
+		defer m.Close()
+		err = m.checkShare(c)
 	}
-	defer m.Close()
-	if err := m.checkShare(c); err != nil {
+	if err != nil {
+		// What is wrong with the names comes before what the server lacks.
+		if wrong := checkNames(requests); wrong != nil {
+			return wrong
+		}
 		return err
 	}
 	ch, err := m.planNew(c, requests)
