@@ -46,10 +46,10 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 // waitFor repeats a command until it succeeds; the script goes on with its last
 // output.
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: wait-for TIME CMD...")
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: wait-for CMD...")
 	}
-	until(ts, strings.Join(args[1:], " "), func() bool { return ts.Exec(args[1], args[2:]...) == nil })
+	until(ts, strings.Join(args, " "), func() bool { return ts.Exec(args[0], args[1:]...) == nil })
 }
 
 // until waits for done, which is asked every 20 ms.

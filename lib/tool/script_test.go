@@ -7,11 +7,12 @@
 //	$MGR, $MGR2        quorum IP and own address of the manager
 //	$N1 $N2 $N3        addresses of three nodes
 //	$M $W1 $W2 $W3     root directories: manager, nodes web1, web2, web3
+//	$WAIT              how long to wait for an event, for --timeout
 //
 // and these commands beside the tools and testscript's own:
 //
 //	exits CODE CMD...    run, and want this exit code; output as with exec
-//	wait-for TIME CMD... run again and again until it succeeds
+//	wait-for CMD...      run again and again until it succeeds
 //	start ROOT           start iwx-queued there, and wait until it runs
 //	end ROOT             end it with SIGTERM, and wait for the end
 //	signal SIG ROOT      send it a signal: HUP, STOP, CONT, TERM, KILL
@@ -171,6 +172,7 @@ func setup(env *testscript.Env) error {
 		env.Setenv(name, filepath.Join(env.WorkDir, dir))
 	}
 	env.Setenv("BLOCK", block)
+	env.Setenv("WAIT", testenv.Wait().String())
 	env.Setenv("TZ", "UTC")
 	env.Setenv("NO_COLOR", "1")
 	env.Setenv("GORACE", raceOptions)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iwx/lib/testenv"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,8 +42,8 @@ type scriptCommand = func(*testscript.TestScript, bool, []string)
 //	client CMD...           run at the client's seat, on the cluster's network
 //	given FILE on|client …  run it with this file as its standard input
 //	exits CODE on|client …  want this exit code
-//	wait-for TIME on|client …   run again and again until it succeeds;
-//	wait-for TIME RE on|client …   … until its standard output matches, whatever its code
+//	wait-for on|client …    run again and again until it succeeds;
+//	wait-for RE on|client …   … until its standard output matches, whatever its code
 //	copy FILE SERVER:PATH   copy a file there, with its mode
 //	install SERVER FILE.deb install a package, or upgrade to it
 //	cut SERVER, mend SERVER its link to the cluster's network
@@ -196,19 +197,22 @@ func (s *session) exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// waitLimit is how long a script waits for one event: ten times what a server takes
+// to boot, on a quiet machine.
+const waitLimit = 10 * time.Minute
+
 // waitFor repeats a command until it is as wanted. The script goes on with the
 // output of the last try.
 func (s *session) waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	never(ts, neg)
-	usage(ts, len(args) > 2, "wait-for TIME [RE] on|client ...")
-	limit, err := time.ParseDuration(args[0])
-	ts.Check(err)
-	pattern, args := "", args[1:]
+	usage(ts, len(args) > 1, "wait-for [RE] on|client ...")
+	pattern := ""
 	if args[0] != "on" && args[0] != "client" {
 		pattern, args = args[0], args[1:]
 	}
 	wanted := matcher(ts, pattern)
 	s.target(ts, args)
+	limit := testenv.Limit(waitLimit)
 	deadline := time.After(limit)
 	tick := time.NewTicker(300 * time.Millisecond)
 	defer tick.Stop()

@@ -17,7 +17,7 @@ import (
 
 // scriptLimit is the time that one script has: several times what any needs on a
 // quiet machine.
-const scriptLimit = 20 * time.Minute
+const scriptLimit = time.Hour
 
 // result is what came of a script.
 type result struct {
