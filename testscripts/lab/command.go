@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iwx/lib/testenv"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -212,8 +211,7 @@ func (s *session) waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	wanted := matcher(ts, pattern)
 	s.target(ts, args)
-	limit := testenv.Limit(waitLimit)
-	deadline := time.After(limit)
+	deadline := time.After(s.lab.wait)
 	tick := time.NewTicker(300 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -228,7 +226,7 @@ func (s *session) waitFor(ts *testscript.TestScript, neg bool, args []string) {
 			case <-s.ctx.Done():
 				failed = s.ctx.Err().Error()
 			case <-deadline:
-				failed = fmt.Sprintf("not within %v: %s", limit, strings.Join(args, " "))
+				failed = fmt.Sprintf("not within %v: %s", s.lab.wait, strings.Join(args, " "))
 			}
 		}
 		ts.Stdout().Write(out.Bytes())

@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"iwx/lib/testenv"
 	"iwx/testscripts/load"
 )
 
@@ -24,6 +26,7 @@ type Lab struct {
 	unlock  func() // gives back the lab's directory
 	release func() // and the image; nil before there is one
 	figures load.Table
+	wait    time.Duration // for one event
 
 	// reach runs a command on a server.
 	reach func(context.Context, *Server, Command) error
@@ -48,7 +51,7 @@ func open(ctx context.Context, o options, seed string) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{options: o, dir: filepath.Join("/var/tmp", "iwx-lab-"+o.name), servers: map[string]*Server{}, reach: overLogin}
+	l := &Lab{options: o, dir: filepath.Join("/var/tmp", "iwx-lab-"+o.name), servers: map[string]*Server{}, reach: overLogin, wait: testenv.Limit(waitLimit)}
 	if err := l.claim(); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"iwx/lib/testenv"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -63,7 +64,7 @@ func here(ctx context.Context, _ *Server, c Command) error {
 
 // local is a lab without servers, whose "on" and "client" run here.
 func local(t *testing.T) *session {
-	l := &Lab{dir: t.TempDir(), servers: map[string]*Server{}, reach: here}
+	l := &Lab{dir: t.TempDir(), servers: map[string]*Server{}, reach: here, wait: testenv.Wait()}
 	for _, h := range hosts() {
 		l.servers[h.name] = &Server{host: h, lab: l}
 	}
@@ -95,11 +96,11 @@ func TestCommands(t *testing.T) {
 		{"exits 3 on web1 sh -c 'exit 4'", "exit code 4, want 3"},
 		{"exits 0 client true", ""},
 		{"exits 0 sh -c true", "sh: only what runs on a server"},
-		{"wait-for 20s on web1 sh -c 'test -e '$WORK'/done || { touch '$WORK'/done; false; }'", ""},
-		{"wait-for 20s '^two$' on web1 sh -c 'echo one; test ! -e '$WORK'/n || echo two; touch '$WORK'/n; exit 3'\nstdout one\nstdout two", ""},
-		{"wait-for 300ms on web1 false", "not within 300ms: on web1 false"},
-		{"wait-for 300ms '(' on web1 false", "missing closing )"},
-		{"wait-for soon on web1 false", `invalid duration "soon"`},
+		{"wait-for on web1 sh -c 'test -e '$WORK'/done || { touch '$WORK'/done; false; }'", ""},
+		{"wait-for '^two$' on web1 sh -c 'echo one; test ! -e '$WORK'/n || echo two; touch '$WORK'/n; exit 3'\nstdout one\nstdout two", ""},
+		{"wait-for on web1 false", "not within 300ms: on web1 false"},
+		{"wait-for '(' on web1 false", "missing closing )"},
+		{"wait-for soon", "usage: wait-for"},
 		{"copy nofile web1:/x", "nofile: no such file"},
 		{"copy file web1", "usage: copy FILE SERVER:/PATH"},
 		{"! cluster web1", "does not take !"},
@@ -114,6 +115,9 @@ func TestCommands(t *testing.T) {
 	}
 	for _, tt := range tests {
 		s := local(t)
+		if strings.HasPrefix(tt.want, "not within") {
+			s.lab.wait = 300 * time.Millisecond
+		}
 		file := filepath.Join(s.lab.dir, "try.txtar")
 		if err := os.WriteFile(file, []byte("# tries\n"+tt.script+"\n"), 0o600); err != nil {
 			t.Fatal(err)
