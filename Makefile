@@ -25,8 +25,8 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date 
 build:
 	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
-# The README's test command: brings in what it needs, then runs everything but
-# whole servers.
+# The README's test command: installs what the tests need, then runs all tests except
+# those of whole servers.
 check:
 	./testscripts/prepare
 	$(MAKE) vet test race demo
@@ -35,15 +35,15 @@ vet:
 	@test -z "$$(gofmt -l cmd lib testscripts)" || { gofmt -l cmd lib testscripts; echo 'error: gofmt would change these files'; exit 1; }
 	$(GO) vet ./...
 
-# The thorough tier, for whoever ends a piece of work: the race detector over
+# The thorough tier, to run before a task is done: also the race detector over
 # everything, and all scripts of the lab. It takes an hour or two.
 check-all: check race-all lab
 
 test:
 	./testscripts/test -timeout 25m ./...
 
-# The race detector, where goroutines share something. Tests of chance have fewer
-# rounds with -short: kills tell the detector nothing more.
+# The race detector, on packages whose goroutines share data. Randomized tests run fewer
+# rounds with -short: further kills show the detector nothing new.
 SHARING = $(sort $(dir $(shell grep -rlE '\bsync\.|\batomic\.|\bgo func|\.Go\b' --include='*.go' --exclude='*_test.go' lib)))
 race:
 	CGO_ENABLED=1 ./testscripts/test -race -short -timeout 25m $(SHARING:%=./%)
