@@ -17,17 +17,18 @@ import (
 	"iwx/lib/atomicfile"
 )
 
-// Count is how many panics a daemon has caught since its server was set up.
+// Count holds the number of panics that a daemon has caught since its server was set
+// up, and the last of them.
 type Count struct {
 	Daemon string    `json:"daemon"` // "iwx-queued"
 	Panics int       `json:"panics"`
 	Last   time.Time `json:"last"`
 	Work   string    `json:"work"`  // of the last: "probe of web2 imap"
-	Error  string    `json:"error"` // what it panicked with
-	Place  string    `json:"place"` // where, as in Panic
+	Error  string    `json:"error"` // the value of the panic
+	Place  string    `json:"place"` // as in Panic
 }
 
-// String returns the count in words, without the time: "3 panics, the last in
+// String returns the count as text, without the time: "3 panics, the last in
 // probe of web2 imap: index out of range, at iwx/lib/health.article (dialog.go:150)".
 func (c Count) String() string {
 	what := "1 panic, in"
@@ -37,16 +38,16 @@ func (c Count) String() string {
 	return fmt.Sprintf("%s %s: %s, at %s", what, c.Work, c.Error, c.Place)
 }
 
-// Limits of what a panic that comes again and again costs.
+// Limits for a panic that repeats.
 const (
 	logEvery   = time.Minute // the stack of one place
 	writeEvery = time.Second
 	mostError  = 300 // bytes
 )
 
-// Counter counts the panics of one daemon, across its runs: in a file, which needs
-// neither the state nor its disk's last bytes to be whole, and which one daemon at
-// a time writes. Its methods may be called by many goroutines.
+// Counter counts the panics of one daemon, across its runs. It keeps the count in a
+// file of its own, so that it does not depend on the state database. One daemon at a
+// time writes the file. Its methods are safe for concurrent use.
 type Counter struct {
 	path string
 	now  func() time.Time
@@ -58,8 +59,8 @@ type Counter struct {
 	logged  map[string]time.Time // by place
 }
 
-// NewCounter returns the counter of a daemon, with what its file in dir says. The
-// directory is made with the first panic. A file that cannot be read begins anew.
+// NewCounter returns the counter of a daemon, starting from its file in dir. The first
+// panic creates the directory. If the file cannot be read, the count starts at 0.
 func NewCounter(dir, daemon string, now func() time.Time) *Counter {
 	c := &Counter{path: filepath.Join(dir, daemon+".json"), now: now, logged: map[string]time.Time{}}
 	c.count, _ = read(c.path)
@@ -67,28 +68,28 @@ func NewCounter(dir, daemon string, now func() time.Time) *Counter {
 	return c
 }
 
-// Count returns what was counted so far.
+// Count returns the count so far.
 func (c *Counter) Count() Count {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.count
 }
 
-// Logger returns a log that counts the panics which are logged, and leaves out
-// those of a place that was logged in the last minute.
+// Logger returns a log that counts the panics logged to it, and drops a panic whose
+// place was logged within the last minute.
 func (c *Counter) Logger(log *slog.Logger) *slog.Logger {
 	return slog.New(&handler{log.Handler(), c})
 }
 
-// Close writes what has not been written.
+// Close writes the count to the file if it has changed.
 func (c *Counter) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.write()
 }
 
-// take counts a panic, and reports whether it is to be logged. The error is that
-// of the file: the count is kept, and written with the next.
+// take counts a panic, and reports whether to log it. If the file cannot be written, it
+// returns the error, keeps the count, and writes it with the next panic.
 func (c *Counter) take(p *Panic, work string) (loud bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,7 +110,7 @@ func (c *Counter) take(p *Panic, work string) (loud bool, err error) {
 	return true, err
 }
 
-// write writes the count, if it is new. c.mu is held.
+// write writes the count if it has changed. The caller holds c.mu.
 func (c *Counter) write() error {
 	if !c.dirty {
 		return nil
@@ -125,9 +126,9 @@ func (c *Counter) write() error {
 	return err
 }
 
-// Read returns the counts of all daemons that have files in dir, by name; none
-// where no panic was ever caught. A file that cannot be read is an error beside
-// the others.
+// Read returns the counts of all daemons that have files in dir, sorted by name, and
+// none if no panic was ever caught. If a file cannot be read, it returns the error
+// together with the other counts.
 func Read(dir string) (list []Count, err error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	for _, name := range names {
@@ -156,13 +157,13 @@ func read(path string) (c Count, err error) {
 	return c, nil
 }
 
-// handler counts the records that have a panic.
+// handler counts the records that carry a panic.
 type handler struct {
 	slog.Handler
 	counter *Counter
 }
 
-// Handle is as slog.Handler has it.
+// Handle implements slog.Handler.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	var caught *Panic
 	work := ""
@@ -189,12 +190,12 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	return nil
 }
 
-// WithAttrs is as slog.Handler has it.
+// WithAttrs implements slog.Handler.
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &handler{h.Handler.WithAttrs(attrs), h.counter}
 }
 
-// WithGroup is as slog.Handler has it.
+// WithGroup implements slog.Handler.
 func (h *handler) WithGroup(name string) slog.Handler {
 	return &handler{h.Handler.WithGroup(name), h.counter}
 }

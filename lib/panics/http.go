@@ -9,9 +9,10 @@ import (
 	"strings"
 )
 
-// Handler answers requests by h. The connection of one that panics is closed with
-// no answer, or half of one, which no peer takes for a whole. http.ErrAbortHandler
-// is no fault: it is how a handler says that (net/http).
+// Handler serves requests with h. If h panics, it logs the panic and closes the
+// connection. The peer gets no answer or a truncated one, which it can recognize as
+// such. A panic with http.ErrAbortHandler, by which a handler aborts (net/http), is not
+// logged.
 func Handler(log *slog.Logger, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := Catch(func() error { h.ServeHTTP(w, r); return nil })
@@ -25,14 +26,14 @@ func Handler(log *slog.Logger, h http.Handler) http.Handler {
 	})
 }
 
-// ErrorLog returns the ErrorLog of an http.Server: it logs all but what strangers
-// do wrong when they begin to speak TLS, which is no news. A panic that the server
-// caught itself, outside of its handler, is one like any other.
+// ErrorLog returns the ErrorLog of an http.Server. It drops failed TLS handshakes,
+// which any stranger can cause. It logs a panic that the server itself caught, outside
+// of its handler, like any other panic.
 func ErrorLog(log *slog.Logger) *stdlog.Logger { return stdlog.New(errorLog{log}, "", 0) }
 
 type errorLog struct{ log *slog.Logger }
 
-// Write takes one message, which is all of a call of the server's logger.
+// Write logs one message: the server's logger makes one call for each.
 func (l errorLog) Write(text []byte) (int, error) {
 	first, rest, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	switch {
@@ -45,8 +46,8 @@ func (l errorLog) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// placeIn finds the function that panicked in a stack of debug.Stack: the first
-// after the last "panic(" that is not the runtime's.
+// placeIn returns the function that panicked, from a stack of debug.Stack: the first
+// function after the last "panic(" that is not in the runtime.
 func placeIn(stack string) (place string) {
 	after := false
 	for line := range strings.Lines(stack) {

@@ -1,11 +1,11 @@
-// Package panics ends the panic of one unit of work where the work began: a
-// probe, a request, an item of a profile fails with an error, and the daemon that
-// does it for somebody else goes on.
+// Package panics catches the panic of one unit of work where the work began: a
+// probe, a request or an item of a profile fails with an error, and the daemon goes
+// on.
 //
-// What was caught is an error of type *Panic. It is logged once, with its stack,
-// however many hands it goes through, and a log that has a [Counter] counts it.
+// A caught panic is an error of type *Panic. It is logged once, with its stack, even
+// if several callers pass it to Log. A log with a [Counter] counts it.
 //
-// Work whose state may be spoilt by a panic does not belong in here: the loop of a
+// Do not use it for work whose state a panic may corrupt: a panic in the loop of a
 // daemon's member ends the daemon, and the service manager starts it again.
 package panics
 
@@ -20,24 +20,24 @@ import (
 
 // Panic is the error of work that panicked.
 type Panic struct {
-	Value any    // what it panicked with
+	Value any    // the value given to panic
 	Place string // the function that panicked: "iwx/lib/health.article (dialog.go:150)"
 	Stack string // the place, and the functions that led there: "PLACE < PLACE < …"
 
 	logged atomic.Bool
 }
 
-// Error returns what it panicked with, in one sentence.
+// Error returns the value of the panic as an error message.
 func (p *Panic) Error() string { return fmt.Sprintf("internal error: panic: %v", p.Value) }
 
-// Unwrap returns what it panicked with, if that is an error.
+// Unwrap returns the value of the panic if that is an error.
 func (p *Panic) Unwrap() error {
 	err, _ := p.Value.(error)
 	return err
 }
 
-// Catch runs f and returns its error, or a *Panic. A panic that was caught before,
-// and goes on in another goroutine by panic(err), keeps its place.
+// Catch runs f and returns its error, or a *Panic if f panics. A *Panic that another
+// goroutine raises again with panic(err) keeps its place.
 func Catch(f func() error) (err error) {
 	defer func() {
 		switch v := recover().(type) {
@@ -51,17 +51,17 @@ func Catch(f func() error) (err error) {
 	return f()
 }
 
-// Try is Catch for who has a log: a panic is logged too. work says in the log what
-// was done, and for whom: "probe of web2 imap".
+// Try is Catch, and also logs the panic. work names the unit of work in the log:
+// "probe of web2 imap".
 func Try(log *slog.Logger, work string, f func() error) error {
 	err := Catch(f)
 	Log(log, work, err)
 	return err
 }
 
-// Log logs the panic that err is, or wraps, unless that has been done. Any other
-// error is ignored: it is for the caller. log is nil where there is none, as in a
-// tool, which prints the error.
+// Log logs the panic that err is or wraps, unless it is logged already. It ignores any
+// other error, which the caller handles. log may be nil, as in a tool, which prints the
+// error.
 func Log(log *slog.Logger, work string, err error) {
 	var p *Panic
 	if log != nil && errors.As(err, &p) && p.logged.CompareAndSwap(false, true) {
@@ -69,14 +69,15 @@ func Log(log *slog.Logger, work string, err error) {
 	}
 }
 
-// keyPanic is the attribute of a log's record that holds a *Panic.
+// keyPanic is the attribute of a log record that holds a *Panic.
 const keyPanic = "panic"
 
-// mostFrames bounds a stack; one of endless recursion is cut off.
+// mostFrames limits a stack, such as that of an endless recursion.
 const mostFrames = 64
 
-// of makes a Panic of what recover returned, in the deferred function that called
-// it: the frames that led to the panic follow the first runtime.gopanic.
+// of makes a Panic from the value that recover returned. The deferred function that
+// recovered must call it: the frames that led to the panic follow the first
+// runtime.gopanic.
 func of(value any) *Panic {
 	pcs := make([]uintptr, mostFrames)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
