@@ -1,9 +1,9 @@
-// Package input reads what people hand to a program: standard input, and files
-// that they name or edit. A read of a terminal, a pipe or a hung file system
-// cannot be cancelled, so each runs in a goroutine of its own, which is left
-// behind when the context ends: ^C and SIGTERM work whatever is being read.
+// Package input reads a program's input: standard input, and files that users name or
+// edit. A read of a terminal, a pipe or a hung file system cannot be cancelled. Each
+// read therefore runs in its own goroutine, which is abandoned when the context ends:
+// ^C and SIGTERM work during any read.
 //
-// Text is taken as editors and mail programs of all systems write it, see Text.
+// Text converts text as the editors and mail programs of all systems write it.
 package input
 
 import (
@@ -18,8 +18,8 @@ import (
 	"unicode/utf16"
 )
 
-// Wait runs read and returns what it returns. When ctx ends before that, Wait
-// returns ctx's error at once, and what read returns later is lost.
+// Wait runs read and returns its result. If ctx ends first, Wait returns ctx's error at
+// once, and the result of read is lost.
 func Wait[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -48,10 +48,10 @@ type Stream struct {
 // Reader returns r, bound to ctx. Nothing else may read from r.
 func Reader(ctx context.Context, r io.Reader) *Stream { return &Stream{ctx, r} }
 
-// Source is what the stream reads from.
+// Source returns the reader that the stream reads from.
 func (s *Stream) Source() io.Reader { return s.r }
 
-// Read is as in io.Reader. After ctx has ended, every read fails.
+// Read implements io.Reader. After ctx has ended, every read fails.
 func (s *Stream) Read(p []byte) (int, error) {
 	if err := s.ctx.Err(); err != nil {
 		return 0, err
@@ -61,7 +61,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 		end  error
 	}
 	got, err := Wait(s.ctx, func() (chunk, error) {
-		buf := make([]byte, len(p)) // p is the caller's again when ctx has ended
+		buf := make([]byte, len(p)) // the caller may reuse p once ctx has ended
 		n, err := s.r.Read(buf)
 		return chunk{buf[:n], err}, nil
 	})
@@ -77,8 +77,7 @@ type File struct {
 	f *os.File
 }
 
-// Open opens a file to read. Opening a named pipe waits for somebody who writes
-// to it, until ctx ends.
+// Open opens a file for reading. For a named pipe it waits for a writer, until ctx ends.
 func Open(ctx context.Context, name string) (*File, error) {
 	f, err := Wait(ctx, func() (*os.File, error) { return os.Open(name) })
 	if err != nil {
@@ -90,7 +89,7 @@ func Open(ctx context.Context, name string) (*File, error) {
 // Close closes the file.
 func (f *File) Close() error { return f.f.Close() }
 
-// ErrTooLong is the error of ReadFile for what is over its limit.
+// ErrTooLong is wrapped by the error of ReadFile for a file over the limit.
 var ErrTooLong = errors.New("too long")
 
 // ReadFile reads a file of at most limit bytes.
@@ -107,10 +106,9 @@ func ReadFile(ctx context.Context, name string, limit int) ([]byte, error) {
 	return data, err
 }
 
-// ReadSettings reads a file of settings, which may be absent: then it returns an
-// error that wraps fs.ErrNotExist. A symbolic link on the way to it that leads
-// nowhere is another error, since it was meant to lead to settings; so is what
-// is no regular file.
+// ReadSettings reads a file of settings. If the file is absent, it returns an error
+// that wraps fs.ErrNotExist. A dangling symbolic link in its path is another error,
+// since the link was meant to lead to settings; so is anything but a regular file.
 func ReadSettings(ctx context.Context, name string, limit int) ([]byte, error) {
 	info, err := Wait(ctx, func() (fs.FileInfo, error) { return os.Stat(name) })
 	if errors.Is(err, fs.ErrNotExist) {
@@ -128,7 +126,7 @@ func ReadSettings(ctx context.Context, name string, limit int) ([]byte, error) {
 	return ReadFile(ctx, name, limit)
 }
 
-// danglingLink returns the symbolic link that keeps name from being found, or "".
+// danglingLink returns the dangling symbolic link in the path name, or "".
 func danglingLink(name string) string {
 	for {
 		info, err := os.Lstat(name)
@@ -142,10 +140,10 @@ func danglingLink(name string) string {
 	}
 }
 
-// Text returns text as iwx reads it, UTF-8 with newlines alone, whatever wrote
-// it: byte order marks go, UTF-16 is converted, with a mark or with the zero
-// bytes of Western text, and the line ends of Windows become newlines. Bytes
-// that are no UTF-8 otherwise stay as they are.
+// Text converts text to UTF-8 with Unix newlines: it removes byte order marks, converts
+// UTF-16, and replaces Windows line endings by newlines. It recognizes UTF-16 by its
+// mark, or by the zero bytes of Western text. Other bytes that are not UTF-8 stay as
+// they are.
 func Text(data []byte) []byte {
 	switch little, isUTF16 := utf16Order(data); {
 	case isUTF16:
@@ -156,8 +154,8 @@ func Text(data []byte) []byte {
 	return bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 }
 
-// utf16Order reports whether data is UTF-16, and whether its low bytes are first.
-// Without a byte order mark that is text in which every other byte is zero.
+// utf16Order reports whether data is UTF-16, and whether it is little-endian. Without a
+// byte order mark, UTF-16 is text in which almost every other byte is zero.
 func utf16Order(data []byte) (little, is bool) {
 	if len(data) < 2 {
 		return false, false
