@@ -1,7 +1,7 @@
-// Package testenv is what tests need of the machine that they run on: programs,
-// root, and time. Only tests import it.
+// Package testenv checks what tests need of their machine: programs, root, and time.
+// Only tests import it.
 //
-// A test that needs something this machine lacks is skipped and says so, so that go
+// A test that needs something this machine lacks is skipped with a message, so that go
 // test ./... passes on any machine with Go. In CI a skip is a failure
 // (testscripts/test).
 package testenv
@@ -19,8 +19,9 @@ import (
 // tests: "4" on a machine that is slow or busy.
 const scaleVariable = "IWX_TEST_SCALE"
 
-// Limit is a deadline for something that takes no longer than a tenth of d on a
-// quiet machine. It panics if IWX_TEST_SCALE is set and is no number above 0.
+// Limit returns d, multiplied by IWX_TEST_SCALE, as the deadline for something that
+// takes at most a tenth of d on an idle machine. It panics if IWX_TEST_SCALE is set and
+// is not a number above 0.
 func Limit(d time.Duration) time.Duration {
 	text := os.Getenv(scaleVariable)
 	if text == "" {
@@ -33,12 +34,12 @@ func Limit(d time.Duration) time.Duration {
 	return time.Duration(scale * float64(d))
 }
 
-// Wait is how long a test waits for one event. What a test waits for takes a few
-// seconds at most on a quiet machine.
+// Wait returns the deadline for one event, which takes a few seconds at most on an idle
+// machine.
 func Wait() time.Duration { return Limit(time.Minute) }
 
-// Until asks again and again until done reports true, and fails the test if that is
-// not within [Wait]. what is a sentence: "the poll is held open".
+// Until polls done until it reports true, and fails the test after [Wait]. what is a
+// sentence: "the poll is held open".
 func Until(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	late := time.After(Wait())
@@ -63,8 +64,7 @@ func Need(t testing.TB, programs ...string) {
 	}
 }
 
-// Installed reports whether a program is in PATH or, as servers' programs are, in
-// /usr/sbin.
+// Installed reports whether a program is in PATH or in /usr/sbin, where daemons are.
 func Installed(program string) bool {
 	if _, err := exec.LookPath(program); err == nil {
 		return true
