@@ -1,12 +1,12 @@
-// Package webmodule is the modules of web servers: which of them a configuration
-// needs, which a server has, and how it gets the others. Without it, a missing module
-// shows only when the server refuses its configuration, by then changed:
+// Package webmodule finds out which modules of a web server a configuration needs, which
+// of them the server has, and how to enable the others. Without it, a missing module
+// shows only after the configuration has changed, when the server refuses it:
 // "Invalid command 'SSLEngine', perhaps misspelled or defined by a module not included
 // in the server configuration".
 //
-// It knows those that virtual hosts of sites use, by the directives of the servers'
-// own documentation; a directive that it does not know needs nothing. It runs nothing
-// and reads no files.
+// It knows the modules that virtual hosts of sites use, by the directives in the
+// servers' own documentation. A directive that it does not know needs no module. It runs
+// no programs and reads no files.
 package webmodule
 
 import (
@@ -15,14 +15,14 @@ import (
 	"strings"
 )
 
-// Need is a module that a configuration needs, and its first directive that does.
+// Need is a module that a configuration needs, and the first directive that needs it.
 type Need struct {
 	Module    string // "ssl", "proxy_fcgi"; of nginx "http_ssl"
 	Directive string // as it is written: "SSLEngine"
 }
 
-// apacheModules are the modules of Apache's directives, in lower case; one that ends
-// with * stands for all that begin so.
+// apacheModules returns the modules of Apache's directives, which are in lower case. A
+// trailing * stands for all directives with that prefix.
 func apacheModules() map[string]string {
 	return map[string]string{
 		"ssl*":     "ssl",
@@ -51,7 +51,7 @@ func apacheModules() map[string]string {
 	}
 }
 
-// OfDirective returns the module that a directive belongs to, "" if it is not known.
+// OfDirective returns the module that a directive belongs to, or "" if it is unknown.
 // syntax is "apache" or "nginx".
 func OfDirective(syntax, directive string) string {
 	name := strings.ToLower(directive)
@@ -69,8 +69,8 @@ func OfDirective(syntax, directive string) string {
 	return ""
 }
 
-// nginxModules are the modules of nginx's directives that it may have been built
-// without; "listen ssl" stands for the parameter.
+// nginxModules returns the modules of nginx's directives, as far as nginx may be built
+// without them. "listen ssl" stands for the parameter ssl of listen.
 func nginxModules() map[string]string {
 	return map[string]string{
 		"listen ssl": "http_ssl", "ssl_certificate": "http_ssl", "ssl_certificate_key": "http_ssl", "ssl_protocols": "http_ssl",
@@ -83,8 +83,8 @@ func nginxModules() map[string]string {
 	}
 }
 
-// Needs returns the modules that a configuration needs without condition: what is
-// inside <IfModule> is there only for who has the module. Each is named once.
+// Needs returns the modules that a configuration needs unconditionally, each once. It
+// skips the content of <IfModule>.
 func Needs(syntax, text string) (list []Need) {
 	add := func(module, directive string) {
 		if module != "" && !slices.ContainsFunc(list, func(n Need) bool { return n.Module == module }) {
@@ -120,8 +120,8 @@ func apacheNeeds(text string, add func(module, directive string)) {
 	}
 }
 
-// apacheHandlers adds what the arguments of a directive need: the scheme says who
-// speaks to the back end, as in SetHandler "proxy:unix:/run/php.sock|fcgi://localhost".
+// apacheHandlers adds the modules that the arguments of a directive need: the scheme
+// selects one, as in SetHandler "proxy:unix:/run/php.sock|fcgi://localhost".
 func apacheHandlers(words []string, add func(module, directive string)) {
 	directive := strings.ToLower(words[0])
 	isProxy := strings.HasPrefix(directive, "proxypass") || directive == "sethandler" || directive == "addhandler"
@@ -172,7 +172,7 @@ func Listing(syntax string) string {
 // Has reports whether the listing of a server has the module.
 func Has(syntax, listing, module string) bool {
 	if syntax == "nginx" {
-		// Of one that was built as a file of its own it does not say whether it is loaded.
+		// nginx -V does not show whether a dynamic module is loaded.
 		return !isBuiltin(module) || strings.Contains(listing, "--with-"+module+"_module")
 	}
 	return regexp.MustCompile(`(?m)^ *` + regexp.QuoteMeta(module) + `\d*_module \(`).MatchString(listing)
@@ -183,8 +183,8 @@ func isBuiltin(module string) bool {
 	return module != "http_headers_more_filter" && module != "http_brotli_filter" && module != "http_geoip2"
 }
 
-// Enable returns the command that gives the module to a server of the name, which is
-// apache2, as on Debian, httpd, as on Fedora, or nginx. It may be repeated.
+// Enable returns the command that enables the module. server is apache2, as on Debian,
+// httpd, as on Fedora, or nginx. Running the command again is safe.
 func Enable(server, module string) string {
 	switch server {
 	case "apache2":
@@ -208,8 +208,8 @@ func Enable(server, module string) string {
 	return "apt-get -y install libnginx-mod-" + strings.ReplaceAll(module, "_", "-")
 }
 
-// Lacking returns the module that a server, refusing a configuration, complains to be
-// without, and the directive; "" where its message is about something else.
+// Lacking returns the missing module and the directive from the message of a server that
+// refuses its configuration, or a zero Need if the message is about something else.
 func Lacking(syntax, message string) (n Need) {
 	unknown := `Invalid command '([^']+)'`
 	if syntax == "nginx" {
