@@ -9,24 +9,24 @@ import (
 // Widths of columns, in characters.
 const (
 	gap      = 2  // between columns
-	least    = 12 // below this a cut text says nothing
-	readable = 24 // a text that is to be cut keeps this before other columns are left out for it
-	foldRoom = 40 // a text that is to be read whole is wrapped in its column if that has this room
+	least    = 12 // a text cut below this is useless
+	readable = 24 // a text is first cut to this, before other columns are left out
+	foldRoom = 40 // a text is wrapped in its column if the column has this room
 )
 
-// fit is how a table is laid out on a terminal that is too narrow for it.
+// fit is the layout of a table on a terminal that is too narrow for it.
 type fit struct {
 	keep  []int // the columns in the table, in their order
-	room  []int // how wide each column may be, by its place in the table's columns
+	room  []int // the maximum width of each column, by its index in the table's columns
 	wrap  int   // the kept column whose text is wrapped to its room; -1 for none
 	below []int // the columns that have lines of their own below each row
-	short int   // so many of them, the first, are no texts
+	short int   // the number of columns at the start of below that are not texts
 }
 
-// fitColumns lays out columns of the given widths on a terminal, so that no line is
-// wrapped by it. Columns that are worth less (Spare) are left out, the last first;
-// texts (Fold) are wrapped or go below their row; those that may be (Cut) are cut;
-// and what is still too wide goes below as well. Width 0 is no terminal: all stay.
+// fitColumns lays out columns of the given widths so that the terminal wraps no line.
+// Less important columns (Spare) are left out, the last first. Texts (Fold) are wrapped
+// or go below their row. Columns with Cut are cut. What is still too wide goes below as
+// well. Width 0 means no terminal: all columns stay.
 func fitColumns[T any](columns []Column[T], widths []int, width int) fit {
 	f := fit{wrap: -1, room: slices.Clone(widths)}
 	for i := range columns {
@@ -42,28 +42,28 @@ func fitColumns[T any](columns []Column[T], widths []int, width int) fit {
 	}
 	spare := func(i int) bool { return columns[i].Spare }
 	text := func(i int) bool { return columns[i].Fold }
-	// To leave out what is worth less may be enough. If not, the texts go first.
+	// If leaving out Spare columns is not enough, fold the texts before that.
 	all := f.keep
 	if f.drop(spare, width); f.total() > width {
 		f.keep = all
 		f.foldTexts(text, width)
 		f.drop(spare, width)
 	}
-	// What may be cut is cut to its least before anything else goes below.
+	// Cut columns to their least width before anything else goes below.
 	for _, i := range f.keep {
 		if columns[i].Cut && f.total() > width {
 			f.room[i] = min(f.room[i], max(least, f.room[i]-(f.total()-width)))
 		}
 	}
 	f.foldLast(width)
-	// What is left of the width is for what was cut more than needed.
+	// Give the remaining width back to columns that were cut more than needed.
 	for _, i := range f.keep {
 		f.room[i] += max(0, min(widths[i]-f.room[i], width-f.total()))
 	}
 	return f
 }
 
-// total is how wide the kept columns are.
+// total returns the width of the kept columns.
 func (f *fit) total() int {
 	total := gap * (len(f.keep) - 1)
 	for _, i := range f.keep {
@@ -72,7 +72,7 @@ func (f *fit) total() int {
 	return total
 }
 
-// drop leaves out the columns that are worth less, the last first, until the rest fits.
+// drop leaves out the spare columns, the last first, until the rest fits.
 func (f *fit) drop(spare func(int) bool, width int) {
 	for at := len(f.keep) - 1; at > 0 && f.total() > width; at-- {
 		if spare(f.keep[at]) {
@@ -81,8 +81,8 @@ func (f *fit) drop(spare func(int) bool, width int) {
 	}
 }
 
-// foldTexts takes the texts out of the table. The first of them stays, wrapped, where
-// the others leave it enough room.
+// foldTexts moves the texts below the rows. The first of them stays in the table,
+// wrapped, if the other columns leave enough room.
 func (f *fit) foldTexts(text func(int) bool, width int) {
 	f.below = nil
 	rest := slices.DeleteFunc(slices.Clone(f.keep), text)
@@ -102,7 +102,7 @@ func (f *fit) foldTexts(text func(int) bool, width int) {
 	}
 }
 
-// foldLast has the last columns go below, all but the first, until the rest fits.
+// foldLast moves the last column below the rows until the rest fits, but never the first.
 func (f *fit) foldLast(width int) {
 	for len(f.keep) > 1 && f.total() > width {
 		last := len(f.keep) - 1
@@ -111,7 +111,7 @@ func (f *fit) foldLast(width int) {
 	}
 }
 
-// rows are the lines of the table that a row of cells takes.
+// rows returns the table's lines for a row of cells.
 func (f *fit) rows(cells []string) [][]string {
 	texts := []string{""}
 	if f.wrap >= 0 {
@@ -133,8 +133,8 @@ func (f *fit) rows(cells []string) [][]string {
 	return lines
 }
 
-// beneath are the lines below a row, for what is not in the table: one for all that
-// is short, and one for each text.
+// beneath returns the lines below a row, for the columns that are not in the table: one
+// line for all short ones, and one for each text.
 func (f *fit) beneath(labels, cells []string, width int) (lines []string) {
 	const indent = "    "
 	var short, texts []string
@@ -158,8 +158,8 @@ func (f *fit) beneath(labels, cells []string, width int) (lines []string) {
 	return lines
 }
 
-// wrapped breaks text at blanks into lines of at most width characters; a longer word
-// has a line of its own.
+// wrapped breaks text at spaces into lines of at most width characters. A longer word
+// gets a line of its own.
 func wrapped(text string, width int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(text) {
