@@ -11,19 +11,19 @@ import (
 	"strings"
 )
 
-// SourcePortsDir is where the kernel's RPC client has its settings, once it is there.
+// SourcePortsDir holds the settings of the kernel's RPC client, once that is loaded.
 const SourcePortsDir = "/proc/sys/sunrpc"
 
-// Mounts connect from a port of this range. They keep to reserved ports, since with
-// noresvport, which needs insecure in exports(5), every local user of a node could
-// speak to the server under any id. The kernel's own range is 665 to 1023 (sunrpc's
-// xprtsock.h), in which are imaps (993) and pop3s (995): a mount that is made before
-// the mail server starts could take them. ip_local_reserved_ports is no help, since
-// the kernel binds these ports by number. The widest part of that range in which a
-// hosting server has no service is between rsync (873) and rndc (953); each NFS
-// server takes one port, and a test mount another for a minute.
+// Mounts connect from a port in this range. They use reserved ports: with noresvport,
+// which needs insecure in exports(5), every local user of a node could speak to the
+// server under any id. The kernel's default range is 665 to 1023 (sunrpc's xprtsock.h).
+// It contains imaps (993) and pop3s (995), and a mount made before the mail server
+// starts could take them. ip_local_reserved_ports does not help, since the kernel binds
+// these ports by number. The widest part of the range without a service of a hosting
+// server lies between rsync (873) and rndc (953). Each NFS server takes one port, and a
+// test mount takes another for a minute.
 //
-// packaging/modprobe.d and sysctl.d set the same at boot.
+// packaging/modprobe.d and packaging/sysctl.d set the same range at boot.
 const (
 	minSourcePort = 874
 	maxSourcePort = 952
@@ -31,24 +31,24 @@ const (
 
 // sourcePort is one end of the range.
 type sourcePort struct {
-	name  string // of its file below SourcePortsDir
+	name  string // of its file in SourcePortsDir
 	value int
 }
 
-// sourcePorts returns the range as it should be, in the order in which to write it:
-// the kernel finds no port while the smaller end is above the larger one.
+// sourcePorts returns the desired range, in the order in which to write it: the kernel
+// finds no port while the lower end is above the upper one.
 func sourcePorts() []sourcePort {
 	return []sourcePort{{"min_resvport", minSourcePort}, {"max_resvport", maxSourcePort}}
 }
 
-// portsToSet tells what setSourcePorts would do, "" for nothing. A range of the
-// administrator's that leaves out all the services stays.
+// portsToSet returns what setSourcePorts would change, or "" for nothing. A range that
+// the administrator set stays if it contains no port of a service.
 func (m *Mounter) portsToSet() (change string, err error) {
 	var ends [2]int
 	for i, port := range sourcePorts() {
 		text, err := os.ReadFile(filepath.Join(m.SourcePorts, port.name))
 		if errors.Is(err, fs.ErrNotExist) {
-			return "", nil // it is loaded with the first mount, by modprobe.d with the right range
+			return "", nil // the first mount loads sunrpc, with the range from modprobe.d
 		}
 		if err != nil {
 			return "", err
@@ -66,8 +66,8 @@ func (m *Mounter) portsToSet() (change string, err error) {
 		minSourcePort, maxSourcePort, ends[0], ends[1], m.Services[i]), nil
 }
 
-// setSourcePorts keeps the connections of mounts off the ports of services. A
-// connection that is open already keeps its port.
+// setSourcePorts keeps the connections of mounts away from the ports of services. A
+// connection that is already open keeps its port.
 func (m *Mounter) setSourcePorts() error {
 	change, err := m.portsToSet()
 	if err != nil || change == "" {
