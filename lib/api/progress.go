@@ -10,27 +10,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A body may take as long as it needs while it makes progress: leastBytes in
-// each progressWait, which is 17 kbit/s. A peer that is slower is cut off, so
-// that it cannot hold a connection for ever.
+// A body may take any time while it makes progress: leastBytes in each progressWait,
+// which is 17 kbit/s. A slower peer is cut off: it must not hold a connection forever.
 const (
 	progressWait = 30 * time.Second
 	leastBytes   = 64 << 10
 
-	// writeChunk is what is written at a time, so that a slow peer that takes
-	// its answer is heard every few seconds.
+	// writeChunk is the size of one write. It is small, so that a slow peer that
+	// reads its answer shows progress every few seconds.
 	writeChunk = 16 << 10
 )
 
 // pace renews the deadline of a transfer while bytes move.
 type pace struct {
-	renew func() error // the peer has progressWait from now on
-	heard func()       // called as the peer takes or sends more than leastBytes; may be nil
-	moved int64
-	due   int64 // the deadline is renewed when so much has moved
+	renew func() error // sets the deadline to progressWait from now
+	heard func()       // called for each transfer after the first leastBytes; may be nil
+	moved int64        // bytes
+	due   int64        // the value of moved at which to renew the deadline
 }
 
-// before renews the deadline where enough has moved since it was last renewed.
+// before renews the deadline if enough has moved since it was last renewed.
 func (p *pace) before() error {
 	if p.moved < p.due {
 		return nil
@@ -39,8 +38,8 @@ func (p *pace) before() error {
 	return p.renew()
 }
 
-// after counts bytes that have moved. The first ones do not show that the peer
-// lives: this server's kernel takes them from a writer whose peer is dead.
+// after counts n bytes that have moved. The first leastBytes do not prove that the peer
+// is alive: this server's kernel buffers them even if the peer is dead.
 func (p *pace) after(n int) {
 	p.moved += int64(n)
 	if p.heard != nil && n > 0 && p.moved > leastBytes {
@@ -48,7 +47,7 @@ func (p *pace) after(n int) {
 	}
 }
 
-// pacedReader reads a body whose deadline is on progress.
+// pacedReader reads a body with a deadline on progress.
 type pacedReader struct {
 	io.ReadCloser
 	pace
@@ -64,7 +63,7 @@ func (r *pacedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// pacedWriter writes a body whose deadline is on progress.
+// pacedWriter writes a body with a deadline on progress.
 type pacedWriter struct {
 	io.Writer
 	pace
@@ -87,24 +86,24 @@ func (w *pacedWriter) Write(p []byte) (written int, err error) {
 	return written, nil
 }
 
-// patience ends a request of the client that makes no progress.
+// patience ends a client's request that makes no progress.
 type patience struct {
 	timer  *time.Timer
 	cancel context.CancelCauseFunc
 }
 
-// newPatience returns a context that ends, with os.ErrDeadlineExceeded as its
-// cause, unless there is progress within wait.
+// newPatience returns a context that ends after wait, with os.ErrDeadlineExceeded as its
+// cause, unless allow extends it.
 func newPatience(ctx context.Context, wait time.Duration) (context.Context, *patience) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(wait, func() { cancel(os.ErrDeadlineExceeded) })
 	return ctx, &patience{timer: timer, cancel: cancel}
 }
 
-// allow gives the peer so long from now on.
+// allow gives the peer that long from now on.
 func (p *patience) allow(wait time.Duration) { p.timer.Reset(wait) }
 
-// end releases what the request holds.
+// end stops the timer and ends the context.
 func (p *patience) end() {
 	p.timer.Stop()
 	p.cancel(context.Canceled)
@@ -123,20 +122,20 @@ func (b *answerBody) Close() error {
 	return err
 }
 
-// lowWater is how much of what is written waits in the kernel to be sent, see
-// TCP_NOTSENT_LOWAT in tcp(7). Without a bound megabytes lie there, and whoever
-// writes does not see whether the peer takes anything.
+// lowWater limits the unsent data in the kernel's buffer, see TCP_NOTSENT_LOWAT in
+// tcp(7). Without a limit the buffer holds megabytes, and the writer does not notice
+// whether the peer reads anything.
 const lowWater = 16 << 10
 
-// keepShort bounds what waits in the kernel; of other connections than TCP's it
-// does nothing.
+// keepShort limits the unsent data of a TCP connection to lowWater. It ignores other
+// connections.
 func keepShort(conn net.Conn) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return
 	}
 	if raw, err := tcp.SyscallConn(); err == nil {
-		// Where it fails, large answers to slow peers are noticed later.
+		// If this fails, a peer that stopped reading a large answer is noticed later.
 		_ = raw.Control(func(fd uintptr) {
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, lowWater)
 		})
