@@ -16,23 +16,22 @@ import (
 	"iwx/lib/fault"
 )
 
-// Account is a user as this machine knows it.
+// Account is a user of this machine, from its files or its name service.
 type Account struct {
 	User
 	Home string
 }
 
-// lookLimit is how long the name service may take for one answer.
+// lookLimit is the deadline for one answer of the name service.
 const lookLimit = 5 * time.Second
 
-// ErrNoAccount is wrapped by the error for a name or number that nobody has.
+// ErrNoAccount is wrapped by the error for an unknown name or number.
 var ErrNoAccount = errors.New("no such account")
 
-// LookupUser returns the account of a user by name, or by number where no user
-// has that name. passwd(5) comes first, then the system's name service, which
-// getent(1) asks: LDAP, say, nsswitch.conf(5). It blocks for at most 5 seconds. A
-// name service that does not answer is another error than ErrNoAccount, with the
-// code Busy.
+// LookupUser returns the account of a user by name, or by number if no user has that
+// name. It looks in passwd(5) first, then asks the system's name service, such as LDAP,
+// with getent(1); see nsswitch.conf(5). It blocks for at most 5 seconds. If the name
+// service does not answer, the error has the code Busy, and does not wrap ErrNoAccount.
 func LookupUser(ctx context.Context, name string) (Account, error) {
 	for _, look := range []func(string) (*user.User, error){user.Lookup, user.LookupId} {
 		if u, err := look(name); err == nil {
@@ -56,7 +55,7 @@ func parseAccount(line string) (Account, error) {
 	return Account{User: u, Home: fields[5]}, nil
 }
 
-// LookupGroup returns the name and the number of a group, as LookupUser.
+// LookupGroup returns the name and number of a group. It looks as LookupUser does.
 func LookupGroup(ctx context.Context, name string) (string, uint32, error) {
 	for _, look := range []func(string) (*user.Group, error){user.LookupGroup, user.LookupGroupId} {
 		if g, err := look(name); err == nil {
@@ -86,7 +85,7 @@ func GroupsOf(ctx context.Context, a Account) ([]uint32, error) {
 	case err == nil:
 		texts = strings.Fields(line)[1:]
 	case errors.Is(err, errNoGetent), errors.Is(err, ErrNoAccount):
-		// The files alone: there is no name service, or it has no such question.
+		// Use the files alone: there is no name service, or it has no initgroups.
 		u := user.User{Username: a.Name, Uid: fmt.Sprint(a.UID), Gid: fmt.Sprint(a.GID)}
 		if texts, err = u.GroupIds(); err != nil {
 			return nil, fmt.Errorf("groups of user %s: %w", a.Name, err)
@@ -106,9 +105,9 @@ func GroupsOf(ctx context.Context, a Account) ([]uint32, error) {
 	return groups, nil
 }
 
-// Known returns what the name service of this machine says about users of another
-// that the files here do not have: who has the name, and who has the number. It
-// asks for each, never for a list, and gives up at limit.
+// Known looks up users of another machine (there) that the files of this one (here)
+// lack, by name and by number, in this machine's name service. It returns the accounts
+// found. It asks for each name and number, never for a list, and gives up after limit.
 func Known(ctx context.Context, here, there []User, limit time.Duration) (known []User, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -129,12 +128,12 @@ func Known(ctx context.Context, here, there []User, limit time.Duration) (known 
 	return known, nil
 }
 
-// errNoGetent is wrapped where the system has no getent(1), and so most likely no
-// name service beside the files, as with musl.
+// errNoGetent is wrapped if the system has no getent(1). Such a system, for example one
+// with musl, most likely has no name service besides the files.
 var errNoGetent = errors.New("there is no getent(1) here to ask the name service with")
 
-// Unasked is what a message about an unknown account has to add where nobody was
-// asked but the files: the end of a sentence, or "".
+// Unasked returns the end of a message about an unknown account: it says that only the
+// files were searched, or is "" if the name service was asked too.
 func Unasked(err error) string {
 	if errors.Is(err, errNoGetent) {
 		return " in its files, and " + errNoGetent.Error()
@@ -142,16 +141,15 @@ func Unasked(err error) string {
 	return ""
 }
 
-// getent asks the name service for one key and returns the first line of its
-// answer.
+// getent looks up one key in the name service and returns the first line of the answer.
 func getent(ctx context.Context, database, key string) (string, error) {
 	if key == "" || strings.HasPrefix(key, "-") || strings.ContainsAny(key, ":/\n\x00 \t") {
-		return "", ErrNoAccount // no name has these, and getent would take some for its own
+		return "", ErrNoAccount // names contain none of these, and getent would read some as options
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "getent", database, key)
-	cmd.WaitDelay = time.Second // for its output, should it have left a child
+	cmd.WaitDelay = time.Second // a child that it leaves may hold its output open
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -165,7 +163,7 @@ func getent(ctx context.Context, database, key string) (string, error) {
 	case errors.As(err, &exit) && exit.ExitCode() == 2:
 		return "", ErrNoAccount
 	case errors.As(err, &exit) && exit.ExitCode() == 1 && database == "initgroups":
-		return "", errNoGetent // an older or smaller one, without this question
+		return "", errNoGetent // an older or smaller getent, without initgroups
 	case err != nil:
 		return "", fault.New(fault.Busy, "getent %s %s: %w: %.200s", database, key, err, strings.TrimSpace(stderr.String()))
 	case strings.TrimSpace(line) == "":
