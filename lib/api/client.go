@@ -21,13 +21,13 @@ import (
 	"iwx/lib/pki"
 )
 
-// Times of a client: for the answer to begin once the request was sent. A poll
-// may take its own wait on top; the bodies have a time of their own (pace).
+// Timeouts of a client, until the answer begins after the request was sent. A
+// poll adds its own wait; the bodies have their own deadlines (pace).
 const (
 	dialWait   = 5 * time.Second
 	callWait   = 20 * time.Second
 	pollGrace  = 15 * time.Second
-	backupWait = 10 * time.Minute // for a turn: see maxTransfers
+	backupWait = 10 * time.Minute // for its turn: see maxTransfers
 )
 
 // maxAnswer bounds what a client reads: a page with one entry of the largest
@@ -204,7 +204,7 @@ func (c *Client) send(ctx context.Context, wait time.Duration, method, path stri
 		return &pacedReader{ReadCloser: io.NopCloser(bytes.NewReader(body)), pace: pace{renew: renew, due: leastBytes}}, nil
 	}
 	if len(body) > leastBytes {
-		request.GetBody = upload // as it is sent again on another connection
+		request.GetBody = upload // for a retry on another connection
 		request.Body, _ = upload()
 	}
 	response, err := c.http.Do(request)

@@ -29,9 +29,9 @@ import (
 	"iwx/lib/pki"
 )
 
-// Limits of what a peer may send, and how long it may take. A stranger has
-// readWait and writeWait for the whole of a body, a node for the start of one:
-// see pace.
+// Limits of what a peer may send, and of the time it may take. A stranger has
+// readWait and writeWait for a whole body, a node for the start of one: see
+// pace.
 const (
 	maxHeader    = 16 << 10
 	maxStranger  = 256 << 10 // bytes of a body from a server without a certificate
@@ -55,7 +55,7 @@ type Rules interface {
 	Fence(ctx context.Context, id string, req *cluster.TailRequest) error
 	Backup(ctx context.Context, id, name string) (f *os.File, size int64, err error)
 	Certificate(ctx context.Context, node, digest string) (*cluster.SiteCertificate, error)
-	Heard(id string, remote netip.Addr) // a node is taking, or sending, a large body
+	Heard(id string, remote netip.Addr) // a node is receiving or sending a large body
 }
 
 // Server is the manager's API.
@@ -165,7 +165,7 @@ func certHint(err error) string {
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, node string, maxBody int64, answer answerer) {
 	control := http.NewResponseController(w)
-	if r.ContentLength != 0 { // else a deadline would cut off what takes long, and has nothing to read
+	if r.ContentLength != 0 { // without a body there is nothing to read, and a deadline would cut off a long request
 		if err := control.SetReadDeadline(s.Now().Add(readWait)); err != nil {
 			s.Log.Error("a read deadline could not be set", "error", err)
 		}
@@ -197,13 +197,13 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, node string, max
 	s.writePaced(w, c, result)
 }
 
-// heard returns what notes that the node is taking or sending a large body.
+// heard returns a function that records that the node is receiving or sending a
+// large body.
 func (c *call) heard(s *Server) func() {
 	return func() { s.Rules.Heard(c.node, c.remote) }
 }
 
-// writePaced sends a node its answer, which may take as long as it makes
-// progress.
+// writePaced sends a node its answer, for as long as it makes progress.
 func (s *Server) writePaced(w http.ResponseWriter, c *call, body any) {
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -213,10 +213,10 @@ func (s *Server) writePaced(w http.ResponseWriter, c *call, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(http.StatusOK)
-	_, _ = s.paced(w, c.heard(s)).Write(text) // the peer may be gone, and asks again
+	_, _ = s.paced(w, c.heard(s)).Write(text) // if the peer is gone, it asks again
 }
 
-// paced returns a writer of a body whose deadline is on progress.
+// paced returns a writer of a body with a deadline on progress.
 func (s *Server) paced(w http.ResponseWriter, heard func()) io.Writer {
 	control := http.NewResponseController(w)
 	renew := func() error { return control.SetWriteDeadline(s.Now().Add(progressWait)) }
@@ -354,7 +354,7 @@ func (s *Server) refuse(w http.ResponseWriter, status int, refusal *cluster.Refu
 }
 
 // write answers. The deadline is for the writing alone: a poll may have been held
-// open, and that of an earlier request on the connection may be over.
+// open, and the deadline of an earlier request on the connection may have passed.
 func (s *Server) write(w http.ResponseWriter, status int, body any) {
 	if err := http.NewResponseController(w).SetWriteDeadline(s.Now().Add(writeWait)); err != nil {
 		s.Log.Error("a write deadline could not be set", "error", err)

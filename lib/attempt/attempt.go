@@ -79,7 +79,7 @@ type Result struct {
 	Duration time.Duration // from the monotonic clock
 	CPU      time.Duration // user and system time
 	MaxRSS   int64         // bytes, of the largest process
-	Note     string        // what else there is to say: "ended 1 process that was left: pid 7 sleep"
+	Note     string        // added to the result: "ended 1 process that was left: pid 7 sleep"
 	Stdout   Output
 	Stderr   Output
 }
@@ -98,8 +98,9 @@ type Runner interface {
 	// nothing else and may be repeated.
 	Find(ctx context.Context, id ID) (Found, error)
 
-	// Hung reports what of a running attempt should have ended and cannot be
-	// killed; nil if nothing does, or nothing runs. It changes nothing.
+	// Hung returns the processes of a running attempt that should have ended
+	// and cannot be killed, or nil if there are none or nothing runs. It
+	// changes nothing.
 	Hung(id ID) (*Hung, error)
 
 	// List returns the attempts that have files, in no order.
@@ -114,16 +115,16 @@ type Runner interface {
 	Mode() string
 }
 
-// Hung is what is left of a command that should have ended: processes that hang
-// in the kernel, usually in a file system that does not answer.
+// Hung describes the remains of a command that should have ended: processes
+// that hang in the kernel, usually in a file system that does not answer.
 type Hung struct {
-	Since     time.Time // when its time was up, or when it ended
-	TimedOut  bool      // its time was up; else it has ended and left them
+	Since     time.Time // when it timed out, or when it ended
+	TimedOut  bool      // it timed out; else it ended and left the processes
 	Processes string    // "pid 7 touch cannot be killed, state D"
 }
 
-// Look reports what hangs of an attempt that a runner in another process keeps
-// under dir, see Runner.Hung.
+// Look returns the hung processes of an attempt whose runner is another process
+// and has its files under dir, see Runner.Hung.
 func Look(dir string, id ID) (*Hung, error) { return files(dir).Hung(id) }
 
 // Running is a command that was started.

@@ -107,7 +107,7 @@ func (c *Child) fork(id ID, groups *Groups, file *os.File) (*os.Process, error) 
 func (c *Child) exec(id ID, file *os.File, sys *syscall.SysProcAttr) (*os.Process, error) {
 	return os.StartProcess(c.shim, []string{c.shim, c.dir(id), shimLock}, &os.ProcAttr{
 		Dir:   "/",
-		Env:   []string{"GOGC=off", "GOMEMLIMIT=64MiB", "GOMAXPROCS=1"}, // it hardly computes
+		Env:   []string{"GOGC=off", "GOMEMLIMIT=64MiB", "GOMAXPROCS=1"}, // it needs hardly any CPU
 		Files: []*os.File{c.null, c.null, c.null, file},
 		Sys:   sys,
 	})

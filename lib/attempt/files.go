@@ -182,8 +182,8 @@ func (f files) page(id ID) (record.Page, error) {
 	return readPage(file)
 }
 
-// Hung reports what of the attempt's command should have ended and cannot be
-// killed, while that is so: nil if there is nothing, or nothing runs.
+// Hung returns the processes of the attempt's command that should have ended
+// and cannot be killed, or nil if there are none or nothing runs.
 func (f files) Hung(id ID) (*Hung, error) {
 	page, err := f.page(id)
 	if err != nil || page.Hung == nil || page.Result != nil {
@@ -193,7 +193,8 @@ func (f files) Hung(id ID) (*Hung, error) {
 	return &Hung{Since: unixMilli(h.Since), TimedOut: h.TimedOut, Processes: line(h.Text)}, nil
 }
 
-// line makes text of the shim fit for a terminal: names of programs are bytes.
+// line makes text of the shim fit for a terminal: program names may hold any
+// bytes.
 func line(text string) string {
 	return strings.NewReplacer("\n", `\x0a`, "\t", `\x09`).Replace(Output{Head: []byte(text), Size: int64(len(text))}.String())
 }

@@ -61,9 +61,9 @@ func printable(b *strings.Builder, text []byte) {
 	}
 }
 
-// readOutput reads the kept parts of an output file, in the form of package
-// record. size is that of the output where the note tells it, or -1. A file that is
-// not there is empty: the shim creates it.
+// readOutput reads the kept parts of an output file, in the form of package record.
+// size is the size of the output from the note, or -1 without a note. A missing
+// file is empty: the shim creates it.
 func readOutput(path string, size int64) (Output, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,7 +87,7 @@ func readOutput(path string, size int64) (Output, error) {
 	}
 	ring := size > 2*Keep && held >= 2*Keep
 	if size < 0 {
-		size = held // a short one, or one that an older iwx wrote in full
+		size = held // a short output, or one that an older iwx wrote in full
 	}
 	o := Output{Size: size}
 	if o.Head, err = readAt(f, 0, min(held, Keep)); err != nil {
@@ -98,7 +98,7 @@ func readOutput(path string, size int64) (Output, error) {
 		if o.Tail, err = readAt(f, Keep, Keep); err == nil && len(o.Tail) == Keep {
 			o.Tail = slices.Concat(o.Tail[size%Keep:], o.Tail[:size%Keep])
 		}
-	case size > 2*Keep && held < 2*Keep: // the disk was full: the order of the rest is lost
+	case size > 2*Keep && held < 2*Keep: // the disk was full, and the order of the rest is lost
 	default:
 		rest = min(rest, Keep)
 		o.Tail, err = readAt(f, held-rest, rest)
@@ -106,7 +106,7 @@ func readOutput(path string, size int64) (Output, error) {
 	return o, err
 }
 
-// readAt reads n bytes at off, or what there is of them.
+// readAt reads n bytes at off, or fewer at the end of the file.
 func readAt(f *os.File, off, n int64) ([]byte, error) {
 	if n == 0 {
 		return nil, nil

@@ -37,7 +37,7 @@ type Units interface {
 // the time it has for ending.
 const startLimit = 30 * time.Second
 
-// startWaits are between tries of a start.
+// startWaits are the waits between attempts to start the unit.
 func startWaits() backoff.Waits { return backoff.Waits{First: 5 * time.Millisecond, Most: time.Second} }
 
 // unitCheck is how often the service manager is asked after a service whose

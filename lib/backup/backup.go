@@ -107,8 +107,8 @@ func parseIdentity(text string) (*age.X25519Identity, error) {
 	return id, nil
 }
 
-// CheckKey returns an error if text is not the recovery key of any backup. The
-// text is never part of the error.
+// CheckKey returns an error if text cannot be a recovery key. The error never
+// contains the text.
 func CheckKey(text string) error {
 	_, err := parseIdentity(text)
 	return err

@@ -13,12 +13,13 @@ import (
 
 // Times of telling named.
 const (
-	startLimit = 10 * time.Second // to start, which is a second or two
+	startLimit = 10 * time.Second // to start, which takes a second or two
 	loadLimit  = 10 * time.Second // to load new zones
 	fetchLimit = 10 * time.Second // to fetch the catalog for the first time
 )
 
-// askWaits are between two questions whether named is ready: each is a process.
+// askWaits are the waits between checks whether named is ready. Each check is a
+// process.
 func askWaits() backoff.Waits {
 	return backoff.Waits{First: 20 * time.Millisecond, Most: 500 * time.Millisecond}
 }

@@ -16,14 +16,14 @@ type Context struct {
 	Tool   string    // name of the tool, for messages and hints
 	Args   []string  // as given to Main
 	Root   string    // absolute directory of the server's files; "" is /
-	Stdin  io.Reader // a read of it ends with the context
+	Stdin  io.Reader // its reads end with the context
 	Stdout io.Writer // results only; a failed write makes the tool fail
 	Stderr io.Writer // everything else
 	Now    func() time.Time
 	Getenv func(string) string
 
 	streams   streams
-	slowAfter time.Duration // 0: the constant
+	slowAfter time.Duration // 0: use the constant
 }
 
 // streams are the process's own, as given to Main.

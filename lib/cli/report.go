@@ -95,9 +95,10 @@ func usageError(t Tool, node *kong.Node, err error) error {
 	return fault.Hint(fault.New(fault.Usage, "%s", text), "%s", hint)
 }
 
-// plainUsage puts what kong says of an argument, for who writes in Go, into words for
-// who typed it: "--timeout: expected duration value but got "EOL" (<EOL>)" becomes
-// "--timeout: a value is missing". kong has no types for its errors.
+// plainUsage rewords kong's message about an argument, which is meant for Go
+// programmers, for users: "--timeout: expected duration value but got "EOL" (<EOL>)"
+// becomes "--timeout: a value is missing". It compares text, since kong has no types
+// for its errors.
 func plainUsage(text string) string {
 	for _, r := range []struct{ kong, plain string }{
 		{`^<([^>]+)>: `, `$1: `},

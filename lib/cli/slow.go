@@ -7,13 +7,15 @@ import (
 	"time"
 )
 
-// slowAfter is how long a step may take before it is named: longer than any takes on
-// an ordinary server, so that a run from cron(8) that goes well prints nothing.
+// slowAfter is the time after which a running step is printed. It is longer than any
+// step takes on an ordinary server, so that a successful run from cron(8) prints
+// nothing.
 const slowAfter = 3 * time.Second
 
-// Slow names a step, "join the cluster", on standard error if it is not done within
-// slowAfter, terminal or not: who waits, or reads the log of a script, sees what for.
-// The caller calls done when it is. Steps may be in one another.
+// Slow prints the name of a step, "join the cluster", on standard error if it takes
+// longer than slowAfter, terminal or not: it tells a waiting user, or the reader of a
+// script's log, what runs. The caller calls done at the end of the step. Steps may be
+// nested.
 func (c *Context) Slow(step string) (done func()) {
 	after := c.slowAfter
 	if after == 0 {
@@ -23,7 +25,7 @@ func (c *Context) Slow(step string) (done func()) {
 	stderr := &shared{w: before}
 	c.Stderr = stderr
 	timer := time.AfterFunc(after, func() {
-		// Whether it is done is known under the lock only.
+		// Check done only while holding the lock.
 		stderr.mu.Lock()
 		defer stderr.mu.Unlock()
 		if !stderr.done {
@@ -39,7 +41,7 @@ func (c *Context) Slow(step string) (done func()) {
 	}
 }
 
-// shared is a stream that a step and what waits for it write to.
+// shared is a stream to which both a step and Slow write.
 type shared struct {
 	mu   sync.Mutex
 	w    io.Writer

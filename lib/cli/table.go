@@ -26,12 +26,12 @@ type Output struct {
 // prose belong only there.
 func (o Output) Human() bool { return !o.NoHeader && !o.JSON }
 
-// Whole reports whether a list is to leave nothing out by itself: a script, or
-// who wants exact numbers, would not see that it does.
+// Whole reports whether a list must show all rows by default: a script, or a
+// user who wants exact numbers, would not notice missing ones.
 func (o Output) Whole() bool { return o.NoHeader || o.Exact || o.JSON }
 
-// LeftOut prints that a list does not show all rows, as its last line, with the
-// command that does; nothing if it leaves none out.
+// LeftOut prints, as the last line, how many rows a list does not show, and the
+// command that shows all. It prints nothing if n is 0.
 func (o Output) LeftOut(c *Context, n int, all string) {
 	if n > 0 && o.Human() {
 		c.Notef("%d more: %s", n, all)
@@ -45,8 +45,8 @@ type Column[T any] struct {
 	Value  func(T) any // see the types of this package for what is shown how
 	Detail bool        // in a table only where -o asks; always in records and JSON
 	Cut    bool        // shortened where the terminal is too narrow
-	Fold   bool        // a text to be read whole: wrapped, or on lines below its row, where the terminal is too narrow
-	Spare  bool        // left out where the terminal is too narrow
+	Fold   bool        // a text to show in full: wrapped, or on lines below its row, if the terminal is too narrow
+	Spare  bool        // left out if the terminal is too narrow
 	Rare   bool        // left out of a person's table in which no row has it, unless -o asks
 }
 
@@ -60,8 +60,8 @@ type Table[T any] struct {
 	Columns          []Column[T]
 }
 
-// Write prints rows. Of no rows it prints an empty list in JSON and nothing with
-// -H; for people it says so on standard error.
+// Write prints rows. Without rows it prints an empty list in JSON, nothing with
+// -H, and otherwise a message on standard error.
 func (t Table[T]) Write(c *Context, o Output, rows []T) error {
 	columns, err := t.choose(o, false)
 	if err != nil {
@@ -204,11 +204,11 @@ func writeTable[T any](b *bytes.Buffer, c *Context, o Output, columns []Column[T
 	}
 	width := c.Width()
 	if o.Columns != nil || o.Exact {
-		width = 0 // what was asked for is given
+		width = 0 // the user chose the columns
 	}
 	f := fitColumns(columns, widest(heads, cells), width)
 	var lines [][]string
-	after := map[int][]string{} // what follows a line of the table, which is not of it
+	after := map[int][]string{} // text after a line of the table that is not part of it
 	for j, row := range rows {
 		first := len(lines)
 		lines = append(lines, f.rows(cells[j])...)
@@ -222,7 +222,7 @@ func writeTable[T any](b *bytes.Buffer, c *Context, o Output, columns []Column[T
 	return draw(b, pick(heads, f.keep), lines, after)
 }
 
-// widest returns how wide each column is.
+// widest returns the width of each column.
 func widest(heads []string, rows [][]string) []int {
 	widths := make([]int, len(heads))
 	for _, row := range append([][]string{heads}, rows...) {

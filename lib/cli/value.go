@@ -38,8 +38,8 @@ type (
 		Text  Text
 		Value any
 	}
-	// Fraction is how much of something is done: "3/12"; in JSON an object with
-	// the numbers done and total.
+	// Fraction is a progress: "3/12"; in JSON an object with the numbers done
+	// and total.
 	Fraction struct {
 		Done  uint64 `json:"done"`
 		Total uint64 `json:"total"`
@@ -114,12 +114,12 @@ func blockOf(v any) (text Text, is bool) {
 	return "", false
 }
 
-// emptyText is a text in an object that is not there. Within a string a quote has
-// a backslash before it, so nothing else looks like this.
+// emptyText matches an empty text in a JSON object. Within a string each quote
+// follows a backslash, so that nothing else matches.
 var emptyText = regexp.MustCompile(`":""([,}])`)
 
-// nulls writes null for every text in an object that is empty: what is not there
-// is null, whatever it would be.
+// nulls replaces every empty text in a JSON object by null: missing values are
+// null, whatever their type.
 func nulls(text []byte) []byte { return emptyText.ReplaceAll(text, []byte(`":null$1`)) }
 
 // encode is v in JSON.

@@ -21,12 +21,12 @@ func (e *QuoteError) Error() string {
 	return fmt.Sprintf("%c at column %d is not closed", e.Quote, e.Column)
 }
 
-// ShellError is a sign that only a shell understands: an operator, a
-// substitution, or in a command an expansion. A caller hints at sh -c.
+// ShellError reports syntax that only a shell understands: an operator, a
+// substitution, or in a command an expansion. Callers hint at sh -c.
 type ShellError struct {
 	Token    string // such as |, ;, $(, $HOME or *
-	Column   int    // where it stands, in bytes from 1
-	Quotable bool   // it may be meant as it is written, and then has to be quoted
+	Column   int    // its place, in bytes from 1
+	Quotable bool   // it may be meant literally, and then needs quotes
 }
 
 // Error names the operator and its place.
@@ -35,18 +35,18 @@ func (e *ShellError) Error() string {
 }
 
 // Words splits a line into words, with the quotes, backslashes and comments of
-// sh (POSIX XCU 2.2 and 2.3). Nothing is expanded: $HOME and * stay as written.
-// Bytes that are not UTF-8 are kept. A line that is empty or a comment has no
-// words. The errors are *QuoteError and *ShellError.
+// sh (POSIX XCU 2.2 and 2.3). It expands nothing: $HOME and * stay as written.
+// Bytes that are not UTF-8 are kept. An empty line or a comment has no words.
+// The errors are *QuoteError and *ShellError.
 func Words(line string) ([]string, error) {
 	s := splitter{line: line}
 	return s.split()
 }
 
-// CommandWords is Words for a line that is a command, as it would be typed into
-// a shell: what a shell would expand is a *ShellError, since the command would
-// get the sign itself. In double quotes $HOME is one, too, unless the command is
-// a shell that expands it.
+// CommandWords is Words for a command as typed into a shell. What a shell would
+// expand is a *ShellError, since the command would get the characters
+// themselves. $HOME in double quotes is one too, unless the command is a shell
+// that expands it.
 func CommandWords(line string) ([]string, error) {
 	s := splitter{line: line, command: true}
 	words, err := s.split()
@@ -68,7 +68,7 @@ type splitter struct {
 	words     []string
 	word      strings.Builder
 	inWord    bool        // also for "", which is a word
-	expansion *ShellError // the first in double quotes
+	expansion *ShellError // the first one in double quotes
 }
 
 func (s *splitter) split() ([]string, error) {
@@ -124,9 +124,9 @@ func (s *splitter) operator(c byte, others string) string {
 	return ""
 }
 
-// expands returns the token at the current place that an unquoted word would be
-// expanded by, or "". What stands for itself in every shell is not one: {} and
-// [ as words, ~ within a word, a $ that no name follows.
+// expands returns the token at the current place that a shell would expand in
+// an unquoted word, or "". It skips what every shell leaves as it is: {} and [
+// as words, ~ within a word, and a $ without a name after it.
 func (s *splitter) expands(c byte) string {
 	rest := s.line[s.i:]
 	switch c {
@@ -158,8 +158,8 @@ func (s *splitter) expands(c byte) string {
 	return ""
 }
 
-// parameter returns the expansion that text, which begins with $, begins with:
-// $NAME, ${, $1 and the like, and unquoted the quotes $'…' and $"…".
+// parameter returns the expansion at the beginning of text, which begins with
+// $: $NAME, ${, $1 and the like, and if unquoted also $'…' and $"…".
 func parameter(text string, unquoted bool) string {
 	name := text[1:]
 	end := strings.IndexFunc(name, func(r rune) bool {

@@ -2,9 +2,9 @@ package cli
 
 import "github.com/alecthomas/kong"
 
-// WrongCommands returns command lines of the tool that are wrong, for tests: each flag
-// and argument of each visible verb without its value and with values that most cannot
-// be. Not every line fails: to a flag that is any text, nonsense is a value.
+// WrongCommands returns wrong command lines of the tool, for tests. It passes each
+// flag and argument of each visible verb without a value, and with values that are
+// wrong for most. Not every line fails: a flag that takes any text accepts nonsense.
 func WrongCommands(t Tool) (lines [][]string, err error) {
 	var g globals
 	parser, err := t.parser(&g)
@@ -37,7 +37,7 @@ func WrongCommands(t Tool) (lines [][]string, err error) {
 	return lines, nil
 }
 
-// wrongValues are none of an address, a number, a span of time, a name or a file.
+// wrongValues returns texts that are no address, number, duration, name or file.
 func wrongValues() []string {
 	return []string{"", "nonsense", "-5x", "99999999999999999999", "/nonexistent/file", "a=b,\xff"}
 }

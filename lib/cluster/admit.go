@@ -69,8 +69,8 @@ func (m *Manager) Join(ctx context.Context, remote netip.Addr, req *JoinRequest)
 	if err != nil {
 		return nil, err
 	}
-	// Accounts of a directory are in no file; asking for them may take a while, so
-	// it comes before the state is locked.
+	// Accounts of a directory service are in no file. Looking them up may take a
+	// while, so do it before locking the state.
 	var unanswered error
 	if m.Known != nil {
 		known, err := m.Known(ctx, facts.Users, req.Facts.Users)
@@ -88,7 +88,7 @@ func (m *Manager) Join(ctx context.Context, remote netip.Addr, req *JoinRequest)
 type admission struct {
 	m          *Manager
 	facts      host.Facts // the manager's
-	unanswered error      // why it is not known whether a user of the node is one here
+	unanswered error      // why it is unknown whether a user of the node exists here
 	req        *JoinRequest
 	remote     netip.Addr
 	csr        []byte

@@ -66,16 +66,17 @@ func (v *view) astray(n *Roster, from queue.Position, o *Orders) {
 	}
 }
 
-// Standing is where a node was found.
+// Standing is the position at which the manager found a node.
 type Standing struct {
 	Seen     time.Time
 	Received uint64 // the last record that it has
-	Trouble  string // one of the words of Orders.Trouble; "" when it follows this log
-	Awaited  uint64 // with diverged and rewound: the first record that this manager may have lost
+	Trouble  string // one of the words of Orders.Trouble; "" if the node follows this log
+	Awaited  uint64 // if diverged or rewound: the first record that this manager may have lost
 }
 
-// note writes down where a node stands when its daemon first asks, and when that
-// has changed, before the node knows: until then it is not known what it may have.
+// note records the node's standing when its daemon first asks, and when it has
+// changed, before the node gets an answer: until then it is unknown which records
+// the node may have.
 func (m *Manager) note(ctx context.Context, id string, p *presence, req *PollRequest) error {
 	v := m.view.Load()
 	n, from := v.nodes[id], req.Position.Queue()
@@ -96,7 +97,7 @@ func (m *Manager) note(ctx context.Context, id string, p *presence, req *PollReq
 		is.Awaited = o.Tail
 	case is.Trouble == TroubleDiverged, is.Trouble == TroubleRewound:
 		if o.Cut == 0 {
-			is.Awaited = n.Tail.First // it was sent
+			is.Awaited = n.Tail.First // the node sent it
 		}
 	}
 	text := fmt.Sprint(req.Instance, is.Trouble, is.Awaited)
@@ -105,7 +106,7 @@ func (m *Manager) note(ctx context.Context, id string, p *presence, req *PollReq
 	}
 	changed, err := m.Store.SaveStanding(ctx, id, is)
 	if err != nil {
-		p.stands("") // tried again
+		p.stands("") // try again
 		return err
 	}
 	if !changed {
@@ -115,7 +116,7 @@ func (m *Manager) note(ctx context.Context, id string, p *presence, req *PollReq
 	return m.Refresh(ctx)
 }
 
-// stands notes where the node stands, and reports whether that is new.
+// stands records the node's standing, and reports whether it is new.
 func (p *presence) stands(text string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,7 +140,8 @@ func (m *Manager) Tail(ctx context.Context, id string, remote netip.Addr, req *T
 	if len(page.Records) == 0 {
 		return nil, Refuse(RefusedMalformed, "", "node %s sent no records", n.Name)
 	}
-	// follow takes from the page what both have, which may be all of it.
+	// follow takes from the page the records that both have, which may be all
+	// of it.
 	first, last := page.Records[0].Seq, page.Records[len(page.Records)-1].Position()
 	if err := pki.VerifyHead(m.Identity.LogKey, Head(m.Identity.ClusterID, last), req.Sig); err != nil {
 		return nil, Refuse(Distrusted, "", "what node %s has of the log up to entry %d: %v", n.Name, last.Seq, err)

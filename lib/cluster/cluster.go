@@ -115,20 +115,20 @@ type Node struct {
 
 	LastSeen    time.Time  // the last request; zero: never
 	SilentSince time.Time  // not zero: unreachable since then
-	HeardSince  time.Time  // it was never silent since then; zero: not heard yet
-	Connects    netip.Addr // where its last poll came from; not valid: not known
-	Former      netip.Addr // the shares are exported there too; see Store.SetAddress
-	Fetched     uint64     // the last record that it has received, if its status is older
+	HeardSince  time.Time  // it has not been silent since then; zero: not heard yet
+	Connects    netip.Addr // the source address of its last poll; not valid: unknown
+	Former      netip.Addr // the shares are also exported to this address; see Store.SetAddress
+	Fetched     uint64     // the last record that it received, if its status is older
 	FactsAt     time.Time  // when it sent Facts; zero: when it joined
 	Refused     string     // why another server using its certificate was refused, and when; "" for none
 	Status      Status     // as it last reported
 
-	Tail      Tail      // what it has that this manager does not
+	Tail      Tail      // records that it has and this manager does not
 	Awaited   uint64    // not 0: it may have records from this one on that this manager lost
-	WentBack  *WentBack // not nil: it was put back to an older state
+	WentBack  *WentBack // not nil: it was restored to an older state
 	Baseline  *Progress // not nil: it is new, and replays the baseline
-	Fetch     *Fetch    // not nil: it has not received all that is queued
-	Displaced bool      // it connects from another address than Address, and somebody has to look
+	Fetch     *Fetch    // not nil: it has not received all queued entries
+	Displaced bool      // it connects from another address than Address, and needs attention
 
 	Paused   bool // standing orders, told in every poll's answer
 	Retry    uint64
@@ -136,36 +136,35 @@ type Node struct {
 	Look     uint64
 }
 
-// Fetch is what a node has not received of the log.
+// Fetch describes the part of the log that a node has not received.
 type Fetch struct {
 	Seq   uint64        // the first entry
-	Since time.Time     // when the entry was queued, or the node came to be there to fetch it
-	For   time.Duration // since then
+	Since time.Time     // when the entry was queued, or when the node was first able to fetch it
+	For   time.Duration // the time since Since
 }
 
 // A node that has not fetched an entry after fetchSoon is no longer current or
-// replaying, and after fetchLate somebody has to look: 8 MiB over 1 Mbit/s take a
+// replaying. After fetchLate it needs attention: 8 MiB over 1 Mbit/s take a
 // minute and a half.
 const (
 	fetchSoon = 5 * time.Second
 	fetchLate = 2 * time.Minute
 )
 
-// Late reports whether it takes so long that somebody has to look.
+// Late reports whether the fetch takes so long that the node needs attention.
 func (f *Fetch) Late() bool { return f != nil && f.For >= fetchLate }
 
-// Astray reports whether the node was found past this manager's log.
+// Astray reports whether the node has records beyond this manager's log.
 func (n *Node) Astray() bool {
 	return n.Status.Word == TroubleDiverged || n.Status.Word == TroubleRewound
 }
 
-// Unheard reports whether the node has not been heard since the manager was
-// restored: how it stands is as the backup has it.
+// Unheard reports whether the node has not connected since the manager was
+// restored: its state is that of the backup.
 func (n *Node) Unheard() bool { return n.Awaited > 0 && !n.Astray() }
 
 // MayGiveUp reports whether there is something to accept about the node: it has
-// records that this manager lost and they are here to be looked at, or it may have
-// some and is not here to tell.
+// sent records that this manager lost, or it may have some and is away.
 func (n *Node) MayGiveUp() bool {
 	if n.Astray() && n.Tail.First > 0 && !n.Tail.Accepted {
 		return true
@@ -173,20 +172,20 @@ func (n *Node) MayGiveUp() bool {
 	return n.Unheard() || n.Awaited > 0 && n.Word() == WordUnreachable
 }
 
-// WentBack is that a node which was done with entry From was found to be done with
-// To alone: its server, or its state, was put back to an older one, and it does
-// again what came after.
+// WentBack says that a node which was done with entry From was later found to be
+// done only with To. Its server, or its state, was restored to an older one, and
+// it runs the later entries again.
 type WentBack struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
-	At   int64  `json:"at"` // when it was found, unix milliseconds
+	At   int64  `json:"at"` // when this was found, unix milliseconds
 }
 
-// wentBackFor is how long a node that has come as far again is still reported.
+// wentBackFor is how long a node is still reported after it has caught up.
 const wentBackFor = 24 * time.Hour
 
-// ReportBack returns that the node went back, if that is still to be reported:
-// until it has come as far again, and for a day.
+// ReportBack returns WentBack if it still has to be reported: until the node
+// has caught up, and for a day.
 func (n *Node) ReportBack(now time.Time) *WentBack {
 	if n.WentBack == nil || n.Status.Done >= n.WentBack.From && now.Sub(Instant(n.WentBack.At)) > wentBackFor {
 		return nil
@@ -203,9 +202,9 @@ const (
 	WordUnreachable = "unreachable" // it does not poll
 	WordCurrent     = "current"
 	WordReplaying   = "replaying"
-	WordLeaving     = "leaving"  // the manager has deleted it, and it is on its way
-	WordFetching    = "fetching" // an entry has been on its way to it for a while
-	WordWaiting     = "waiting"  // for its turn at an entry that goes to some nodes at a time
+	WordLeaving     = "leaving"  // the manager has deleted it, and it is leaving
+	WordFetching    = "fetching" // it has been receiving an entry for a while
+	WordWaiting     = "waiting"  // it waits for its turn at an entry that goes to some nodes at a time
 )
 
 // Word returns the state of the node's queue in one of the suite's words.
@@ -295,7 +294,7 @@ type Roster struct {
 	Name       string
 	Membership Membership
 	Address    netip.Addr
-	Former     netip.Addr // the shares are exported there too; not valid: none
+	Former     netip.Addr // the shares are also exported to this address; not valid: none
 	Start      uint64
 	EndedAt    time.Time
 	EndedBy    string

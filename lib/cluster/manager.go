@@ -69,7 +69,7 @@ const (
 	longestPoll  = 2 * time.Minute
 	contactEvery = 5 * time.Second  // how often an unchanged status is written down
 	silentAfter  = 10 * time.Second // without a poll, a node is unreachable
-	stalledAfter = 30 * time.Second // likewise, in the middle of a large body: package api cuts it off then
+	stalledAfter = 30 * time.Second // the same, during a large body: package api cuts it off then
 	cloneWait    = 2 * time.Second  // for the incumbent to show that it lives
 )
 
@@ -86,8 +86,8 @@ type Manager struct {
 	Identity *Identity                  // as it was at the start; where the API is may change
 	Facts    func() (host.Facts, error) // of the manager at present, to compare joining nodes with
 
-	// Known returns what the manager's name service says about users of a joining
-	// node that are not among its own in the facts. May be nil.
+	// Known looks up, in the manager's name service, the users of a joining node
+	// that are not in the manager's facts. May be nil.
 	Known func(ctx context.Context, here, there []host.User) ([]host.User, error)
 
 	Version string
@@ -141,8 +141,8 @@ type view struct {
 	changed   chan struct{}                // closed when there is a newer view
 }
 
-// ErrWentBack is a log that has become shorter though nothing may shorten it but
-// Recover, which begins an epoch: the state was replaced beneath the daemon.
+// ErrWentBack says that the log has become shorter. Only Recover may shorten it,
+// and that begins an epoch: the state was replaced while the daemon ran.
 var ErrWentBack = errors.New("the log is shorter than what was served of it: the state was put back to an older one while it was in use")
 
 // Refresh reads what has changed in the state and lets the polls look at it.
@@ -164,7 +164,7 @@ func (m *Manager) Refresh(ctx context.Context) error {
 	return nil
 }
 
-// logBack logs which nodes have been found back at an older state.
+// logBack logs the nodes that were found at an older state.
 func (m *Manager) logBack(old, next *view) {
 	for id, n := range next.nodes {
 		was, known := old.nodes[id]
@@ -336,11 +336,11 @@ func (m *Manager) Report(ctx context.Context, id string, remote netip.Addr, r *R
 	return nil
 }
 
-// maxFacts bounds what is kept of a node's facts, in bytes: some thousand
+// maxFacts limits the stored size of a node's facts, in bytes: some thousand
 // addresses.
 const maxFacts = 256 << 10
 
-// saveFacts keeps what a node says that it is; what is too large is not kept.
+// saveFacts saves the facts that a node reports, unless they are too large.
 func (m *Manager) saveFacts(ctx context.Context, id string, facts *host.Facts) error {
 	text, err := json.Marshal(facts)
 	if err != nil {
@@ -436,7 +436,7 @@ func (m *Manager) Summary() (head uint64, members int) {
 	return v.head.Seq, len(v.members())
 }
 
-// Head returns the position up to which the nodes are served.
+// Head returns the last position that is served to the nodes.
 func (m *Manager) Head() queue.Position { return m.view.Load().head }
 
 // Members returns the nodes that belong to the cluster, by name, those that are

@@ -19,8 +19,8 @@ import (
 // Process is one line of the table.
 type Process struct {
 	PID        int
-	Name       string // of the program, bytes, up to 15 of them
-	State      byte   // 'R', 'S', …; 'Z' has ended and was not waited for
+	Name       string // of the program, up to 15 bytes, not always UTF-8
+	State      byte   // 'R', 'S', …; 'Z' has ended, and its parent has not waited for it
 	Parent     int
 	Session    int
 	StartTicks uint64 // clock ticks since boot; with PID it names one process

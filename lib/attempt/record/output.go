@@ -6,22 +6,22 @@ import (
 )
 
 // The file of an output holds the first Keep bytes as they were written (see
-// package shim for Keep), and after them, in a ring of Keep bytes, the last:
-// byte n of the output is at Keep + n mod Keep. Up to twice Keep that is the
-// output itself. A longer one is followed by a trailer that tells its size.
+// package shim for Keep), followed by a ring of Keep bytes with the last ones:
+// byte n of the output is at Keep + n mod Keep. Up to twice Keep the file
+// equals the output. For a longer output a trailer with its size follows.
 
 // TrailerSize is the size of a trailer in bytes.
 const TrailerSize = 16
 
 const trailerMagic = "iwxo"
 
-// OutputTrailer returns the trailer of an output of so many bytes.
+// OutputTrailer returns the trailer of an output of size bytes.
 func OutputTrailer(size int64) []byte {
 	b := binary.BigEndian.AppendUint64([]byte(trailerMagic), uint64(size))
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
 }
 
-// OutputSize returns the size that a trailer tells; ok is false if b is none.
+// OutputSize returns the size in a trailer; ok is false if b is not a trailer.
 func OutputSize(b []byte) (size int64, ok bool) {
 	if len(b) != TrailerSize || string(b[:4]) != trailerMagic ||
 		crc32.ChecksumIEEE(b[:12]) != binary.BigEndian.Uint32(b[12:]) {

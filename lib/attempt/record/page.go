@@ -9,8 +9,9 @@ import (
 // spec follows it.
 const PageSize = 4096
 
-// Where in the file the records are written. The place is at 0. Versions of iwx
-// that do not know the pipes, what hangs and the note read the rest all the same.
+// Offsets of the records in the file. The place is at 0. Older versions of iwx,
+// which do not know the pipes, the hung processes and the note, can still read
+// the rest.
 const (
 	MarkOffset   = 1024
 	PipesOffset  = 1280
@@ -19,8 +20,8 @@ const (
 	NoteOffset   = 3072
 )
 
-// maxText bounds the free text of a record, and maxHung that of what hangs, so
-// that each fits its slot.
+// maxText limits the free text of a record, and maxHung that of the hung
+// processes, so that each fits its slot.
 const (
 	maxText = 900
 	maxHung = 400
@@ -31,9 +32,9 @@ type Page struct {
 	Group  string  // directory of the attempt's control group, "" if it has none
 	Mark   *Mark   // nil: the command was never started
 	Pipes  Pipes   // zero if not started
-	Hung   *Hung   // nil: whatever was to end has ended
+	Hung   *Hung   // nil: no process hangs
 	Result *Result // nil: no result was written, or not to its end
-	Note   *Note   // nil: there is nothing to add to the result
+	Note   *Note   // nil: nothing to add to the result
 }
 
 // Mark says that the shim was about to start the command: from here on the
@@ -43,22 +44,22 @@ type Mark struct {
 	StartTicks uint64 // start time of that process, /proc/PID/stat field 22
 }
 
-// Pipes are the inode numbers of the pipes that the command writes its standard
-// output and standard error to.
+// Pipes holds the inode numbers of the pipes for the command's standard output
+// and standard error.
 type Pipes [2]uint64
 
-// Hung says that processes of the command are left that should have ended, and
-// that SIGKILL does not end them: they hang in the kernel, usually in a file
-// system. The shim goes on waiting.
+// Hung says that processes of the command should have ended but survive
+// SIGKILL: they hang in the kernel, usually in a file system. The shim goes on
+// waiting.
 type Hung struct {
-	Since    int64  // unix milliseconds: when its time was up, or when it ended
-	TimedOut bool   // its time was up; else it has ended and left them
+	Since    int64  // unix milliseconds: when it timed out, or when it ended
+	TimedOut bool   // it timed out; else it ended and left the processes
 	Text     string // the processes: "pid 7 touch cannot be killed, state D"
 }
 
-// Note is what there is to add to a result.
+// Note holds additions to a result.
 type Note struct {
-	Text  string   // for people: what the command left running, and what could not be kept
+	Text  string   // for people: processes that the command left running, and output that could not be kept
 	Sizes [2]int64 // bytes that the command wrote to its outputs
 }
 
@@ -181,8 +182,8 @@ func decodePipes(b []byte) Pipes {
 	return p
 }
 
-// Encode returns the record of what hangs, to be written at HungOffset. Its text
-// is cut to what fits.
+// Encode returns the record of the hung processes, to be written at HungOffset.
+// It cuts the text to the size of the slot.
 func (h *Hung) Encode() []byte {
 	text := h.Text[:min(len(h.Text), maxHung)]
 	return frame(kindHung, len(text)+16, func(b []byte) []byte {
@@ -204,8 +205,8 @@ func decodeHung(b []byte) *Hung {
 	return h
 }
 
-// Encode returns the record of the note, to be written at NoteOffset. Its text is
-// cut to what fits.
+// Encode returns the record of the note, to be written at NoteOffset. It cuts the
+// text to the size of the slot.
 func (n *Note) Encode() []byte {
 	text := n.Text[:min(len(n.Text), maxText)]
 	return frame(kindNote, len(text)+20, func(b []byte) []byte {

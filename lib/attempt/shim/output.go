@@ -9,36 +9,37 @@ import (
 // Keep is how many bytes are kept at the beginning and at the end of an output.
 const Keep = 64 << 10
 
-// chunk is how much is read from a pipe at a time, and pulls how often in a row,
-// so that an output without end leaves time for everything else.
+// chunk is the number of bytes read from a pipe at a time, and pulls the number
+// of reads in a row. They leave time for other work during an endless output.
 const (
 	chunk = 64 << 10
 	pulls = 16
 )
 
-// output is a pipe that the command writes to, and the file that keeps what is
-// read from it. The command owns no file: it can reopen /dev/stderr, or give it
-// to several programs, without losing anything, as under sshd(8) and cron(8).
+// output is a pipe that the command writes to, and the file that keeps what the
+// shim reads from it. The command has no file open itself: it can reopen
+// /dev/stderr, or pass it to several programs, without losing output, as under
+// sshd(8) and cron(8).
 //
-// The file has the form that record.OutputTrailer describes. It never grows
-// beyond that, and what is read is written to it at once, so that a shim that is
-// killed loses none of it. While the disk is full the command goes on: what the
-// file lacks is kept in memory, and written as soon as there is room.
+// The file has the form that record.OutputTrailer describes, and never grows
+// beyond that. The shim writes to it at once, so that a killed shim loses
+// nothing. While the disk is full the command goes on: the shim keeps the
+// missing part in memory, and writes it as soon as there is room.
 type output struct {
 	path  string
-	read  int // end of the pipe; -1: it is at its end
-	write int // the command's end; -1: closed here
+	read  int // the reading end; -1 at the end of the output
+	write int // the command's end; -1 once closed here
 	inode uint64
 
-	file    int    // -1: nothing was kept yet
-	kept    []byte // what the file is to hold, but for the trailer
+	file    int    // -1: no output yet
+	kept    []byte // the content of the file, without the trailer
 	size    int64  // bytes read
-	lo, hi  int    // the part of kept that the file lacks
+	lo, hi  int    // the part of kept that is not in the file yet
 	failure error  // of the last write
 }
 
-// openOutput makes the pipe of an output. It belongs to the command's user, who
-// could not open /dev/stderr otherwise.
+// openOutput makes the pipe of an output. The pipe belongs to the command's
+// user, who could not open /dev/stderr otherwise.
 func openOutput(path string, s *record.Spec) (*output, error) {
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
@@ -62,14 +63,14 @@ func openOutput(path string, s *record.Spec) (*output, error) {
 	return o, nil
 }
 
-// handOver closes the command's end here, so that the pipe ends with the last
-// process that has it.
+// handOver closes the command's end here, so that the pipe ends when the last
+// process closes it.
 func (o *output) handOver() {
 	unix.Close(o.write)
 	o.write = -1
 }
 
-// pull reads what is in the pipe, up to a limit.
+// pull reads from the pipe, up to a limit.
 func (o *output) pull(buf []byte) {
 	for range pulls {
 		n, err := unix.Read(o.read, buf)
@@ -91,7 +92,8 @@ func (o *output) close() {
 	o.read = -1
 }
 
-// add keeps b, or what is beginning or end of it.
+// add keeps the part of b that belongs to the beginning or the end of the
+// output.
 func (o *output) add(b []byte) {
 	for len(b) > 0 {
 		at, end := int(o.size), Keep
@@ -111,8 +113,8 @@ func (o *output) add(b []byte) {
 	o.flush()
 }
 
-// flush writes what the file lacks. It may be repeated; after an error, which is
-// that of a full disk as a rule, the next one goes on where it stopped.
+// flush writes the part that the file lacks. It may be repeated: after an error,
+// usually a full disk, the next call goes on where this one stopped.
 func (o *output) flush() {
 	if o.lo == o.hi && o.failure == nil {
 		return

@@ -179,8 +179,8 @@ func (a *attempt) run() error {
 	return a.finish(&w.result, w.left)
 }
 
-// finish writes what came of the command, the note before the result: once that
-// is there, all is. left are the processes that it left, in words.
+// finish writes the outcome of the command: first the note, then the result,
+// which marks the file as complete. left describes the processes that it left.
 func (a *attempt) finish(r *record.Result, left string) error {
 	n := record.Note{Text: left}
 	for i, o := range a.outputs {

@@ -67,7 +67,7 @@ func (a *attempt) start() (child, error) {
 		return child{}, err
 	}
 	limit()
-	defer unix.Umask(unix.Umask(int(s.Umask))) // the outputs' files are for the daemon to read
+	defer unix.Umask(unix.Umask(int(s.Umask))) // the daemon must be able to read the output files
 	return a.fork(program, stdin)
 }
 

@@ -8,11 +8,11 @@ import (
 	"iwx/lib/attempt/process"
 )
 
-// named is how many processes are named in a text.
+// named is the maximum number of processes listed in a text.
 const named = 8
 
-// leftText says which processes a command left running: "ended 1 process that was
-// left: pid 123 sleep". It is "" when there were none.
+// leftText lists the processes that a command left running: "ended 1 process that
+// was left: pid 123 sleep". It returns "" if there were none.
 func leftText(found []process.Process) string {
 	found = alive(found)
 	switch len(found) {
@@ -24,10 +24,11 @@ func leftText(found []process.Process) string {
 	return "ended " + strconv.Itoa(len(found)) + " processes that were left: " + list(found, describe)
 }
 
-// hungText says which processes SIGKILL does not end: "pid 123 touch cannot be
+// hungText lists the processes that survive SIGKILL: "pid 123 touch cannot be
 // killed, state D".
 func hungText(found []process.Process) string {
-	// A process whose leading thread has ended, and another hangs, is a zombie.
+	// A process whose main thread has ended while another thread hangs is a
+	// zombie.
 	if running := alive(found); len(running) > 0 {
 		found = running
 	}
@@ -45,7 +46,8 @@ func alive(found []process.Process) []process.Process {
 
 func describe(p process.Process) string { return "pid " + strconv.Itoa(p.PID) + " " + p.Name }
 
-// list joins the processes, the oldest first, and counts those past the limit.
+// list joins the processes, the oldest first, and gives the number of those
+// past the limit.
 func list(found []process.Process, text func(process.Process) string) string {
 	slices.SortFunc(found, func(a, b process.Process) int { return int(int64(a.StartTicks) - int64(b.StartTicks)) })
 	var parts []string

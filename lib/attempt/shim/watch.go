@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	reapInterval   = 50 * time.Millisecond // between looks for orphans that have ended
-	outputGrace    = time.Second           // for who was given an output and is no descendant
-	hungAfter      = 2 * time.Second       // of SIGKILL before what is left is reported
+	reapInterval   = 50 * time.Millisecond // between checks for orphans that have ended
+	outputGrace    = time.Second           // for a process that was given an output and is not a descendant
+	hungAfter      = 2 * time.Second       // after SIGKILL, before the remaining processes are reported
 	settleTime     = 5 * time.Millisecond  // for a pipeline's tail to end by itself
 	leftoverGrace  = 2 * time.Second       // for leftovers between SIGTERM and SIGKILL
 	killInterval   = 10 * time.Millisecond // between rounds of SIGKILL, growing
@@ -33,10 +33,9 @@ const (
 	killing               // everything is being sent SIGKILL
 )
 
-// watch follows the command and all its descendants to their end, and keeps what
-// they write. It needs one thread: the descriptor of the command tells at once
-// when that ends, which is what nearly always comes first, and the rest is looked
-// for now and then.
+// watch follows the command and all its descendants to their end, and keeps their
+// output. It needs one thread: the pidfd of the command becomes readable when the
+// command ends, usually the first event; everything else is polled.
 type watch struct {
 	*attempt
 	child
@@ -46,10 +45,10 @@ type watch struct {
 	ended   bool // the command; its descendants may not have
 	look    time.Duration
 	round   time.Duration
-	vain    int       // rounds of SIGKILL that reached nobody
+	vain    int       // rounds of SIGKILL that reached no process
 	killed  time.Time // when the first SIGKILL was sent
-	hung    string    // what was last reported to hang
-	left    string    // what the command left running, in words
+	hung    string    // the last report of hung processes
+	left    string    // the processes that the command left running, as text
 	buf     []byte
 	result  record.Result
 }
@@ -98,8 +97,8 @@ func (w *watch) reap() bool {
 	}
 }
 
-// sleep waits until the command ends, it is time to look again, or something was
-// written, which it reads.
+// sleep waits until the command ends, the next check is due, or there is output,
+// which it reads.
 func (w *watch) sleep() {
 	end := w.pidfd
 	pause := reapInterval
@@ -114,10 +113,10 @@ func (w *watch) sleep() {
 	w.pull(end, pause)
 }
 
-// pull waits until the descriptor end, unless it is -1, can be read, or an output,
-// which it then reads.
+// pull waits for the descriptor end, unless it is -1, or for output, which it then
+// reads.
 func (w *watch) pull(end int, pause time.Duration) {
-	// A negative descriptor is passed over, poll(2).
+	// poll(2) ignores a negative descriptor.
 	fds := [...]unix.PollFd{
 		{Fd: int32(w.outputs[0].read), Events: unix.POLLIN},
 		{Fd: int32(w.outputs[1].read), Events: unix.POLLIN},
@@ -125,7 +124,7 @@ func (w *watch) pull(end int, pause time.Duration) {
 	}
 	ts := unix.NsecToTimespec(int64(pause))
 	if n, err := unix.Ppoll(fds[:], &ts, nil); n <= 0 || err != nil {
-		return // EINTR is as good as a timeout
+		return // EINTR counts as a timeout
 	}
 	for i, o := range w.outputs {
 		switch {
@@ -134,14 +133,15 @@ func (w *watch) pull(end int, pause time.Duration) {
 				w.buf = make([]byte, chunk)
 			}
 			o.pull(w.buf)
-		case fds[i].Revents != 0: // nothing is in it, and nobody has it open
+		case fds[i].Revents != 0: // the pipe is empty, and no process has it open
 			o.close()
 		}
 	}
 }
 
-// drain reads the outputs to their end. Somebody who is no descendant may have
-// one open: a service that was handed the descriptor. It is not waited for long.
+// drain reads the outputs to their end. A process that is not a descendant may
+// have one open, such as a service that was passed the descriptor. drain waits
+// only briefly for that.
 func (w *watch) drain() {
 	until := w.now().Add(outputGrace)
 	for w.outputs[0].read >= 0 || w.outputs[1].read >= 0 {
@@ -188,9 +188,9 @@ func (w *watch) advance() time.Duration {
 	}
 }
 
-// report writes down that SIGKILL does not end what is left, when that is other
-// processes than before. A failure is that of a file which is open and long
-// enough; the next round tries again.
+// report records the processes that survive SIGKILL, if they are others than
+// before. The file is open and long enough; if writing fails, the next round
+// tries again.
 func (w *watch) report(found []process.Process) {
 	h := record.Hung{TimedOut: w.result.Outcome == record.TimedOut, Text: hungText(found)}
 	if h.Text == w.hung {
@@ -205,8 +205,8 @@ func (w *watch) report(found []process.Process) {
 }
 
 // signalAll sends sig to every descendant. It returns them, and reports whether
-// any was reached, or might have been: a process that forks while the table is
-// read is met in the next round.
+// it reached any, or may have: a process that forks while the table is read is
+// found in the next round.
 func signalAll(sig syscall.Signal) (found []process.Process, reached bool) {
 	table, err := process.List()
 	if err != nil {
