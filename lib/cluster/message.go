@@ -60,11 +60,11 @@ type Status struct {
 	Leaving *Departure      `json:"leaving,omitempty"` // on its way out
 	Sites   *site.Report    `json:"sites,omitempty"`   // nil from a node that cannot look at them
 	Trial   *TrialReport    `json:"trial,omitempty"`   // of the last one since its daemon began
-	Panics  *panics.Count   `json:"panics,omitempty"`  // that its daemon has caught; nil for none
+	Panics  *panics.Count   `json:"panics,omitempty"`  // caught by its daemon; nil for none
 }
 
-// Disown has the status say nothing of the entries from number first on, which are
-// those of another log; 0 is none.
+// Disown removes from the status all entries from number first on, which belong to
+// another log; 0 means none.
 func (s *Status) Disown(first uint64) {
 	if first == 0 {
 		return
@@ -104,17 +104,17 @@ type Blocked struct {
 	WillNotHeal  bool   `json:"will_not_heal,omitempty"`
 	FirstFailure int64  `json:"first_failure"`
 	RetryAt      int64  `json:"retry_at,omitempty"` // 0: no retry by itself
-	Hung         *Hung  `json:"hung,omitempty"`     // the attempt is still under way
+	Hung         *Hung  `json:"hung,omitempty"`     // the attempt is still running
 }
 
-// Hung says that processes of an attempt should have ended, and that nothing ends
-// them: Blocked.Error names them.
+// Hung says that processes of an attempt should have ended and cannot be killed:
+// Blocked.Error lists them.
 type Hung struct {
-	Since    int64 `json:"since"`               // when its time was up, or when it ended
-	TimedOut bool  `json:"timed_out,omitempty"` // its time was up; else it has ended and left them
+	Since    int64 `json:"since"`               // when it timed out, or when it ended
+	TimedOut bool  `json:"timed_out,omitempty"` // it timed out; else it ended and left the processes
 }
 
-// Reason returns why the node halts, with for how long where something hangs:
+// Reason returns why the node halts, and for a hung attempt also for how long:
 // "over its time for 23s; pid 7 touch cannot be killed, state D".
 func (b *Blocked) Reason(now time.Time) string {
 	if b.Hung == nil {
@@ -283,8 +283,9 @@ type Report struct {
 	Status   Status    `json:"status"`
 	Attempts []Attempt `json:"attempts,omitempty"`
 
-	// Facts is what the server is now, without its users: in the first report of
-	// a run of the daemon, after a silence of the manager, and when it has changed.
+	// Facts describes the server now, without its users. The node sends it in the
+	// first report of a run of the daemon, after a silence of the manager, and when
+	// it has changed.
 	Facts *host.Facts `json:"facts,omitempty"`
 }
 

@@ -8,12 +8,12 @@ import (
 )
 
 // FormerAddress returns the address that the shares stay exported to when the
-// node is given another one: that from which it may have mounted them. It is not
-// valid where there is none.
+// address of the node changes: the one from which it may have mounted them. It
+// is not valid if there is none.
 func (n *Node) FormerAddress(to netip.Addr) netip.Addr {
 	former := n.Address
 	if n.Former.IsValid() && n.Connects != n.Address {
-		former = n.Former // it was never heard from the address that it is to lose
+		former = n.Former // the node never connected from the address that it is about to lose
 	}
 	if former == to {
 		return netip.Addr{}
@@ -21,9 +21,9 @@ func (n *Node) FormerAddress(to netip.Addr) netip.Addr {
 	return former
 }
 
-// Moved reports whether the node has done with its former address: it connects
-// from its own, its mounts work, and it does not have the former one any more.
-// What a node of an earlier version has is not known.
+// Moved reports whether the node no longer needs its former address: it
+// connects from its own, its mounts work, and it does not have the former one
+// any more. The addresses of a node of an earlier version are unknown.
 func (n *Node) Moved() bool {
 	if n.Word() == WordUnreachable || n.Connects != n.Address || nfs.Worst(n.Status.Mounts) != nil {
 		return false
@@ -32,7 +32,7 @@ func (n *Node) Moved() bool {
 	return !has || n.FactsAt.IsZero()
 }
 
-// endMoves takes the former addresses of nodes that have moved out of the exports.
+// endMoves removes the former addresses of nodes that have moved from the exports.
 func (m *Manager) endMoves(ctx context.Context) error {
 	moving, ended := false, false
 	for _, n := range m.view.Load().nodes {

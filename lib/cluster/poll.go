@@ -21,14 +21,14 @@ type presence struct {
 	parked    int           // polls that are held open
 	resident  bool          // the daemon has held polls open
 	dropped   bool          // its last poll ended with its connection
-	carried   time.Time     // when a large body last went on, since its last poll; zero: none has
+	carried   time.Time     // when a large body last made progress, since its last poll; zero: never
 	challenge chan struct{} // closed to make a parked poll answer "again"
 	active    chan struct{} // closed and replaced whenever the incumbent asks
 	savedAt   time.Time
 	savedFrom netip.Addr
-	position  uint64 // the last record that it has received, by its polls
-	known     uint64 // of which that is written down
-	standing  string // where it was found, as last written down
+	position  uint64 // the last record that it has received, from its polls
+	known     uint64 // the last such record that is saved
+	standing  string // its standing, as last saved
 	silent    bool
 }
 
@@ -46,7 +46,7 @@ func (m *Manager) presence(id string) *presence {
 	return p
 }
 
-// savedContact is saved, with the address that it was heard from.
+// savedContact records that the contact is saved, with its source address.
 func (p *presence) savedContact(at time.Time, from netip.Addr) {
 	p.saved(at)
 	p.mu.Lock()
@@ -61,7 +61,7 @@ func (p *presence) saved(at time.Time) {
 	p.savedAt, p.silent = at, false
 }
 
-// reported notes what is written down with a report: the node has received the
+// reported records what is saved with a report: the node has received the
 // records up to head.
 func (p *presence) reported(head uint64) {
 	p.mu.Lock()
@@ -69,15 +69,15 @@ func (p *presence) reported(head uint64) {
 	p.known = head
 }
 
-// polled notes that the node has received the records up to seq.
+// polled records that the node has received the records up to seq.
 func (p *presence) polled(seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.position = seq
 }
 
-// unknown returns, once, the last record that the node has received, where that is
-// not written down: a report with a lot of output is on its way.
+// unknown returns, once, the last record that the node has received, if that is
+// not saved yet: a report with a lot of output is in transfer.
 func (p *presence) unknown() (seq uint64, is bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,8 +86,8 @@ func (p *presence) unknown() (seq uint64, is bool) {
 	return p.position, is
 }
 
-// stale reports whether it is time to write down that the node was heard, or
-// that it connects from another address. What has changed on it comes in a report.
+// stale reports whether it is time to save that the node was heard, or that it
+// connects from another address. A report saves its other changes.
 func (p *presence) stale(now time.Time, from netip.Addr) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -140,9 +140,9 @@ func (p *presence) take(instance string, remote netip.Addr, now time.Time) {
 	p.active = make(chan struct{})
 }
 
-// Heard notes that a node is taking, or sending, a large body: it is not silent
-// for as long as that takes, and shows to a clone of it that it lives. What comes
-// from another address than the daemon's that holds the place is ignored.
+// Heard records that a node is receiving or sending a large body: the node is not
+// silent meanwhile, and a clone of it can see that it is alive. It ignores any
+// source address but that of the daemon in the node's place.
 func (m *Manager) Heard(id string, remote netip.Addr) {
 	p := m.presence(id)
 	p.mu.Lock()
@@ -342,8 +342,8 @@ func (m *Manager) Sweep(ctx context.Context) error {
 	return errors.Join(m.sweepSilent(ctx), m.sweepFetched(ctx), m.endMoves(ctx))
 }
 
-// sweepFetched writes down what the nodes have received, where their reports do
-// not say so yet.
+// sweepFetched saves what the nodes have received, if no report of theirs says
+// so yet.
 func (m *Manager) sweepFetched(ctx context.Context) error {
 	fetched := map[string]uint64{}
 	for id, n := range m.view.Load().nodes {
@@ -400,8 +400,8 @@ func (p *presence) unnoted() {
 	p.silent = false
 }
 
-// back reports whether a node that was silent is heard again, by a large body
-// that goes on; any other request notes that itself.
+// back reports whether a silent node is heard again through progress of a large
+// body. Any other request records that itself.
 func (p *presence) back(now time.Time) (at time.Time, from netip.Addr, is bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

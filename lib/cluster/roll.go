@@ -140,8 +140,8 @@ func (r *round) next(nodes []Node) {
 		return
 	}
 	for _, n := range r.waiting {
-		// A node that is between two polls keeps its place, and gets its turn with
-		// the next one.
+		// A node between two polls keeps its place, and gets its turn with the
+		// next poll.
 		if r.free > 0 && (!r.present(n.ID) || r.give(n)) {
 			r.free--
 		}

@@ -104,12 +104,12 @@ func setDefaults(c *Config) {
 	}
 }
 
-// maxFile is far more than a settings file with all its comments.
+// maxFile is far above the size of a settings file with all its comments.
 const maxFile = 1 << 20
 
-// Load reads the settings at path; a missing file is an empty one, a symbolic
-// link to one is an error. All faults of the file come in one Faults error, exit
-// code 2.
+// Load reads the settings at path. A missing file counts as empty; a dangling
+// symbolic link is an error. All faults of the file are in one Faults error,
+// exit code 2.
 func Load(ctx context.Context, path string) (Config, error) {
 	data, err := input.ReadSettings(ctx, path, maxFile)
 	switch {

@@ -75,10 +75,10 @@ func Run(ctx context.Context, log *slog.Logger, members ...Member) error {
 	return errors.Join(errs...)
 }
 
-// Startable returns the error that keeps a daemon from starting with the exit code
-// that says whether starting it again may help: [fault.Config] for a fault of the
-// settings, which stays until somebody edits them, and never [fault.Usage]. nil
-// stays nil.
+// Startable returns the error that keeps a daemon from starting, with the exit
+// code that says whether a restart may help. The code is [fault.Config] for a
+// fault in the settings, which stays until somebody edits them, and never
+// [fault.Usage]. nil stays nil.
 func Startable(err error) error {
 	var faults conf.Faults
 	if errors.As(err, &faults) {
@@ -87,7 +87,7 @@ func Startable(err error) error {
 	return heals(err)
 }
 
-// heals takes the exit code of wrong usage from an error.
+// heals removes the exit code of wrong usage from an error.
 func heals(err error) error {
 	if fault.CodeOf(err) == fault.Usage {
 		return fault.WithCode(err, fault.Failed)

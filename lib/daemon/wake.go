@@ -111,8 +111,8 @@ func Alive(dir string) bool {
 	return unix.Connect(fd, &unix.SockaddrUnix{Name: address}) == nil
 }
 
-// Since returns since when the daemon has listened in dir, to the millisecond;
-// zero if none does.
+// Since returns the time at which the daemon began to listen in dir, to the
+// millisecond, or zero if none does.
 func Since(dir string) time.Time {
 	info, err := os.Lstat(filepath.Join(dir, wakeName))
 	if err != nil || !Alive(dir) {

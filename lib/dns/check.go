@@ -26,7 +26,7 @@ func contentsOf(zone string, list []Set) *contents {
 	return c
 }
 
-// check tells what makes a zone invalid.
+// check returns an error for what makes a zone invalid.
 func check(zone string, list []Set) error {
 	c := contentsOf(zone, list)
 	if c.at[Apex]["NS"] == nil {

@@ -77,7 +77,8 @@ func (z *Zone) natural(s *Surroundings) ([]Set, error) {
 		})...)
 	}
 	for _, host := range z.Hosts {
-		// A TXT record, say, of the administrator's says nothing of where the site is.
+		// Other records of the administrator, such as TXT, do not say where the site
+		// is.
 		leads := func(set Set) bool {
 			return set.Name == host && (set.Type == "A" || set.Type == "AAAA" || set.Type == "CNAME")
 		}

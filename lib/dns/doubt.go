@@ -8,9 +8,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Doubts are what a change has brought that may be meant and mostly is not; before are
-// the sets that the zone had: a CNAME to a name that is not in the zone, and a
-// site's name that no longer leads to where sites are served.
+// Doubts returns warnings about a change that is valid and mostly a mistake: a CNAME
+// to a name that is not in the zone, and a site's name that no longer leads to where
+// sites are served. before holds the zone's sets before the change.
 func (z *Zone) Doubts(s *Surroundings, before []Set) (list []string, err error) {
 	after, err := z.Compose(s)
 	if err != nil {
@@ -33,14 +33,15 @@ func (z *Zone) Doubts(s *Surroundings, before []Set) (list []string, err error) 
 	return list, nil
 }
 
-// dangling tells of aliases to names in the zone at which there is nothing.
+// dangling returns warnings about aliases to names in the zone that have no
+// records.
 func (c *contents) dangling(sets []Set) (list []string) {
 	for i := range sets {
 		s := &sets[i]
 		if s.Type != "CNAME" && s.Type != "DNAME" || len(s.Data) == 0 {
 			continue
 		}
-		target := strings.ToLower(s.Data[0]) // there can be one
+		target := strings.ToLower(s.Data[0]) // at most one
 		if !dns.IsSubDomain(c.zone+".", target) {
 			continue
 		}
@@ -52,8 +53,8 @@ func (c *contents) dangling(sets []Set) (list []string) {
 	return list
 }
 
-// above reports whether there is a name below this one: it is there then, if with no
-// records (RFC 4592 §2.2.2, an empty non-terminal).
+// above reports whether a name below this one exists: this one then exists too,
+// without records (RFC 4592 §2.2.2, an empty non-terminal).
 func (c *contents) above(name string) bool {
 	for other := range c.at {
 		if strings.HasSuffix(other, "."+name) {

@@ -37,7 +37,7 @@ type Server struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 	Ready func() // called once it answers
-	Alive func() // called at least every few seconds while it works; may be nil
+	Alive func() // called at least every few seconds while the loop works; may be nil
 
 	mu       sync.Mutex
 	spec     Spec
@@ -54,7 +54,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var checking sync.WaitGroup
-	var unchecked error // why nothing is checked any more: what is answered would be out of date
+	var unchecked error // why nothing is checked any more: answers would be out of date
 	checking.Go(func() {
 		defer cancel()
 		unchecked = panics.Try(s.Log, "checks of the services", func() error { return s.checker.Run(ctx) })

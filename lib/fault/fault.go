@@ -14,16 +14,16 @@ import (
 // suite and are documented in iwx(7).
 type Code int
 
-// The exit codes of every tool. A daemon never ends with Usage: 2 is also what the
-// Go runtime ends a program with, after a panic, a fatal error, SIGQUIT and SIGABRT,
-// the signal of systemd's watchdog.
+// The exit codes of every tool. A daemon never exits with Usage: the Go runtime also
+// exits with 2, after a panic, a fatal error, SIGQUIT and SIGABRT, the signal of
+// systemd's watchdog.
 const (
 	OK        Code = 0   // done, or nothing to do
 	Failed    Code = 1   // failed
 	Usage     Code = 2   // wrong usage or configuration
 	Unhealthy Code = 3   // it ran, and what it looked at is not as it should be
 	Busy      Code = 4   // busy or unreachable, try again
-	Config    Code = 78  // a daemon: wrong configuration; not started again until it is right (EX_CONFIG, sysexits(3))
+	Config    Code = 78  // a daemon: wrong configuration; no restart until it is fixed (EX_CONFIG, sysexits(3))
 	TimedOut  Code = 124 // timed out; the message says whether the work goes on
 	Internal  Code = 125 // iwx itself failed inside iwx-queue run
 )

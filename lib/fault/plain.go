@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Plain returns the text of err for who administers a server, without what Go's
-// libraries say in their own terms: "open x.pem: no such file or directory" becomes
-// "x.pem does not exist", "context deadline exceeded" "no answer in time". Where it is
-// known what did not answer, and within which time, Within says so.
+// Plain returns the text of err for an administrator, without the terms of Go's
+// libraries: "open x.pem: no such file or directory" becomes "x.pem does not exist",
+// and "context deadline exceeded" becomes "no answer in time". Use Within where the
+// text can name what did not answer, and the time limit.
 func Plain(err error) string {
 	text := err.Error()
 	each(err, func(one error) {
@@ -57,7 +57,7 @@ func each(err error, use func(error)) {
 	}
 }
 
-// plainPath is what is wrong with a file.
+// plainPath describes what is wrong with a file.
 func plainPath(path string, err error) string {
 	switch {
 	case path == "":
@@ -68,7 +68,8 @@ func plainPath(path string, err error) string {
 	return path + ": " + cause(err)
 }
 
-// cause is the kernel's own word for an error of a system call, without the call.
+// cause returns the kernel's text for an error of a system call, without the
+// call.
 func cause(err error) string {
 	var number syscall.Errno
 	if errors.As(err, &number) {
@@ -77,14 +78,14 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// Within is context.WithTimeout for work that is named in the error, which Late
+// Within is context.WithTimeout, and names the work in the error that Late
 // returns: "apache2ctl -t did not answer within 1m0s" for what "apache2ctl -t".
 func Within(parent context.Context, limit time.Duration, what string) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(parent, limit, New(TimedOut, "%s did not answer within %s", what, limit))
 }
 
-// Late returns, in place of an error that came since the time of Within was over, the
-// one that says so. Of other errors, and of nil, it returns what it is given.
+// Late replaces an error that came after the time limit of Within by one that says
+// so. It returns other errors, and nil, unchanged.
 func Late(ctx context.Context, err error) error {
 	var late *Error
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.As(context.Cause(ctx), &late) {

@@ -32,7 +32,7 @@ const (
 	endLimit   = 30 * time.Second // until one that was told to end does
 )
 
-// lookWaits are between looks whether HAProxy has done something.
+// lookWaits are the waits between checks whether HAProxy is done.
 func lookWaits() backoff.Waits {
 	return backoff.Waits{First: 5 * time.Millisecond, Most: 250 * time.Millisecond}
 }

@@ -18,53 +18,54 @@ import (
 	"iwx/lib/host"
 )
 
-// Times that a Watch goes by.
+// Times of a Watch.
 const (
-	hungAfter = 30 * time.Second // of not one answer, and not one step
-	hungGap   = 25 * time.Second // between two looks, or this server was paused itself
-	restFirst = time.Minute      // after it was ended, until it may be again
+	hungAfter = 30 * time.Second // without one answer and without one step
+	hungGap   = 25 * time.Second // more between two checks, and this server was itself paused
+	restFirst = time.Minute      // after a kill, before the next one
 	restLast  = time.Hour
-	calmAfter = 10 * time.Minute // of answers, and the first rest is short again
+	calmAfter = 10 * time.Minute // of answers, after which the rest is short again
 )
 
-// Watch ends an instance that hangs, so that systemd starts it again: HAProxy has
-// no watchdog of systemd, and its own is for a thread that spins. Both processes
-// are asked: the worker, which has the clients, and the master, which reloads.
+// Watch kills an instance that hangs, so that systemd starts it again: HAProxy does
+// not support systemd's watchdog, and its own detects only a thread that spins. It
+// checks both processes: the worker, which serves the clients, and the master,
+// which reloads.
 //
-// It acts on no doubt. No answer alone may be an overload, which ending it would
-// make worse. A process hangs when it was asked again and again for half a minute,
-// answered nothing, and has not run once in all that time though nothing but sleep,
-// or a stop (signal(7)), keeps it from that: it does not wait for the processor or
-// a disk, and no debugger holds it.
+// It kills only a process that certainly hangs. A missing answer alone may be an
+// overload, and a kill would make that worse. A process hangs if it has not
+// answered any of the checks of half a minute, and has not run in that time
+// although only sleep, or a stop (signal(7)), keeps it from running: it does not
+// wait for the processor or a disk, and no debugger holds it.
 type Watch struct {
 	worker, master asked
 	runner         runner
 	now            func() time.Time
 	log            *slog.Logger
 
-	rest    time.Duration // how long the last rest was
-	until   time.Time     // not to be ended before this
-	answers time.Time     // since when all have been answered; zero: not now
+	rest    time.Duration // the last rest
+	until   time.Time     // no kill before this
+	answers time.Time     // since when all processes have answered; zero: one does not
 }
 
-// asked is one of the processes.
+// asked is one of the two processes.
 type asked struct {
 	name string
 	ask  func(ctx context.Context) error                     // nil: it answers
-	pid  func(ctx context.Context) (int, error)              // which process that is
-	seen func(pid int) (runs uint64, asleep bool, err error) // what it does
+	pid  func(ctx context.Context) (int, error)              // its process ID
+	seen func(pid int) (runs uint64, asleep bool, err error) // its activity, see activity
 
 	silent silence
 }
 
-// silence is since when a process has neither answered nor run.
+// silence begins when a process last answered or ran.
 type silence struct {
 	pid        int
 	runs       uint64
 	since, now time.Time
 }
 
-// NewWatch returns the watch over the instance that has its files at paths.
+// NewWatch returns a watch over the instance whose files are at paths.
 func NewWatch(paths host.Paths, now func() time.Time, log *slog.Logger) *Watch {
 	e := New(paths)
 	question := func(s socket) func(context.Context) error {
@@ -91,9 +92,9 @@ func NewWatch(paths host.Paths, now func() time.Time, log *slog.Logger) *Watch {
 	}
 }
 
-// Look asks once, and ends what hangs. It is to be called every few seconds; it
-// takes 10 s when nobody answers. The error is why it could not be found out, or
-// ended. HAProxy that does not run does not hang.
+// Look checks once, and kills what hangs. Call it every few seconds; it takes up
+// to 10 s if nothing answers. It returns an error if it could not check or kill.
+// An HAProxy that does not run does not hang.
 func (w *Watch) Look(ctx context.Context) error {
 	calm := true
 	for _, a := range []*asked{&w.worker, &w.master} {
@@ -122,11 +123,11 @@ func (w *Watch) Look(ctx context.Context) error {
 	return nil
 }
 
-// hangs asks a process, and reports whether it hangs.
+// hangs checks a process, and reports whether it hangs.
 func (a *asked) hangs(ctx context.Context, now func() time.Time) (bool, error) {
 	err := a.ask(ctx)
 	if ctx.Err() != nil || !isSilence(err) {
-		a.silent = silence{} // it answers, or is not there, or this look was cut short
+		a.silent = silence{} // it answers, or does not run, or the check was cut short
 		return false, nil
 	}
 	was := a.silent
@@ -147,15 +148,15 @@ func (a *asked) hangs(ctx context.Context, now func() time.Time) (bool, error) {
 	return is.now.Sub(is.since) >= hungAfter, nil
 }
 
-// isSilence reports whether an error of a question is that nobody answers where
-// somebody listens: not within the time, or since the questions from before still
-// wait to be accepted, and there is no room for another (EAGAIN, unix(7)).
+// isSilence reports whether an error means that a process listens and does not
+// answer: it timed out, or the backlog is full of earlier connections (EAGAIN,
+// unix(7)).
 func isSilence(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.EAGAIN)
 }
 
-// activity returns how often the threads of a process have left the processor, and
-// whether each of them sleeps, or is stopped: proc_pid_status(5).
+// activity returns the number of context switches of a process's threads, and
+// whether each of them sleeps or is stopped: proc_pid_status(5).
 func activity(pid int) (runs uint64, asleep bool, err error) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 	if err == nil && len(files) == 0 {
@@ -185,9 +186,9 @@ func activity(pid int) (runs uint64, asleep bool, err error) {
 	return runs, asleep, err
 }
 
-// children returns the processes that a process has started and not outlived, the
-// last one first: of HAProxy's master that is the worker which serves, and those of
-// before a reload follow.
+// children returns the running children of a process, the newest first. For
+// HAProxy's master the first is the worker that serves; those from before a reload
+// follow.
 func children(parent int) ([]int, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -199,8 +200,8 @@ func children(parent int) ([]int, error) {
 		if err != nil {
 			continue // it has ended
 		}
-		// "PID (NAME) STATE PPID …", where the name may hold anything; the 22nd is
-		// when it was started: proc_pid_stat(5).
+		// "PID (NAME) STATE PPID …", where the name may contain anything; field 22
+		// is the start time: proc_pid_stat(5).
 		field := strings.Fields(string(text[max(0, strings.LastIndexByte(string(text), ')')):]))
 		if len(field) < 21 || field[1] == "Z" || field[2] != strconv.Itoa(parent) {
 			continue

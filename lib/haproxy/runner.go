@@ -22,7 +22,7 @@ type runner interface {
 	hint() string                    // where it says what is wrong
 
 	pid(ctx context.Context) (int, error) // of the master
-	kill(ctx context.Context) error       // ends all of its processes at once, to be started again
+	kill(ctx context.Context) error       // kills all of its processes at once, for a restart
 }
 
 // unitName is packaging/systemd/iwx-haproxy.service.
@@ -118,8 +118,8 @@ func (b background) pid(context.Context) (int, error) {
 	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
-// kill leaves it to the next pass of the engine, which finds that nobody answers, to
-// start it again.
+// kill relies on the next pass of the engine, which finds no answer, to start it
+// again.
 func (b background) kill(ctx context.Context) error {
 	pid, err := b.pid(ctx)
 	if err != nil {

@@ -88,7 +88,7 @@ func (c *Checker) Set(targets []Target, known map[string]Verdict) {
 	signal(c.news)
 }
 
-// group has each watch know the ways to its service. c.mu is held.
+// group gives each watch the ways to its service. The caller holds c.mu.
 func (c *Checker) group(targets []Target) {
 	ways := map[string][]*watch{}
 	for i := range targets {
@@ -142,7 +142,7 @@ func (c *Checker) Verdicts() map[string]Verdict {
 	return all
 }
 
-// Doubt has all targets of a host probed at once, since there is news of it.
+// Doubt probes all targets of a host at once, since there is news of it.
 func (c *Checker) Doubt(host string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -226,8 +226,8 @@ func end(running map[*watch]context.CancelFunc, wanted map[*watch]string) {
 	}
 }
 
-// wanted returns what is to be watched, with the IDs, and what receives when that
-// changes.
+// wanted returns the watches to run, with their IDs, and a channel that receives
+// when that changes.
 func (c *Checker) wanted() (map[*watch]string, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -239,11 +239,11 @@ func (c *Checker) wanted() (map[*watch]string, <-chan struct{}) {
 	return all, c.news
 }
 
-// watchAgain is how long the watching of a target rests after a panic.
+// watchAgain is the pause of a target's watch after a panic.
 const watchAgain = time.Second
 
-// keepWatching has one target watched until ctx is done. A panic there ends what is
-// under way, and the target is looked at anew.
+// keepWatching watches one target until ctx is done. A panic ends its current
+// probes, and the target is probed anew.
 func (c *Checker) keepWatching(ctx context.Context, w *watch, id string) {
 	for {
 		caught := panics.Try(c.Log, "watching of "+id, func() error { c.watch(ctx, w); return nil })
@@ -289,7 +289,8 @@ func (c *Checker) watch(ctx context.Context, w *watch) {
 		} else if level != "" {
 			probe, a, target := c.start(ctx, w, level)
 			group.Go(func() {
-				// What comes of it may panic too, and is not waited for then.
+				// The handling of the result may panic too; the probe is then
+				// abandoned.
 				if panics.Try(c.Log, "verdict on "+target.Name, func() error { c.ask(probe, w, a, target); return nil }) != nil {
 					c.drop(w, a)
 				}
@@ -334,7 +335,7 @@ func (c *Checker) ask(ctx context.Context, w *watch, a *asking, target Target) {
 	}
 }
 
-// drop has a probe waited for no longer.
+// drop stops waiting for a probe.
 func (c *Checker) drop(w *watch, a *asking) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -376,7 +377,8 @@ func (c *Checker) step(w *watch, f finding) (t Target, was, is Verdict) {
 	return w.target, was, w.verdict
 }
 
-// silent counts the targets of a host that are down and silent. c.mu is held.
+// silent counts the targets of a host that are down and silent. The caller
+// holds c.mu.
 func (c *Checker) silent(host string) (n int) {
 	for _, w := range c.watches {
 		if w.target.Host == host && w.silences.Failing() {
@@ -386,21 +388,21 @@ func (c *Checker) silent(host string) (n int) {
 	return n
 }
 
-// spread has those targets probed for which it means something what was found of
-// another. c.mu is held.
+// spread probes the targets that are affected by the result of another. The
+// caller holds c.mu.
 func (c *Checker) spread(w *watch, f finding, was Verdict) {
-	// The other ways to its service, one of which may now be in use.
+	// The other ways to the service, one of which may now be in use.
 	is := w.verdict
 	for _, o := range w.ways {
 		switch {
 		case o == w || was.State == is.State && (was.Fails > 0) == (is.Fails > 0):
 		case f.Word.Up():
-			signal(o.wake) // it may be asked less often from now on
+			signal(o.wake) // it may be probed less often from now on
 		default:
 			o.rouse()
 		}
 	}
-	// What its server has besides, which may be gone or back.
+	// Other services of its server, which may be down or back too.
 	lost := f.lost() && was.Fails == 0 && was.State != Down
 	back := was.State == Down && is.State != Down
 	if !lost && !back {

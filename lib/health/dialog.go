@@ -30,7 +30,7 @@ type dialog struct {
 
 	said    *io.LimitedReader // what the service may still say
 	text    *bufio.Reader
-	waits   string // for what: "greeting", "answer to EHLO"; never ""
+	waits   string // what it waits for: "greeting", "answer to EHLO"; never ""
 	before  int64  // said.N when it began to wait
 	warning string // of its certificate
 }
@@ -42,7 +42,7 @@ func newDialog(conn net.Conn, t Target, now func() time.Time) *dialog {
 	return d
 }
 
-// first is what a service of this kind says first.
+// first returns what a service of this kind sends first.
 func (k Kind) first() string {
 	switch {
 	case k.TLS():

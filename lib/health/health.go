@@ -62,8 +62,8 @@ type Target struct {
 	Addr  netip.AddrPort
 	Check Check
 
-	// Service groups the ways to one service of one server, of which the first that
-	// works is in use: see Checker. "" is a target that has no other way.
+	// Service groups the ways to one service of one server; the first that works is
+	// in use: see Checker. "" is a target without another way.
 	Service string
 }
 

@@ -7,8 +7,8 @@ import "time"
 const (
 	leastWait = 5 * time.Second
 	mostWait  = 5 * time.Minute
-	softWait  = 30 * time.Second // at the most after soft failures, as of a server that was overloaded
-	probation = time.Minute      // at least; twice the wait, if that is longer
+	softWait  = 30 * time.Second // the longest wait after soft failures, such as those of an overloaded server
+	probation = time.Minute      // the minimum; twice the wait, if that is longer
 )
 
 // Step returns the verdict after one more result:

@@ -17,10 +17,10 @@ const (
 	certificateInterval = time.Minute
 	firstSpread         = 250 * time.Millisecond // in which many new targets are first looked at
 	together            = 10 * time.Millisecond  // probes that are due within it wake the processor once
-	longestSilence      = 10 * time.Second       // between probes of what is down and silent, for each such target of the host
-	longestSilences     = 30 * time.Second       // and at the most
-	spareTimes          = 10                     // so many times less often a way that is not in use is probed
-	spareInterval       = time.Minute            // but so often at least
+	longestSilence      = 10 * time.Second       // the longest wait between probes of a silent target that is down, for each such target of the host
+	longestSilences     = 30 * time.Second       // and its upper limit
+	spareTimes          = 10                     // a way that is not in use is probed a tenth as often
+	spareInterval       = time.Minute            // but at least this often
 )
 
 // watch is a target, and where its checking stands. It belongs to its Checker,
@@ -33,7 +33,7 @@ type watch struct {
 	began time.Time // from which its intervals are counted
 	phase float64   // 0..1: where in an interval its turn is
 	turn  int       // which of its knocks is a probe at its own level
-	ways  []*watch  // to its service, itself included, in the order in which they are preferred
+	ways  []*watch  // to its service, itself included, in order of preference
 
 	asked    []*asking // that are under way, the first to begin first
 	number   uint64    // of the probe that began last
@@ -41,12 +41,12 @@ type watch struct {
 	usual    usual
 	stalled  time.Time // until when it counts that the service accepts nothing
 
-	doubted       bool          // it is to be looked at as soon as that may be
-	notBefore     time.Time     // no probe at its own level before this
-	rested        time.Time     // nor before this, unless a failure is to be confirmed
-	silences      backoff.Tries // probes in a row that were not answered in time, while it was down
-	certificateAt time.Time     // when the certificate was last looked at
-	warning       string        // of the certificate, until it is looked at again
+	doubted       bool          // probe it as soon as possible
+	notBefore     time.Time     // earliest time of a probe at its own level
+	rested        time.Time     // and of any probe, except one that confirms a failure
+	silences      backoff.Tries // probes in a row that timed out while it was down
+	certificateAt time.Time     // when the certificate was last checked
+	warning       string        // about the certificate, until its next check
 
 	order sync.Mutex // held while a finding is taken, and told: one at a time
 }
@@ -57,18 +57,19 @@ func (w *watch) look() {
 	signal(w.wake)
 }
 
-// rouse is look for news, which ends the rest of a target that was slow.
+// rouse has the target probed at once, since there is news: it ends the rest of
+// a slow target.
 func (w *watch) rouse() {
 	w.rested = time.Time{}
 	w.silences.Reset()
 	w.look()
 }
 
-// rest takes from a probe that has ended for how long its target is left alone. silent
-// counts the targets of its host that are down and silent.
+// rest computes, from a finished probe, how long its target rests. silent counts the
+// targets of its host that are down and silent.
 func (w *watch) rest(f finding, now time.Time, silent func() int) {
 	if f.number == 0 {
-		return // it was found elsewhere
+		return // the finding comes from another probe
 	}
 	took := now.Sub(f.began)
 	isSlow := backoff.Rest(took) > downInterval || w.isStalled(now)
@@ -82,8 +83,8 @@ func (w *watch) rest(f finding, now time.Time, silent func() int) {
 	w.rested = now.Add(backoff.Rest(took))
 }
 
-// interval returns how long there is between probes at the target's own level, while
-// it is not in doubt.
+// interval returns the time between probes at the target's own level, while it is
+// not in doubt.
 func (w *watch) interval() time.Duration {
 	interval := w.target.Check.Interval
 	if w.isSpare() {
@@ -245,7 +246,7 @@ func (w *watch) end(a *asking) bool {
 	return true
 }
 
-// forget ends all probes that are under way, whatever comes of them.
+// forget cancels all running probes.
 func (w *watch) forget() {
 	for len(w.asked) > 0 {
 		w.end(w.asked[0])

@@ -10,17 +10,17 @@ type Paths struct {
 	Config       string // settings, iwx.toml(5)
 	Lib          string // 0700, all that must survive a restart
 	State        string // SQLite state, 0600
-	StateClaim   string // locked by who has the state open, and says which files those are; "" where only one process does
+	StateClaim   string // locked by every process that has the state open; records which files those are; "" with a single process
 	PKI          string // 0700, keys and certificates
 	Attempts     string // 0700, one directory for each command being replayed
 	Work         string // 0700, where backups are put together and taken apart
 	Backups      string // 0700, where a backup without a path of its own goes
 	HAProxy      string // 0700, configuration of the balancer's HAProxy
 	HAProxyRun   string // its sockets; gone when it ends
-	Panics       string // 0700, what the daemons have counted of their panics
+	Panics       string // 0700, the panic counts of the daemons
 	Run          string // 0700, gone after a boot
 	Wake         string // datagram socket of the daemon
-	Served       string // how far a manager's daemon has served its log
+	Served       string // the position up to which a manager's daemon has served its log
 	DaemonLock   string // held by the one daemon of this server
 	ProfileLock  string // held by who applies the node profile
 	Health       string // 0755, what the health endpoint is to know, package endpoint

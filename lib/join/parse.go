@@ -63,11 +63,11 @@ func ParseToken(text string) (Token, error) {
 	return tokens[0], nil
 }
 
-// quotes are what people and programs put around a token.
+// quotes are the quotation marks that may surround a token.
 const quotes = "\"'`“”‘’"
 
-// squeeze drops comments and the marks of quoted mail, makes one space of all
-// white space, and unifies letters.
+// squeeze drops comments and the marks of quoted mail, replaces each run of
+// white space by one space, and unifies letters.
 func squeeze(text string) string {
 	var kept []string
 	for line := range strings.Lines(text) {
@@ -79,9 +79,9 @@ func squeeze(text string) string {
 	return strings.ToLower(strings.Join(kept, " "))
 }
 
-// parseAt reads the token that begins where start was found. It is as long as its
-// first byte says, and no letter or digit may follow. If that fails, the error is
-// about all that follows.
+// parseAt reads the token whose start is at found. Its first byte gives its
+// length, and no letter or digit may follow. If that fails, the error is about
+// all the text that follows.
 func parseAt(text string, found []int) (Token, error) {
 	if text[found[0]:found[1]] != prefix {
 		return Token{}, otherVersion(text[found[2]:found[3]])
@@ -103,8 +103,8 @@ func parseAt(text string, found []int) (Token, error) {
 	return decode(strings.Trim(strings.ReplaceAll(rest, " ", ""), quotes))
 }
 
-// length is how many digits the token has that begins with these, 0 if they do
-// not tell yet.
+// length returns the number of digits of the token that begins with these
+// digits, or 0 if there are too few to say.
 func length(digits string) int {
 	if len(digits) < 2 {
 		return 0
@@ -116,7 +116,7 @@ func length(digits string) int {
 	return alphabet.EncodedLen(size(first[0]))
 }
 
-// unify writes digits that look alike as the one that is meant.
+// unify replaces digits that look alike by the intended one.
 func unify(digits string) string {
 	return strings.NewReplacer("o", "0", "i", "1", "l", "1").Replace(digits)
 }

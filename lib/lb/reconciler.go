@@ -24,8 +24,8 @@ const (
 	engineLimit  = 15 * time.Second       // for all that is asked of the engine at a time
 )
 
-// retryWaits are before an engine that failed is tried again, unless something
-// changes: it may read a whole configuration each time.
+// retryWaits are the waits before an engine that failed is tried again, unless
+// something changes: it may read a whole configuration each time.
 func retryWaits() backoff.Waits { return backoff.Waits{First: time.Second, Most: 20 * time.Second} }
 
 // Reconciler keeps the engine at what is desired: at once when something

@@ -31,7 +31,7 @@ type Mounter struct {
 	UnitDir   string // UnitDir but in tests
 	Mountinfo string // Mountinfo but in tests
 	Systemd   Systemd
-	// SourcePorts is SourcePortsDir but in tests, and Services are the ports that
+	// SourcePorts is SourcePortsDir except in tests. Services are the ports that
 	// mounts must not connect from.
 	SourcePorts string
 	Services    []uint16
@@ -73,7 +73,7 @@ func (m *Mounter) Check(ctx context.Context, item profile.Item) (change string, 
 		return "", err
 	}
 	switch {
-	case g.mounted() && !g.ours(): // an administrator's own mount of the same does as well
+	case g.mounted() && !g.ours(): // an administrator's own mount of the same share is accepted
 		return m.portsToSet()
 	case g.mounted() && g.hasUnits() && !g.forgotten(ctx):
 		return m.portsToSet()

@@ -15,7 +15,7 @@ import (
 // Times that a watcher goes by: a look costs a process for each mount.
 const lookEvery = 10 * time.Second
 
-// againWaits are before the next look while a mount is not healthy.
+// againWaits are the waits before the next check while a mount is not healthy.
 func againWaits() backoff.Waits { return backoff.Waits{First: 2 * time.Second, Most: lookEvery} }
 
 // MountsOf returns the mounts that a profile wants, in its order. Items that
@@ -49,7 +49,7 @@ type Watcher struct {
 	log     *slog.Logger
 	changed chan struct{}
 
-	tries backoff.Tries // looks at which a mount was not healthy
+	tries backoff.Tries // checks that found an unhealthy mount
 
 	mu     sync.Mutex
 	health []Health
@@ -83,7 +83,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 }
 
-// Once looks once, and returns when to look again. It is for one goroutine at a time.
+// Once checks once, and returns when to check again. It is not safe for concurrent
+// use.
 func (w *Watcher) Once(ctx context.Context) time.Duration {
 	var mounts []Mount
 	err := panics.Try(w.log, "list of the mounts", func() (err error) { mounts, err = w.mounts(ctx); return err })
@@ -112,7 +113,7 @@ func (w *Watcher) Once(ctx context.Context) time.Duration {
 	return backoff.Pace(lookEvery, took)
 }
 
-// set takes what was found, tells what is new, and reports whether anything is.
+// set takes the findings, logs what is new, and reports whether anything is.
 func (w *Watcher) set(found []Health) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
