@@ -39,10 +39,9 @@ type Member struct {
 // told when Run returns. It returns the failures, each with its member's name, or
 // nil when the members ended by themselves or with ctx.
 //
-// A member that panics has failed: what it holds may be in any state, and the next
-// run of the daemon begins anew. None of the failures has the exit code of wrong
-// usage or configuration: the daemon has begun with its configuration, and is to be
-// started again.
+// A member that panics has failed: its data may be in any state, and a new run of the
+// daemon starts from scratch. No failure has the exit code of wrong usage or
+// configuration: the daemon had started with its configuration, and needs a restart.
 func Run(ctx context.Context, log *slog.Logger, members ...Member) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -32,17 +32,17 @@ import (
 // The first failure of a target for want of any answer puts all targets of its
 // host in doubt.
 //
-// Of several targets with the same Service the first that is up, in the order of Set,
-// is in use. The others are probed at their own level a tenth as often, and at least
-// once a minute, up or down. As soon as the one in use is in doubt or down, they are
-// probed at once and at the full rate.
+// Of several targets with the same Service, the first in the order of Set that is up is
+// in use. The others are probed at their own level a tenth as often, and at least once a
+// minute, up or down. As soon as the one in use is in doubt or down, they are probed at
+// once and at the full rate.
 //
-// Checks must not keep up the overload that makes them fail. A target whose probe took
-// long is left alone for twice as long (backoff.Rest), and one that is down and silent
-// for longer each time, up to 10 s for each such target of its host, 30 s at the most.
-// That delays no failure: one
-// that is to be confirmed, or that was heard of, does not wait. News ends the wait too:
-// of the service itself, or of another on the same host that came back.
+// Checks must not sustain the overload that makes them fail. After a slow probe a target
+// rests for twice as long as the probe took (backoff.Rest). A target that is down and
+// silent rests longer each time, up to 10 s for each such target of its host, and at
+// most 30 s. This delays no failure: a failure that needs confirmation, or that the node
+// reported, is probed at once. News of the service, or of another on the same host that
+// is up again, also ends the rest.
 //
 // Its methods may be called by many goroutines. The zero Checker with its
 // exported fields set can be used.

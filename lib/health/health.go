@@ -115,8 +115,8 @@ type Verdict struct {
 	Wins  int       `json:"wins,omitempty"`
 
 	// Flapping: a target that was taken out again soon after it came back waits
-	// for longer each time, from 5 s to 5 min (30 s if it failed softly), before it may
-	// come back again.
+	// longer each time, from 5 s to 5 min (30 s after soft failures), before it may come
+	// back again.
 	// Until is when a target that is down may come back; for one that came back
 	// it is when that is long enough ago to be forgotten.
 	Wait  time.Duration `json:"wait,omitempty"`

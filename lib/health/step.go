@@ -18,8 +18,8 @@ const (
 //   - the first good answer ever is believed without one, for a watcher that was
 //     restarted must not damp what serves already;
 //   - out again soon after coming back: the wait is 5 s, and doubles each time
-//     up to 5 min, or to 30 s where no failure was hard: an overload that is over
-//     is forgotten within a minute;
+//     up to 5 min, or up to 30 s if no failure was hard: a past overload is
+//     forgotten within a minute;
 //   - Unasked changes nothing.
 //
 // It is a pure function, of a filled check.
