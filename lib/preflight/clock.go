@@ -6,11 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SyncClocks is the remedy where the clocks of two servers differ: how to do it
-// depends on what each has installed.
+// SyncClocks is the hint for two servers whose clocks differ. The commands
+// depend on what each server has installed.
 const SyncClocks = "synchronise both clocks: iwx-cluster-setup preflight on each prints how, at clock-sync"
 
-// clockSync asks the kernel, which whoever keeps the clock reports to, adjtimex(2).
+// clockSync asks the kernel whether the clock is synchronised: every time daemon
+// reports that to it, adjtimex(2).
 func (s Server) clockSync(context.Context) Result {
 	var t unix.Timex
 	if _, err := unix.Adjtimex(&t); err != nil {
@@ -26,9 +27,9 @@ func (s Server) clockResult(status int32) Result {
 	return ok("the clock is synchronised")
 }
 
-// syncClock is the command that has the clock synchronised. timedatectl set-ntp
-// needs D-Bus and something installed that it can switch on, of which Debian's
-// minimal system has neither.
+// syncClock returns the command that synchronises the clock. timedatectl
+// set-ntp needs D-Bus and an installed service that it can enable; a minimal
+// Debian has neither.
 func (s Server) syncClock() string {
 	if s.Facts.Container != "" {
 		return "synchronise the clock of the machine that runs this container"
@@ -36,9 +37,9 @@ func (s Server) syncClock() string {
 	bin := func(program string) []string { return []string{"usr/sbin/" + program, "sbin/" + program} }
 	for _, d := range []struct {
 		files []string
-		unit  string // with its name on Fedora and its family, if that differs
+		unit  string // with its other name, on Fedora and its family, if that differs
 		rpm   string
-		look  string // at what it does, where it runs already
+		look  string // the command that shows its state, where it already runs
 	}{
 		{bin("chronyd"), "chrony", "chronyd", "chronyc sources"},
 		{bin("ntpd"), "ntpsec", "ntpd", "ntpq -p"},

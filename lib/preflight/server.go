@@ -35,13 +35,13 @@ type Server struct {
 	Role     Role
 	QuorumIP netip.Addr // the manager's, and the zero value on a node
 	Port     uint16     // of the manager's API, as in iwx.toml
-	// EndpointPort is that of the health endpoint, as in iwx.toml.
+	// EndpointPort is the port of the health endpoint, as in iwx.toml.
 	EndpointPort uint16
-	Existing     Existing // what the state file says this server is
+	Existing     Existing // what the state file says that this server is
 	Storage      conf.Storage
 	DNS          conf.DNS
-	WebServer    string   // [site] web_server of iwx.toml, "" for the one that is there
-	Services     []uint16 // ports that the firewall is to let in, and no others; nil: all that iwx may need
+	WebServer    string   // [site] web_server of iwx.toml, "" for the installed one
+	Services     []uint16 // the only ports that the firewall must allow; nil: all that iwx may need
 
 	// Sys holds proc, sys and sbin; "/" but in tests.
 	Sys string

@@ -10,17 +10,17 @@ import (
 	"iwx/lib/lb"
 )
 
-// The kernel's settings for the ports that outgoing connections are given
+// The kernel's settings for the ports of outgoing connections
 // (Documentation/networking/ip-sysctl.rst).
 const (
 	sourceRangeFile = "proc/sys/net/ipv4/ip_local_port_range"
 	reservedFile    = "proc/sys/net/ipv4/ip_local_reserved_ports"
 )
 
-// sourcePorts looks whether an outgoing connection may be given a port at which the
-// cluster listens: what listens there could not start while the connection lasts. The
-// kernel's own range begins at 32768, above them all; widening it to 1024 is a common
-// setting of busy servers.
+// sourcePorts checks whether an outgoing connection can take a port on which the
+// cluster listens: the listener could then not start while the connection lasts. The
+// kernel's default range begins at 32768, above all of them. Busy servers often widen
+// it down to 1024.
 func (s Server) sourcePorts(context.Context) Result {
 	if s.Paths.Own() {
 		return ownRoot()
@@ -53,8 +53,8 @@ func (s Server) sourcePorts(context.Context) Result {
 		"outgoing connections may take ports %d to %d, and in the way of the cluster's own: %s", low, high, list)
 }
 
-// listens returns the ports at which iwx itself listens, or has services listen, and
-// that are not below 1024: those the kernel gives to nobody who does not ask for them.
+// listens returns the ports on which iwx, or its services, listen, from 1024 up. The
+// kernel assigns none below that by itself.
 func (s Server) listens() []int {
 	var ports []int
 	if s.Role == Manager {

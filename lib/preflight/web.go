@@ -7,8 +7,8 @@ import (
 	"iwx/lib/webmodule"
 )
 
-// webServer looks for a web server, and whether it has what sites need that have a
-// certificate: Debian's apache2 is installed without it.
+// webServer looks for a web server, and for the module that sites with a
+// certificate need: Debian installs apache2 without it.
 func (s Server) webServer(ctx context.Context) Result {
 	switch {
 	case s.Paths.Own():
@@ -26,9 +26,9 @@ func (s Server) webServer(ctx context.Context) Result {
 		}
 		program := web.name
 		if program == "apache2" {
-			program = "apache2ctl" // with the variables of its environment
+			program = "apache2ctl" // it sets the environment variables of apache2
 		}
-		// nginx lists them on standard error.
+		// nginx lists its modules on standard error.
 		listing, err := s.Command(ctx, "sh", "-c", program+" "+webmodule.Listing(web.syntax)+" 2>&1")
 		switch {
 		case err != nil:
@@ -48,7 +48,8 @@ func (s Server) webServer(ctx context.Context) Result {
 	return r
 }
 
-// firstLine is what a program said of its failure, or how it ended.
+// firstLine returns the first line of a failed program's output, or how it
+// ended.
 func firstLine(output string, err error) string {
 	if line, _, _ := strings.Cut(strings.TrimSpace(output), "\n"); line != "" {
 		return line

@@ -19,7 +19,7 @@ func (c *Converger) check(ctx context.Context, item Item) (change string, err er
 	if applier == nil {
 		return "", errors.New(unknownKind(item))
 	}
-	found := make(chan string, 1) // empty after a panic, which is an error
+	found := make(chan string, 1) // empty after a panic, which counts as an error
 	err = c.call(ctx, item, func(ctx context.Context) error {
 		text, err := applier.Check(ctx, item)
 		found <- text

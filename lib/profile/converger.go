@@ -156,7 +156,7 @@ type Converger struct {
 
 	mu    sync.Mutex
 	hangs map[string]time.Time // calls that did not heed their deadline, by item
-	tries map[string]*try      // items that failed when they were last tried
+	tries map[string]*try      // items that failed the last time
 }
 
 // Plan returns what Converge would do, and does nothing.

@@ -12,7 +12,7 @@ import (
 
 // Times that a keeper goes by.
 const (
-	lookEvery = 30 * time.Second // at what is there; what failed has waits of its own
+	lookEvery = 30 * time.Second // between full checks; failed items have their own waits
 	lookLeast = 10 * time.Second // between two looks that nothing new has asked for
 )
 
@@ -27,9 +27,9 @@ type Keeper struct {
 	received *Revision // not converged to yet
 	version  string    // received last
 	status   Status
-	lookedAt time.Time          // at all, but for what was not to be tried again yet
-	asked    bool               // to try everything, whatever failed a moment ago
-	failures backoff.Tries      // of looks, for which the journal or the lock is at fault
+	lookedAt time.Time          // the last check of all items, except those whose retry was not due
+	asked    bool               // try all items, also those that have just failed
+	failures backoff.Tries      // of checks, because of the journal or the lock
 	cancel   context.CancelFunc // of the look under way
 }
 
@@ -84,12 +84,12 @@ func (k *Keeper) Receive(rev *Revision) {
 	signal(k.wake)
 }
 
-// Look has what is there looked at now, as after somebody else has changed it. What
-// failed a moment ago has its wait.
+// Look starts a check at once, for example after a change by someone else. Items
+// that have just failed keep their wait.
 func (k *Keeper) Look() { signal(k.wake) }
 
-// Retry has everything tried now, also what failed a moment ago: an administrator
-// asks for it.
+// Retry tries all items at once, also those that have just failed: an
+// administrator requests it.
 func (k *Keeper) Retry() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -130,8 +130,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// next returns when everything is to be looked at again, and when there is something
-// to do before that, after a look that took so long.
+// next returns when to check all items again, and when something is due before that.
+// took is the duration of the last check.
 func (k *Keeper) next(err error, took time.Duration) (full, next time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -149,11 +149,11 @@ func (k *Keeper) next(err error, took time.Duration) (full, next time.Time) {
 
 // Once converges to what was received last, and returns how that stands.
 func (k *Keeper) Once(ctx context.Context) Status {
-	_ = k.look(ctx, allItems) // the status has it
+	_ = k.look(ctx, allItems) // the status holds the error
 	return k.Status()
 }
 
-// look is Once for some of the items. The error is in the status.
+// look is Once for some of the items. The status holds the error.
 func (k *Keeper) look(ctx context.Context, scope scope) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

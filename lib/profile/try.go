@@ -7,13 +7,13 @@ import (
 	"iwx/lib/backoff"
 )
 
-// retryWaits are the waits before an item that failed is tried again: not so long that
-// a server which was overloaded takes more than a minute to recover.
+// retryWaits are the waits before a failed item is tried again. They are short enough
+// that an overloaded server recovers within a minute.
 func retryWaits() backoff.Waits {
 	return backoff.Waits{First: 10 * time.Second, Most: 40 * time.Second}
 }
 
-// try is an item that failed when it was last tried.
+// try is an item that failed the last time.
 type try struct {
 	backoff.Tries
 	item    Item
@@ -21,16 +21,18 @@ type try struct {
 	again   time.Time
 }
 
-// scope is which items a pass tries. Those that it leaves keep their results.
+// scope selects the items that a pass tries. The other items keep their
+// results.
 type scope int
 
 const (
 	allItems   scope = iota
-	restedOnes       // all but those that failed, and are not to be tried again yet
-	retries          // of those that failed the ones that are to be tried again, and what waits for them
+	restedOnes       // all except failed items whose retry is not due
+	retries          // the failed items whose retry is due, and those that wait for them
 )
 
-// left returns the last result of an item that the pass does not try; nil if it does.
+// left returns the last result of an item that the pass does not try, or nil if it
+// tries it.
 func (p *pass) left(item Item, removal bool) *Result {
 	i := slices.IndexFunc(p.old.Items, func(r Result) bool { return r.item().same(item) && r.Removal == removal })
 	if i < 0 || p.scope == allItems {
@@ -50,7 +52,8 @@ func (p *pass) left(item Item, removal bool) *Result {
 	return nil
 }
 
-// note takes the outcome of an item that was tried, or that waits for another.
+// note records the outcome of an item that was tried, or that waits for
+// another.
 func (p *pass) note(item Item, removal bool, word string, took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -70,8 +73,7 @@ func (p *pass) note(item Item, removal bool, word string, took time.Duration) {
 	p.tries[key] = t
 }
 
-// forget drops the failures of items that neither are desired nor to be taken back
-// any more.
+// forget drops the failures of items that are no longer desired nor to be removed.
 func (p *pass) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,7 +85,7 @@ func (p *pass) forget() {
 	}
 }
 
-// again returns when the next item that failed is to be tried again; zero for none.
+// again returns when the next retry of a failed item is due, or zero if none is.
 func (c *Converger) again() (at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

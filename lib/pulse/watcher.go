@@ -18,7 +18,7 @@ const (
 	tellLimit = 2 * time.Second
 )
 
-// tellWaits are before a manager that could not be told is told again.
+// tellWaits are the waits before a failed report to the manager is sent again.
 func tellWaits() backoff.Waits { return backoff.Waits{First: time.Second, Most: 10 * time.Second} }
 
 // Watcher looks at a server's own services for as long as its daemon runs, and
@@ -34,10 +34,10 @@ type Watcher struct {
 	watch   Watch
 	asked   time.Time
 	last    *health.Pulse // told last; nil: none, or it failed
-	took    time.Duration // the last look
+	took    time.Duration // duration of the last look
 	told    time.Time     // when it was tried last
-	tries   backoff.Tries // that failed since
-	rest    time.Duration // after the last of them
+	tries   backoff.Tries // failures since then
+	rest    time.Duration // after the last failure
 	failing string        // as last logged
 }
 

@@ -25,8 +25,9 @@ type Command struct {
 	QueuedBy  string        // the operator
 }
 
-// Stub returns what is kept of a command whose text is erased: who queued it and
-// when, encoded as a command that says so and is never run or shipped.
+// Stub returns the remains of a command whose text is erased: who queued it and
+// when. It is encoded as a command that is marked as a stub, and is never run or
+// shipped.
 func (c *Command) Stub() ([]byte, error) {
 	stub := Command{Argv: []string{"(erased)"}, Sensitive: c.Sensitive, QueuedAt: c.QueuedAt, QueuedBy: c.QueuedBy}
 	return stub.Encode()
@@ -35,9 +36,9 @@ func (c *Command) Stub() ([]byte, error) {
 // maxTimeout bounds a timeout to what can be a mistake no more: a year.
 const maxTimeout = 365 * 24 * time.Hour
 
-// What Linux passes to a program at most, execve(2): one argument or environment
-// addition (MAX_ARG_STRLEN), all of them with a pointer each (a quarter of the
-// stack of 8 MiB), less what a node adds to the environment, and a path (PATH_MAX).
+// Linux's limits for a program, execve(2): one argument or environment addition
+// (MAX_ARG_STRLEN); all of them, with a pointer each (a quarter of the 8 MiB
+// stack), minus what a node adds to the environment; and a path (PATH_MAX).
 const (
 	maxArg  = 128<<10 - 1
 	maxArgs = 2<<20 - 16<<10
@@ -80,7 +81,8 @@ func (c *Command) Check() error {
 	return nil
 }
 
-// checkSize refuses what execve(2) fails for with E2BIG or ENAMETOOLONG.
+// checkSize returns an error if execve(2) would fail with E2BIG or
+// ENAMETOOLONG.
 func (c *Command) checkSize() error {
 	const way = "put it into a file (iwx-queue push), or on the command's standard input (--stdin FILE)"
 	total := 0
@@ -88,7 +90,7 @@ func (c *Command) checkSize() error {
 		if len(arg) > maxArg {
 			return fault.Hint(fault.New(fault.Usage, "argument %d has %d bytes, and no kernel passes more than %d", i, len(arg), maxArg), way)
 		}
-		total += len(arg) + 9 // with its NUL and its pointer
+		total += len(arg) + 9 // with its NUL byte and its pointer
 	}
 	for _, kv := range c.Env {
 		if key, _, _ := strings.Cut(kv, "="); len(kv) > maxArg {

@@ -16,10 +16,10 @@ type Finding struct {
 	Remedy string // what to do instead
 }
 
-// Lint looks for the mistakes that cascading makes easy: in the command, in what
-// programs such as sudo(8) and env(1) run for it, and in the script that a shell
-// is given. shares are the absolute paths that all nodes mount; there may be
-// none. A finding is a question to the operator, not an error.
+// Lint looks for common mistakes in commands for all nodes: in the command, in
+// what programs such as sudo(8) and env(1) run for it, and in the script of a
+// shell. shares are the absolute paths that all nodes mount; there may be none.
+// A finding is a question to the operator, not an error.
 func Lint(c *Command, shares []string) []Finding {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return nil
@@ -42,8 +42,8 @@ func Lint(c *Command, shares []string) []Finding {
 	return found
 }
 
-// lintID finds accounts whose number each node would choose by itself. Those of
-// the system are the node's own, and own nothing on shared storage.
+// lintID finds new accounts without a number, for which each node would choose
+// its own. System accounts may differ: they own nothing on shared storage.
 func lintID(s *simple, _ []string) *Finding {
 	args := s.args()
 	program, flag := s.program(), "--uid"
@@ -54,7 +54,7 @@ func lintID(s *simple, _ []string) *Finding {
 		given = hasShort(args, "u", values) || hasLong(args, "--uid")
 		system = system || hasShort(args, "rDS", values) || hasLong(args, "--defaults")
 		if program == "adduser" && len(operands(args, "u", "--home", "--shell", "--gecos", "--comment", "--ingroup", "--gid", "--firstuid", "--lastuid", "--conf")) > 1 {
-			return nil // adduser USER GROUP makes no account
+			return nil // adduser USER GROUP creates no account
 		}
 	case "groupadd", "addgroup":
 		const values = "gKpRPU"
@@ -66,7 +66,7 @@ func lintID(s *simple, _ []string) *Finding {
 		}
 	case "newusers":
 		if len(operands(args, "cs")) == 0 {
-			return nil // they are on its standard input, see lintInput
+			return nil // the accounts are on its standard input, see lintInput
 		}
 		return &Finding{
 			Name:   "id",
@@ -101,7 +101,7 @@ func lintSharedPath(s *simple, shares []string) *Finding {
 	return nil
 }
 
-// within reports whether a path is dir, or in it.
+// within reports whether a path is dir, or below it.
 func within(name, dir string) bool {
 	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 }
@@ -125,7 +125,7 @@ func systemctl(s *simple) (verb string, units []string) {
 	return verb, units
 }
 
-// downTargets are the states of systemd.special(7) in which no node replays.
+// downTargets are the targets of systemd.special(7) in which no node replays.
 func downTargets() []string {
 	return []string{
 		"reboot", "poweroff", "halt", "kexec", "soft-reboot", "rescue", "emergency", "exit",
@@ -184,14 +184,14 @@ func lintReboot(s *simple, _ []string) *Finding {
 	}
 }
 
-// What is iwx's own on a node: the daemon that replays, the package, the state.
+// The parts of iwx on a node: the daemon that replays, the package, the state.
 const (
 	ownDaemon  = "iwx-queued"
 	ownPackage = "iwx"
 	ownState   = "/var/lib/iwx"
 )
 
-// ownDirs are where iwx keeps what it needs on a node.
+// ownDirs are the directories of iwx on a node.
 func ownDirs() []string { return []string{ownState, "/etc/iwx", "/run/iwx"} }
 
 func lintSelf(s *simple, _ []string) *Finding {
@@ -224,7 +224,7 @@ func stopsDaemon(s *simple) bool {
 		if hasShort(args, "0", "") || slices.ContainsFunc(args, func(a string) bool {
 			return slices.Contains([]string{"-HUP", "-1", "-SIGHUP", "HUP", "SIGHUP"}, a)
 		}) {
-			return false // it reloads its settings
+			return false // SIGHUP reloads the settings
 		}
 		return slices.ContainsFunc(operands(args, "sugGPtUFo", "--signal", "--user"), func(pattern string) bool {
 			expr, err := regexp.Compile(pattern)
@@ -277,8 +277,8 @@ func removesOwn(s *simple) bool {
 	return false
 }
 
-// touchesOwn reports whether a path is in a directory of iwx; deep says that all
-// below it is meant, too.
+// touchesOwn reports whether a path is in a directory of iwx. deep says that the
+// command affects everything below the path, too.
 func touchesOwn(name string, deep bool) bool {
 	if !path.IsAbs(name) {
 		return false
@@ -287,8 +287,8 @@ func touchesOwn(name string, deep bool) bool {
 	return slices.ContainsFunc(ownDirs(), func(dir string) bool { return within(name, dir) || deep && within(dir, name) })
 }
 
-// networkUnits are the services without which a node does not reach the manager,
-// and nobody the node.
+// networkUnits are the services that a node needs to reach the manager, and to
+// be reached.
 func networkUnits() []string {
 	return []string{"networking", "NetworkManager", "systemd-networkd", "network", "wicked", "dhcpcd", "ssh", "sshd"}
 }
@@ -347,9 +347,10 @@ func cutsOff(s *simple) bool {
 	})
 }
 
-// shutsChain reports whether iptables(8) is to drop all that comes or goes.
+// shutsChain reports whether iptables(8) is to drop all incoming or outgoing
+// packets.
 func shutsChain(args []string) bool {
-	var rule []string // without what says nothing about packets
+	var rule []string // without options that do not select packets
 	for i := 0; i < len(args); i++ {
 		switch args[i] {
 		case "-w", "--wait":

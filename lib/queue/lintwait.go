@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// lintTerminal finds commands that ask, or edit, at a terminal.
+// lintTerminal finds commands that prompt, or edit, on a terminal.
 func lintTerminal(s *simple, _ []string) *Finding {
 	what, remedy := wantsTerminal(s)
 	if what == "" {
@@ -21,7 +21,7 @@ func wantsTerminal(s *simple) (what, remedy string) {
 	case "nano", "vipw", "vigr", "sudoedit", "vimdiff":
 		return program, push
 	case "vi", "vim", "emacs":
-		if !hasShort(args, "s", "cSuUiTtw") && !hasLong(args, "--batch") { // a script edits
+		if !hasShort(args, "s", "cSuUiTtw") && !hasLong(args, "--batch") { // a script is the editor
 			return program, push
 		}
 	case "less", "more", "most", "mc", "htop", "atop", "nmtui", "dialog", "whiptail", "mysql_secure_installation":
@@ -53,7 +53,7 @@ func wantsTerminal(s *simple) (what, remedy string) {
 	return "", ""
 }
 
-// asksPackage finds package managers that ask whether to go on.
+// asksPackage finds package managers that ask for confirmation.
 func asksPackage(s *simple) (what, remedy string) {
 	args, program := s.args(), s.program()
 	list := operands(args, "octa", "--option", "--config-file", "--target-release")
@@ -128,8 +128,8 @@ func isEndless(s *simple) bool {
 	return false
 }
 
-// lintInput finds commands that read from their standard input what they are to
-// do, and have none. Those that read data alone, such as cat(1), do no harm then.
+// lintInput finds commands that read their instructions from standard input and
+// have none. Commands that only read data, such as cat(1), do no harm then.
 func lintInput(s *simple, _ []string) *Finding {
 	if s.input || !readsInput(s) {
 		return nil
@@ -141,9 +141,9 @@ func lintInput(s *simple, _ []string) *Finding {
 	}
 }
 
-// WantsInput returns the first program in c that reads from its standard input
-// what it is to do, and is given none: a shell without a script, chpasswd(8),
-// mysql(1). It is "" where there is no such program.
+// WantsInput returns the first program in c that reads its instructions from
+// standard input and has none: a shell without a script, chpasswd(8), mysql(1).
+// It returns "" if there is no such program.
 func WantsInput(c *Command) string {
 	if c.Stdin != nil || len(c.Argv) == 0 || c.Argv[0] == "" {
 		return ""
@@ -167,7 +167,7 @@ func readsInput(s *simple) bool {
 	case "newusers", "debconf-set-selections", "iptables-restore", "ip6tables-restore":
 		return len(operands(args, "csTM")) == 0
 	case "python", "python3", "perl", "php":
-		code := hasShort(args, "cemrEVvilRfB", "") // in an argument, or none at all
+		code := hasShort(args, "cemrEVvilRfB", "") // the code is in an argument, or there is none
 		return slices.Contains(args, "-") || len(operands(args, "")) == 0 && !code
 	case "passwd":
 		other := func(a string) bool { return strings.HasPrefix(a, "--") && a != "--stdin" }

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// afterOptions returns what follows the options of a command, as getopt(3) with
-// POSIXLY_CORRECT would. values are the short options that take a value, longs
-// the long ones that take it as an argument of their own.
+// afterOptions returns the arguments after the options of a command, as
+// getopt(3) with POSIXLY_CORRECT does. values are the short options that take a
+// value, longs the long options that take it as a separate argument.
 func afterOptions(args []string, values string, longs []string) []string {
 	for len(args) > 0 {
 		arg := args[0]
@@ -34,7 +34,7 @@ func wantsNext(group, values string) bool {
 	return values != "" && at == len(group)-1
 }
 
-// operands returns the arguments that are no options, wherever they stand.
+// operands returns the arguments that are not options, wherever they are.
 func operands(args []string, values string, longs ...string) (list []string) {
 	for len(args) > 0 {
 		rest := afterOptions(args, values, longs)
@@ -51,8 +51,8 @@ func operands(args []string, values string, longs ...string) (list []string) {
 }
 
 // hasShort reports whether one of the letters is given as a short option, alone
-// or in a group, such as -mu 2001. values are the options that take a value:
-// what follows their letter is that.
+// or in a group, such as -mu 2001. values are the options that take a value,
+// which is the rest of their group.
 func hasShort(args []string, letters, values string) bool {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
@@ -77,8 +77,8 @@ func hasShort(args []string, letters, values string) bool {
 	return false
 }
 
-// hasLong reports whether the long option is given: as --flag or --flag=value,
-// or cut short to no less than two letters.
+// hasLong reports whether the long option is given, as --flag or --flag=value,
+// or abbreviated to at least two letters.
 func hasLong(args []string, flag string) bool {
 	for _, arg := range args {
 		if arg == "--" {
@@ -92,7 +92,7 @@ func hasLong(args []string, flag string) bool {
 	return false
 }
 
-// isHelp reports whether a command only prints its help or its version.
+// isHelp reports whether a command only prints its help or version.
 func isHelp(args []string) bool {
 	return slices.Contains(args, "--help") || slices.Contains(args, "--version")
 }

@@ -143,7 +143,7 @@ type Record struct {
 	Hash    Hash   // over all of the above and the record before
 	Body    []byte // nil when withheld from this node, or erased
 	Erased  bool   // the body is gone: it was sensitive, and everyone has it
-	Stub    []byte // of an erased command, where it was erased: see Command.Stub
+	Stub    []byte // of an erased command: see Command.Stub
 }
 
 // Position returns the record's place.

@@ -8,18 +8,17 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// maxNesting bounds how deep a command is looked into: sudo of env of sh -c of
+// maxNesting limits the depth of nested commands: sudo of env of sh -c of
 // another sh -c, and so on.
 const maxNesting = 8
 
-// simple is one simple command that a queued command runs, with what surrounds
-// it.
+// simple is one simple command that a queued command runs, with its context.
 type simple struct {
-	argv    []string // what the shell would expand is left as it is written
-	env     []string // NAME=VALUE in front of it
-	input   bool     // something is on its standard input
-	piped   bool     // its standard output goes to another command
-	bounded bool     // something ends it: timeout(1), or it runs in the background
+	argv    []string // expansions of the shell stay as written
+	env     []string // NAME=VALUE before it
+	input   bool     // its standard input has data
+	piped   bool     // its standard output is a pipe to another command
+	bounded bool     // it has an end: timeout(1), or it runs in the background
 }
 
 func (s *simple) program() string { return path.Base(s.argv[0]) }
@@ -27,8 +26,8 @@ func (s *simple) program() string { return path.Base(s.argv[0]) }
 func (s *simple) args() []string { return s.argv[1:] }
 
 // simples returns the simple commands that c runs: c itself, what programs such
-// as sudo(8), env(1) and find(1) run for it, and the commands in the script that
-// a shell is given.
+// as sudo(8), env(1) and find(1) run for it, and the commands in the script of a
+// shell.
 func simples(c *Command) []simple {
 	first := simple{argv: c.Argv, env: c.Env, input: c.Stdin != nil}
 	all := inner(first, 0)
@@ -38,7 +37,7 @@ func simples(c *Command) []simple {
 	return all
 }
 
-// inner returns s and what it runs.
+// inner returns s and the commands that it runs.
 func inner(s simple, depth int) []simple {
 	all := []simple{s}
 	if depth > maxNesting {
@@ -53,16 +52,16 @@ func inner(s simple, depth int) []simple {
 	return all
 }
 
-// wrapper is how a program that runs another takes its arguments.
+// wrapper describes the arguments of a program that runs another.
 type wrapper struct {
-	values   string // its short options that take a value
-	longs    string // its long options that take one as an argument of their own
-	operands int    // arguments of its own before the command
-	limits   bool   // it ends the command
-	feeds    bool   // it does not pass its standard input on
+	values   string // short options that take a value
+	longs    string // long options that take a separate argument
+	operands int    // its own arguments before the command
+	limits   bool   // it ends the command after a time
+	feeds    bool   // the command does not get its standard input
 }
 
-// wrappers are the programs that run the command in their arguments.
+// wrappers returns the programs that run the command in their arguments.
 func wrappers() map[string]wrapper {
 	return map[string]wrapper{
 		"sudo":            {values: "ugpCDRrtThU", longs: "--user --group --prompt --close-from --chdir --chroot --role --type --host --other-user"},
@@ -113,7 +112,7 @@ func (s *simple) wrapped() (simple, bool) {
 		return next, true
 	case "command":
 		if hasShort(s.args(), "vV", "") {
-			return next, false // it prints what would be run
+			return next, false // it only prints the commands
 		}
 	}
 	w, known := wrappers()[s.program()]
@@ -134,7 +133,7 @@ func (s *simple) wrapped() (simple, bool) {
 	return next, true
 }
 
-// script returns the shell script that s has in its arguments.
+// script returns the shell script in the arguments of s.
 func (s *simple) script() (text string, found bool) {
 	args := s.args()
 	switch s.program() {
@@ -181,8 +180,9 @@ func (s *simple) isShell() bool {
 	return slices.Contains([]string{"sh", "bash", "rbash", "dash", "ash", "ksh", "mksh", "zsh"}, s.program())
 }
 
-// shellOptions returns what follows the options of a shell, and the letters of
-// those; -o and -O take the next argument, wherever in a group they stand.
+// shellOptions returns the arguments after the options of a shell, and the
+// letters of these options. -o and -O take the next argument, wherever they are
+// in a group.
 func (s *simple) shellOptions() (rest []string, flags string) {
 	for rest = s.args(); len(rest) > 0; rest = rest[1:] {
 		arg := rest[0]
@@ -214,10 +214,10 @@ func (s *simple) readsScript() bool {
 	return !strings.Contains(flags, "c") && (strings.Contains(flags, "s") || len(rest) == 0)
 }
 
-// script returns the simple commands of a shell script that is run as around
-// says. One that cannot be parsed, in whatever dialect it is, is split at the
-// operators without regard to quotes: a needless question does less harm than
-// none.
+// script returns the simple commands of a shell script that runs in the context
+// around. A script that cannot be parsed in any dialect is split at the
+// operators, regardless of quotes: an unnecessary question does less harm than
+// a missing one.
 func script(text string, around simple, depth int) []simple {
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(text), "")
 	if err != nil {
@@ -242,16 +242,16 @@ func split(text string, around simple, depth int) (all []simple) {
 	return all
 }
 
-// walker gathers the simple commands of a script.
+// walker collects the simple commands of a script.
 type walker struct {
 	text   string
 	depth  int
-	around []simple                // what surrounds the node, for each node that is open
-	piped  map[*syntax.Stmt]simple // the ends of pipelines
+	around []simple                // the context of each open node
+	piped  map[*syntax.Stmt]simple // pipelines' ends, with their context
 	found  []simple
 }
 
-// visit takes a node, or nil at the end of one.
+// visit handles a node, or nil at the end of one.
 func (w *walker) visit(node syntax.Node) bool {
 	if node == nil {
 		w.around = w.around[:len(w.around)-1]
@@ -285,7 +285,7 @@ func (w *walker) visit(node syntax.Node) bool {
 	return true
 }
 
-// call takes a simple command.
+// call handles a simple command.
 func (w *walker) call(n *syntax.CallExpr, here simple) {
 	if len(n.Args) == 0 {
 		return
@@ -300,7 +300,8 @@ func (w *walker) call(n *syntax.CallExpr, here simple) {
 	w.found = append(w.found, inner(here, w.depth)...)
 }
 
-// redirect notes what a redirection does. Writing to a file is what tee(1) does.
+// redirect records the effect of a redirection. Writing to a file counts as
+// tee(1).
 func (w *walker) redirect(r *syntax.Redirect, here *simple) {
 	switch r.Op {
 	case syntax.RdrIn, syntax.RdrInOut, syntax.Hdoc, syntax.DashHdoc, syntax.WordHdoc, syntax.DplIn:
@@ -336,7 +337,7 @@ func (w *walker) endless(n *syntax.WhileClause) bool {
 	return !ends
 }
 
-// word is a word without its quotes; expansions stay as they are written.
+// word returns a word without its quotes; expansions stay as written.
 func (w *walker) word(word *syntax.Word) string {
 	var b strings.Builder
 	for _, part := range word.Parts {
@@ -364,7 +365,7 @@ func (w *walker) part(part syntax.WordPart, quoted bool) string {
 	return w.source(part)
 }
 
-// source is the text of a node.
+// source returns the text of a node.
 func (w *walker) source(node syntax.Node) string {
 	from, to := int(node.Pos().Offset()), int(node.End().Offset())
 	if from > to || to > len(w.text) {
@@ -373,7 +374,7 @@ func (w *walker) source(node syntax.Node) string {
 	return w.text[from:to]
 }
 
-// unescape drops the backslashes that quote.
+// unescape removes the backslashes that quote.
 func unescape(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

@@ -8,18 +8,18 @@ import (
 	"iwx/lib/fault"
 )
 
-// operator is an argument that a shell would have taken for itself: a pipe, a
+// operator matches an argument that a shell would interpret itself: a pipe, a
 // list, or a redirection such as 2>&1.
 var operator = regexp.MustCompile(`^(\|\|?|\|&|&&?|;;?|[0-9]*(>>?|<|>\||<>|<<<?)(&[0-9-])?|&>>?|[0-9&]*>>?/dev/null)$`)
 
-// CheckWords returns what in the words of a command can only have been meant
-// for a shell, as a usage error with the way to say it, or nil. installed
-// reports whether there is a program, or a file, of that name. asTyped says that
-// a shell has read the words before: quotes are gone then, and a sign that is
-// left was quoted.
+// CheckWords returns a usage error, with the right way to write it, if the words
+// of a command contain syntax that only a shell understands. installed reports
+// whether a program, or a file, of that name exists. asTyped says that a shell
+// has already read the words: quotes are gone then, and any operator left was
+// quoted.
 func CheckWords(argv []string, asTyped bool, installed func(string) bool) error {
 	if len(argv) == 0 || argv[0] == "" {
-		return nil // Check says so
+		return nil // Check reports this
 	}
 	first, line := argv[0], strings.Join(argv, " ")
 	switch {
@@ -46,7 +46,7 @@ func CheckWords(argv []string, asTyped bool, installed func(string) bool) error 
 	return nil
 }
 
-// builtinHint is what to queue in place of a builtin.
+// builtinHint returns what to queue instead of a builtin.
 func builtinHint(argv []string) string {
 	switch argv[0] {
 	case "cd", "pushd":
@@ -73,9 +73,9 @@ func words(argv []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// isShellOnly reports whether a word has no use but in a shell: builtins that
-// change the shell itself, and reserved words (POSIX XCU 2.4 and 2.14). Some
-// systems have programs of these names, which change nothing either.
+// isShellOnly reports whether a word is only useful in a shell: builtins that
+// change the shell itself, and reserved words (POSIX XCU 2.4 and 2.14). On some
+// systems there are programs of these names, which have no effect either.
 func isShellOnly(word string) bool {
 	return slices.Contains([]string{
 		".", ":", "source", "cd", "export", "exec", "ulimit", "umask", "alias", "unalias", "set", "unset", "eval", "read", "shopt",
@@ -86,14 +86,14 @@ func isShellOnly(word string) bool {
 	}, word)
 }
 
-// isShellMostly reports whether a word is a builtin or reserved word of shells,
-// and the name of a program on some servers, too.
+// isShellMostly reports whether a word is a builtin or reserved word of shells
+// that some servers also have as a program.
 func isShellMostly(word string) bool {
 	return slices.Contains([]string{"time", "times", "type", "command", "history", "fc", "help", "bind", "complete", "compgen", "enable", "caller", "logout", "suspend"}, word)
 }
 
-// strayOperator returns the place of an operator that the program cannot be
-// meant to get, -1 if there is none.
+// strayOperator returns the index of an operator that cannot be meant for the
+// program, or -1 if there is none.
 func strayOperator(argv []string) int {
 	program := innermost(argv)
 	base := program.program()
@@ -102,7 +102,7 @@ func strayOperator(argv []string) int {
 		if !operator.MatchString(argv[i]) || i > 0 && takesOperator(base, argv[from+1:i], argv[i]) {
 			continue
 		}
-		// A pipe or a redirection needs something after it.
+		// A pipe or a redirection needs a word after it.
 		if complete := strings.Contains(argv[i], ">&") || strings.HasSuffix(argv[i], "/dev/null") || argv[i] == ";" || argv[i] == "&"; i == len(argv)-1 && i > 0 && !complete {
 			continue
 		}
@@ -111,8 +111,9 @@ func strayOperator(argv []string) int {
 	return -1
 }
 
-// innermost is the command that sudo(8) and the like run, without looking into
-// scripts and into find(1) and xargs(1), whose arguments have signs of their own.
+// innermost returns the command that sudo(8) and the like run. It does not look
+// into scripts, nor into find(1) and xargs(1), whose arguments have operators of
+// their own.
 func innermost(argv []string) simple {
 	s := simple{argv: argv}
 	for range maxNesting {
@@ -125,10 +126,9 @@ func innermost(argv []string) simple {
 	return s
 }
 
-// takesOperator reports whether a program takes an operator as an argument that
-// comes after before: find(1) its ;, expr(1) and test(1) their operators, a shell
-// the arguments of its script, and those that work on text a separator or a
-// pattern.
+// takesOperator reports whether a program takes an operator as an argument after
+// the arguments before: find(1) its ;, expr(1) and test(1) their operators, a
+// shell the arguments of its script, and text tools a separator or a pattern.
 func takesOperator(program string, before []string, operator string) bool {
 	switch program {
 	case "find":

@@ -12,11 +12,10 @@ import (
 	"iwx/lib/cluster"
 )
 
-// causeBytes bounds the cause that is told in one line, as it is printed.
+// causeBytes limits the length of a cause, which is one line, as printed.
 const causeBytes = 300
 
-// The lines of an output that are looked at: so many from its beginning, and from
-// its end.
+// The number of lines to search at the beginning and at the end of an output.
 const (
 	firstLines = 50
 	lastLines  = 150
@@ -44,26 +43,26 @@ func Cause(a *cluster.Attempt) string {
 	}
 }
 
-// rank is how likely a line is to say why a command failed.
+// rank is the likelihood that a line says why a command failed.
 type rank int
 
 const (
 	aside   rank = iota // a warning, a hint, a prompt, progress, a trace
 	plain               // anything else
-	summary             // says that something failed, of which another line says what
+	summary             // says that something failed; another line says what
 	named               // "program: message"
-	worded              // has a word for a failure: cannot, denied, no such file
-	marked              // is called an error
+	worded              // contains a word for a failure: cannot, denied, no such file
+	marked              // is marked as an error
 )
 
-// findCause returns the line that says what went wrong. Of several of the best
-// rank it is in the last program's run of them, since a script goes on after
-// what it does not mind, and there the first, since one fault brings on others.
-// Without any it is the last line.
+// findCause returns the line that says what went wrong: one of the best rank.
+// Among several it takes the last program that has any, since a script goes on
+// after errors that do not matter to it. Of that program's lines it takes the
+// first, since one error causes others. Without any it returns the last line.
 func findCause(stdout, stderr attempt.Output) string {
 	lines, best := bestLine(outputLines(stderr))
 	if best < named {
-		// Not a few programs write their errors to standard output.
+		// Many programs write their errors to standard output.
 		if out, also := bestLine(outputLines(stdout)); also > best && also >= summary || lines == "" {
 			return out
 		}
@@ -110,8 +109,8 @@ func bestLine(lines []string) (string, rank) {
 	return line, top
 }
 
-// program returns the name that a line begins with, as in "cp: no space left";
-// "" when it has none.
+// program returns the program name at the beginning of a line, as in "cp: no
+// space left", or "" if there is none.
 func program(line string) string {
 	if m := nameFirst.FindStringSubmatch(line); m != nil {
 		return m[1]
@@ -123,7 +122,7 @@ var (
 	nameFirst = regexp.MustCompile(`^([\p{L}\d_./+@-]+)(?:\[\d+\])?(?::\d+)*: +\S`)
 	usageLine = regexp.MustCompile(`(?i)^(\S+: )?usage:`)
 
-	// A question that nobody answered, with what came after it on its line.
+	// An unanswered question, with the text after it on its line.
 	answered = regexp.MustCompile(`(?i)^(?:.*?(?:\[default=[^\]]*\]|\[y/n\]|\[yes/no[^\]]*\]|\(yes/no\)) ?\??|(?:\[sudo\] |enter |new )*(?:password|passphrase)[^:()]*:) *(\S)`)
 
 	// The time, the program and the place in a file may come before the word.
@@ -132,12 +131,12 @@ var (
 	openssl  = regexp.MustCompile(`^[0-9a-f]{8,}:error:[0-9a-f]+:`)
 	failure  = regexp.MustCompile(`^[\w.:]*(?:error|exception)(?:: |$)`) // as Python names them
 
-	// What has the word for an error in it and is none.
+	// Text that contains a word for an error and is not one.
 	noError = regexp.MustCompile(`\b(?:no|0|without|any|previous|more|following) errors?\b|\berrors?[ _.-](?:log|page|report|document|handler)\w*|\berror_\w+`)
 )
 
-// Lines that say nothing of a failure, by how they begin and by what is in them;
-// in small letters, as all below.
+// Lines that say nothing about a failure, by their beginning and by their
+// content. These and all below are in lower case.
 var (
 	asideStarts = []string{
 		"w: ", "n: ", "i: ", "npm warn ", "npm notice ", "+ ", "++ ", // apt, npm, sh -x
@@ -152,7 +151,7 @@ var (
 	asideParts = []string{"may have more information", "for details.", "for more information", "a complete log of this run"}
 )
 
-// Lines that say that something failed, where another line says what.
+// Lines that say that something failed, while another line says what.
 var summaryParts = []string{
 	"errors were encountered while processing", "returned an error code", "returned error exit", "script returned error",
 	"make: *** [", "make: target ", "compilation terminated", "begin failed--", "action '-t' failed", "action 'configtest' failed",
@@ -160,7 +159,7 @@ var summaryParts = []string{
 	"npm err! code", "build failed", "the check failed and the old ", "returned non-zero exit status", "unable to fetch some archives", "some index files failed", "unable to correct problems",
 }
 
-// Words by which a line is an error, and words that an error has.
+// Words that mark a line as an error, and words that occur in errors.
 var (
 	markedWords = words(`error errors err fatal panic emerg crit critical alert
 		fehler erreur errore erro błąd fout fel ошибка`)
@@ -199,7 +198,7 @@ func rankOf(line string) rank {
 		return marked
 	case hasWord(text, wordedWords), slices.ContainsFunc(wordedParts, within):
 		return worded
-	case progress.MatchString(lower): // what says that something is wrong is more than that
+	case progress.MatchString(lower): // a line that says that something is wrong ranks higher
 		return aside
 	case nameFirst.MatchString(line):
 		return named
@@ -216,16 +215,16 @@ func hasWord(text string, set map[string]bool) bool {
 	return false
 }
 
-// mostlyEscaped reports whether a printable line stands for binary data.
+// mostlyEscaped reports whether a printable line represents binary data.
 func mostlyEscaped(line string) bool { return strings.Count(line, `\x`)*12 > len(line) }
 
-// colour are the sequences by which programs colour what they write, and title
-// their terminal; ECMA-48.
+// colour matches the sequences by which programs set colours and the title of a
+// terminal; ECMA-48.
 var colour = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[()][0-9A-Za-z]|[=>78cDEHMNOZ])")
 
 // outputLines returns the lines of an output that are not blank, as they are
-// printed. A carriage return ends a line, as a progress bar has it; a line that
-// ends with a colon is joined with the indented one after it.
+// printed. A carriage return ends a line, as in a progress bar. A line that
+// ends with a colon is joined with the indented line after it.
 func outputLines(o attempt.Output) []string {
 	text := append(o.Head[:len(o.Head):len(o.Head)], o.Tail...)
 	if o.LeftOut() > 0 {
@@ -253,8 +252,8 @@ func outputLines(o attempt.Output) []string {
 	return lines
 }
 
-// short cuts a line that is too long, between characters and not within an
-// escape of one.
+// short cuts a line that is too long, between characters and never within an
+// escape sequence.
 func short(line string) string {
 	line = strings.Join(strings.FieldsFunc(line, func(r rune) bool { return r == '\n' || r == '\t' || r == '\r' }), " ")
 	if len(line) <= causeBytes {

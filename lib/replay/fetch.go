@@ -40,12 +40,12 @@ type Profile interface {
 }
 
 const (
-	// refusedWait is before what was refused is asked again: a refusal does not pass
-	// by itself soon.
+	// refusedWait is the wait before a refused request is sent again: a refusal
+	// rarely ends soon by itself.
 	refusedWait = 25 * time.Second
 
-	// mostCost bounds what a request that fails counts as having cost the manager, so
-	// that one which was hung is asked again 10 s after it came back, at the latest.
+	// mostCost limits the time that a failed request counts as having cost the
+	// manager: a manager that hung is asked again at most 10 s after it is back.
 	mostCost = 5 * time.Second
 
 	// cutWait is how soon a node that could not drop records yet, since a command
@@ -56,7 +56,7 @@ const (
 	heardEvery = 30 * time.Second
 )
 
-// newTries returns the failures of requests, which have none yet.
+// newTries returns the failures of requests, of which there are none yet.
 func newTries() backoff.Tries {
 	return backoff.Tries{Waits: backoff.Waits{First: 200 * time.Millisecond, Most: 4 * time.Second}}
 }
@@ -222,7 +222,7 @@ func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error
 	}
 	if f.lastError != "" {
 		f.Log.Info("the manager answers again")
-		f.Replayer.managers.Add(1) // one that was restored knows an old status, and old facts
+		f.Replayer.managers.Add(1) // a restored manager has an old status, and old facts
 		f.Replayer.signal()
 	}
 	f.heardAt, f.lastError, f.epoch = f.Now(), "", answer.Epoch

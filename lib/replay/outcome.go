@@ -71,18 +71,18 @@ func Block(before *cluster.Blocked, a *cluster.Attempt, retryAt time.Time) *clus
 }
 
 var (
-	// What the shim says of a program that is nowhere along the PATH, or is there
-	// and cannot be executed as it is.
+	// The shim's message for a program that is not in PATH, or that cannot be
+	// executed.
 	notRunnable = regexp.MustCompile(`^exec: .*(?:: not found in PATH ".*"|: permission denied|: exec format error|\(the interpreter that it names is missing\))$`)
-	// What shells say of one that is nowhere along the PATH.
+	// Shells' message for a program that is not in PATH.
 	notInPath = regexp.MustCompile(`(?:^|: )[^\s:/]+: (?:command )?not found$|command not found: [^\s/]+$`)
 )
 
 // willNotHeal reports whether no retry can succeed before somebody acts: a program
-// is missing, or cannot be executed. Everything else may heal: a file or a directory
-// that is missing may be on storage that is mounted again later, a user may be one
-// of a directory that does not answer, and what an exit code of 126 or 127 means is
-// only known if the shell says so.
+// is missing, or cannot be executed. Everything else may heal: a missing file or
+// directory may be on storage that is mounted later, and a user may be in a
+// directory service that does not answer. Exit codes 126 and 127 have a known
+// meaning only if the shell prints it.
 func willNotHeal(a *cluster.Attempt) bool {
 	if a.Outcome != cluster.OutcomeFailed {
 		return false
@@ -93,8 +93,8 @@ func willNotHeal(a *cluster.Attempt) bool {
 	return a.Code == 127 && notInPath.MatchString(Cause(a))
 }
 
-// Hang returns what is told of an attempt that should have ended and cannot be
-// ended. before is what was told until then, of the same entry or nil.
+// Hang returns the report of an attempt that should have ended and cannot be
+// killed. before is the last report of the same entry, or nil.
 func Hang(before *cluster.Blocked, a *cluster.Attempt, h *attempt.Hung) *cluster.Blocked {
 	since := h.Since.UnixMilli()
 	b := &cluster.Blocked{

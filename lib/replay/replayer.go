@@ -17,15 +17,15 @@ import (
 // window is how many pending records are kept in memory.
 const window = 256
 
-// journalWaits are before writing again to a journal that refused, as it does on a
-// full disk.
+// journalWaits are the waits before retrying a failed write to the journal, for
+// example on a full disk.
 func journalWaits() backoff.Waits { return backoff.Waits{First: time.Second, Most: 8 * time.Second} }
 
 // aliveEvery is how often an idle loop shows that it is alive.
 const aliveEvery = 10 * time.Second
 
-// hungEvery is how often it is looked whether something of the command that runs
-// cannot be ended.
+// hungEvery is the interval of checks whether the running command has hung
+// processes.
 const hungEvery = 2 * time.Second
 
 // slowCommand is how long a command runs before the manager is told that it
@@ -62,7 +62,7 @@ type Replayer struct {
 	epoch    uint64 // likewise
 	blocked  *cluster.Blocked
 	open     *Open          // the attempt under way
-	hung     *attempt.Hung  // what of it cannot be ended; nil: nothing
+	hung     *attempt.Hung  // its processes that cannot be killed; nil: none
 	command  *queue.Command // of open; nil when it was begun by an earlier run
 	recent   *queue.Record  // the last one received, which is often the next one to run
 	stuck    error          // why the journal cannot be used
@@ -77,7 +77,7 @@ type Replayer struct {
 	tellAt   time.Time   // when it does, or did
 	status   atomic.Pointer[cluster.Status]
 	reported atomic.Int64
-	managers atomic.Uint64 // how often a manager was back after a silence
+	managers atomic.Uint64 // the number of times that a manager was back after a silence
 }
 
 // longSilence is what makes a node that is back tell what it has made up for. A
@@ -345,14 +345,15 @@ func (r *Replayer) arm(timer *time.Timer) {
 	timer.Reset(d)
 }
 
-// lookHung finds out whether something of the command that runs cannot be ended.
+// lookHung checks whether the running command has processes that cannot be
+// killed.
 func (r *Replayer) lookHung() {
 	if r.open == nil {
 		return
 	}
 	hung, err := r.Runner.Hung(attemptID(&r.open.Attempt))
 	if err != nil {
-		return // its files cannot be read now; what was found last stands
+		return // its files cannot be read now; keep the last result
 	}
 	if hung != nil && r.hung == nil {
 		r.Log.Warn("a command cannot be ended", "entry", r.open.Seq, "left", hung.Processes)

@@ -13,8 +13,8 @@ import (
 	"iwx/lib/panics"
 )
 
-// reportAttempts bounds one report, beside the size of their output: a report
-// that is cut off is sent again, and so is to be small.
+// reportAttempts limits the attempts in one report, besides the limit on their
+// output: a report that is cut off is sent again, and must be small.
 const reportAttempts = 16
 
 // Reporter tells the manager what came of attempts, as soon as it is in the
@@ -24,22 +24,22 @@ type Reporter struct {
 	Replayer *Replayer
 	Profile  Profile // nil: the node has none
 	Mounts   Mounts  // nil: they are not looked at
-	Facts    Facts   // nil: they are not reported
+	Facts    Facts   // nil: not reported
 	Instance string
 	Log      *slog.Logger
 	Extend   func(*cluster.Status) // adds what is not the queue's; may be nil
 
-	known   *host.Facts // those that the manager has
+	known   *host.Facts // the facts that the manager has
 	knownBy uint64      // the manager: see Replayer.managers
 }
 
-// Facts is what the server is.
+// Facts provides the facts about this server.
 type Facts interface {
 	Facts() *host.Facts       // another pointer when they have changed; nil: they cannot be read
 	Changed() <-chan struct{} // receives when Facts has changed
 }
 
-// transformed receives when the facts have changed.
+// transformed returns a channel that receives when the facts have changed.
 func (p *Reporter) transformed() <-chan struct{} {
 	if p.Facts == nil {
 		return nil
@@ -47,7 +47,8 @@ func (p *Reporter) transformed() <-chan struct{} {
 	return p.Facts.Changed()
 }
 
-// facts returns the latest, and those that the manager lacks, nil for none.
+// facts returns the latest facts, and those that the manager lacks, or nil if
+// it has them.
 func (p *Reporter) facts(manager uint64) (latest, lacking *host.Facts) {
 	if p.Facts == nil {
 		return nil, nil

@@ -256,7 +256,7 @@ func (s State) advance(actions []Action, now time.Time) (State, []Action) {
 // held reports whether the first pending entry waits for this node's turn.
 func (s *State) held() bool { return s.Hold != 0 && s.Ahead[0].Seq >= s.Hold }
 
-// Held returns the entry at which the node waits for its turn, 0 for none.
+// Held returns the entry at which the node waits for its turn, or 0.
 func (s *State) Held() uint64 {
 	if s.Phase != Idle || len(s.Ahead) == 0 || !s.held() {
 		return 0
