@@ -50,7 +50,7 @@ func (s *Store) Attempts(ctx context.Context, f AttemptFilter) ([]Attempt, error
 	return list, err
 }
 
-// CountAttempts returns how many attempts there are; the limit does not count.
+// CountAttempts returns the number of attempts; it ignores the filter's limit.
 func (s *Store) CountAttempts(ctx context.Context, f AttemptFilter) (n int, err error) {
 	where, args := f.where()
 	err = s.view(ctx, func(t *tx) error {
@@ -123,10 +123,10 @@ func (s *Store) SaveReport(ctx context.Context, node string, seen time.Time, sta
 	return err
 }
 
-// saveReported stores an attempt that a node has reported. One with the number of
-// another, which began at another time, is of a node that was put back to an older
-// state: it gets a number after all others, so that the record of the first run
-// stays. first tells that there was none such.
+// saveReported stores an attempt that a node reported. If an attempt with this
+// number exists and began at another time, the node was restored to an older
+// state: the new attempt gets the next free number, so that the record of the
+// first run stays. first is false in that case.
 func (t *tx) saveReported(node string, a *cluster.Attempt) (first bool, err error) {
 	number, taken := 0, false
 	last := 0
@@ -156,8 +156,8 @@ func (t *tx) saveReported(node string, a *cluster.Attempt) (first bool, err erro
 	return number != 0 || !taken, t.saveAttempt(node, "", &kept)
 }
 
-// compareDone notes whether the node is back at an older state than it last
-// reported. How it stands with a log that is not this one says nothing.
+// compareDone records whether the node is back at an older state than it last
+// reported. Its progress in another log does not count.
 func (t *tx) compareDone(node string, done uint64, status *cluster.Status, at time.Time) error {
 	nodes, err := t.standings(`id = ?`, node)
 	if err != nil || len(nodes) == 0 || status.Word == cluster.TroubleDiverged || status.Word == cluster.TroubleRewound {

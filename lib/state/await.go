@@ -11,14 +11,14 @@ import (
 	"iwx/lib/queue"
 )
 
-// After a restore, or once a node was found past this manager's log, the manager
-// waits: what the node has may belong before anything new. The node's column
-// awaited holds the first record that this is about.
+// After a restore, or after a node was found past this manager's log, the
+// manager waits: records of the node may belong before anything new. The node's
+// column awaited holds the first such record.
 
-// MayAppend fails with code Busy while an entry that was queued now would make it
-// impossible to take back what a member has and this manager lost. Append and the
-// other methods that add to the log make sure of it themselves; this is for those
-// who do something else first.
+// MayAppend fails with code Busy while a new entry would prevent this manager
+// from taking back records that it lost and a member has. Append and the other
+// methods that add to the log check this themselves; MayAppend is for callers
+// that do something else first.
 func (s *Store) MayAppend(ctx context.Context) error {
 	return s.view(ctx, func(t *tx) error { return t.mayAppend() })
 }
@@ -57,9 +57,9 @@ func haveNames(nodes []cluster.Node) string {
 	return fmt.Sprintf("%d nodes (%s) have", len(nodes), text)
 }
 
-// awaitMembers has the manager wait for every member: none has been heard since
-// the log was put back to where it ends now. What the backup says of their queues
-// was so at another time.
+// awaitMembers makes the manager wait for every member: none has connected since
+// the log was restored to its present end. The queue states in the backup are out
+// of date.
 func (t *tx) awaitMembers(first uint64, at int64) error {
 	if _, err := t.exec(`DELETE FROM tail`); err != nil {
 		return err
@@ -70,8 +70,8 @@ func (t *tx) awaitMembers(first uint64, at int64) error {
 }
 
 // SaveStanding records where a node was found when its daemon first asked, or when
-// that changed, and reports whether anything is new. What was kept of a log that
-// the node has no longer is dropped. Repeating it is safe.
+// that has changed. It reports whether anything is new. It drops what is saved
+// about a log that the node no longer has. Repeating it is safe.
 func (s *Store) SaveStanding(ctx context.Context, id string, is cluster.Standing) (changed bool, err error) {
 	err = s.update(ctx, func(t *tx) error {
 		nodes, err := t.standings(`id = ?`, id)
@@ -110,15 +110,16 @@ func (s *Store) SaveStanding(ctx context.Context, id string, is cluster.Standing
 	return changed, err
 }
 
-// noteWentBack records that a node which had done more has done entries up to done
-// alone: it was put back to an older state. It reports whether that is so.
+// noteWentBack records that a node which had done more is done only with entries
+// up to done: it was restored to an older state. It reports whether that is the
+// case.
 func (t *tx) noteWentBack(n *cluster.Node, done uint64, at time.Time) (bool, error) {
 	if done >= n.Status.Done || n.Astray() {
 		return false, nil
 	}
 	back := cluster.WentBack{From: n.Status.Done, To: done, At: at.UnixMilli()}
 	if n.WentBack != nil && n.WentBack.From > n.Status.Done {
-		back.From = n.WentBack.From // it has not come as far again
+		back.From = n.WentBack.From // it has not caught up
 	}
 	text, err := json.Marshal(back)
 	if err == nil {

@@ -13,28 +13,28 @@ import (
 	"iwx/lib/fault"
 )
 
-// agreeWait is how long to wait for processes that have other files open under
+// agreeWait is the time to wait for processes that have other files open under
 // the state's name: daemons notice within a second, and end.
 const agreeWait = 5 * time.Second
 
-// agreeEvery is how often to look whether they have.
+// agreeEvery is the interval of checks whether they have ended.
 const agreeEvery = 10 * time.Millisecond
 
-// claim is how the processes of a server agree on which files are its state. It
-// is a lock file in the run directory, which holds what the first of them found
-// under the names. Each has it locked, shared, for as long as it has the state
-// open, so that the text counts as long as anybody has. The run directory is on
-// another file system than the state: where the state's directory is moved away,
-// or something is mounted over it, the claim stays.
+// claim lets the processes of a server agree on which files are its state. It is
+// a lock file in the run directory, and holds the identity of the files that the
+// first process found. Each process holds a shared lock on it while it has the
+// state open; the text is valid while anybody holds one. The run directory is on
+// another file system than the state: if the state's directory is moved away, or
+// mounted over, the claim stays.
 type claim struct {
 	file  *os.File
 	names names
 }
 
 // joinClaim waits until no other process has other files open under the state's
-// name than are there now. first is whether no process has the state open at all;
-// the claim is then held exclusively until settle. Without a run directory
-// nothing is running, and the claim is nil.
+// name than those that are there now. first reports that no other process has the
+// state open; the claim is then locked exclusively until settle. Without a run
+// directory nothing is running, and the claim is nil.
 func joinClaim(ctx context.Context, name, state string) (c *claim, first bool, err error) {
 	if name == "" {
 		return nil, false, nil
@@ -68,15 +68,15 @@ func (c *claim) join(ctx context.Context) (first bool, err error) {
 			err = c.compare(now)
 		}
 		if err != nil {
-			unlock(c.file) // who has other files may be the last one
+			unlock(c.file) // the process with other files may be the last one
 		}
 		return err
 	})
 	return first, err
 }
 
-// settle compares the files that were opened with those of the others, or notes
-// them for who comes later.
+// settle compares the opened files with those of the other processes. The first
+// process records them for later ones.
 func (c *claim) settle(ctx context.Context, first bool, opened files) error {
 	if c == nil {
 		return nil
@@ -85,7 +85,8 @@ func (c *claim) settle(ctx context.Context, first bool, opened files) error {
 		if err := c.note(opened); err != nil {
 			return err
 		}
-		// Another may come first while the lock changes hands, so it is compared too.
+		// Another process may come first during the change of the lock, so compare
+		// here too.
 		err := retry(ctx, func() error { return c.busy(flock(c.file, syscall.LOCK_SH|syscall.LOCK_NB)) })
 		if err != nil {
 			return err
@@ -94,8 +95,8 @@ func (c *claim) settle(ctx context.Context, first bool, opened files) error {
 	return c.compare(opened)
 }
 
-// retry tries until it works, another error than that of a busy claim comes, or
-// agreeWait is over.
+// retry calls try until it succeeds, fails with another error than a busy
+// claim, or agreeWait is over.
 func retry(ctx context.Context, try func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, agreeWait)
 	defer cancel()
@@ -123,7 +124,7 @@ func (c *claim) note(opened files) error {
 	return err
 }
 
-// compare fails when the processes that have the state open have other files.
+// compare fails if the processes that have the state open have other files.
 func (c *claim) compare(now files) error {
 	text, err := io.ReadAll(io.NewSectionReader(c.file, 0, 256))
 	if err != nil {
@@ -145,7 +146,7 @@ func (c *claim) busy(err error) error {
 		"see who holds %[1]s: fuser -v %[1]s", c.file.Name())
 }
 
-// close gives the claim up, once the state is closed.
+// close releases the claim, after the state is closed.
 func (c *claim) close() {
 	if c != nil {
 		c.file.Close()

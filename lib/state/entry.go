@@ -44,8 +44,8 @@ func (s *Store) Entries(ctx context.Context, f EntryFilter, each func(*queue.Rec
 	})
 }
 
-// CountEntries returns how many records Entries would call each with, without a
-// limit. Matches is given records without their bodies.
+// CountEntries returns the number of records that Entries would pass to each
+// without a limit. Matches gets records without their bodies.
 func (s *Store) CountEntries(ctx context.Context, f EntryFilter) (n int, err error) {
 	const where = ` FROM log WHERE seq > ? AND (? = 0 OR kind = ?)`
 	args := []any{f.After, f.Kind, f.Kind}

@@ -12,28 +12,28 @@ import (
 	"iwx/lib/fault"
 )
 
-// A process that has the state open goes on with its file when another file gets
-// the name: it commits into one that nobody else sees, and the last process to
-// close the old one may overwrite the new one. So every process looks, at each
-// commit, whether the names still stand for what it has open. It looks by
-// stat(2) alone: opening and closing one of these files would drop SQLite's
-// locks on it (sqlite.org/howtocorrupt.html §2.2).
+// A process that has the state open keeps its file when another file takes the
+// name: its commits then go to a file that no other process sees, and the last
+// process to close the old file may overwrite the new one. Every process
+// therefore checks, at each commit, whether the names still refer to its open
+// files. It uses stat(2) alone: opening and closing one of the files would drop
+// SQLite's locks on it (sqlite.org/howtocorrupt.html §2.2).
 //
 // While a process has the state open, SQLite neither removes nor replaces any of
-// the files: a checkpoint only truncates the log, and who closes the state last
-// removes it.
+// the files: a checkpoint only truncates the log, and the last process that
+// closes the state removes it.
 
-// suffixes are those of the files that SQLite keeps a state in: the database, its
+// suffixes are the suffixes of the files of a SQLite database: the database, its
 // write-ahead log and the index of that log.
 var suffixes = [...]string{"", "-wal", "-shm"}
 
-// fileID is what a name stands for; zero for nothing.
+// fileID identifies the file that a name refers to; zero for none.
 type fileID struct{ dev, ino uint64 }
 
-// files are what the names of a state stood for at one moment.
+// files holds the files that the names of a state referred to at one moment.
 type files [len(suffixes)]fileID
 
-// String is the form in which processes compare them.
+// String returns the form in which processes compare them.
 func (f files) String() string {
 	text := make([]string, len(f))
 	for i, id := range f {
@@ -42,7 +42,7 @@ func (f files) String() string {
 	return strings.Join(text, " ")
 }
 
-// names are those of a state's files.
+// names are the paths of a state's files.
 type names [len(suffixes)]string
 
 func namesOf(path string) (n names) {
@@ -52,7 +52,7 @@ func namesOf(path string) (n names) {
 	return n
 }
 
-// identify returns what the names stand for.
+// identify returns the files that the names refer to.
 func (n *names) identify() (f files, err error) {
 	for i, name := range n {
 		var is unix.Stat_t
@@ -74,13 +74,12 @@ func stat(path string, is *unix.Stat_t) error {
 	}
 }
 
-// Check fails when the state's name, or that of one of its files, no longer
-// stands for what is open here: it was removed, replaced, or something was
-// mounted over it. Nothing may be read or written here then. It costs
-// microseconds.
+// Check fails if the state's name, or the name of one of its files, no longer
+// refers to the open file: it was removed, replaced or mounted over. Nothing
+// may be read or written then. It takes microseconds.
 func (s *Store) Check() error {
 	if s.files == (files{}) {
-		return nil // they are being opened
+		return nil // the files are being opened
 	}
 	now, err := s.names.identify()
 	if err != nil || now == s.files {
@@ -103,16 +102,16 @@ func (s *Store) Check() error {
 	return nil
 }
 
-// Rescue copies what is open here, which no name stands for any more, to a file
-// beside the state, and returns its path: without that, it would be gone when the
-// last process that has it open ends. Where the database still has its name,
-// nothing has to be rescued, and the path is "".
+// Rescue copies the open state, if no name refers to it any more, to a file
+// beside it, and returns the path. Otherwise the data would be lost when the last
+// process that has it open ends. If the database still has its name, nothing is
+// copied, and the path is "".
 func (s *Store) Rescue(ctx context.Context, now time.Time) (path string, err error) {
 	is, err := s.names.identify()
 	if err != nil || is[0] == s.files[0] {
 		return "", err
 	}
-	// A new connection would open the new file: it takes one that is open.
+	// A new connection would open the new file, so take an open one.
 	var c *conn
 	for range maxReaders {
 		if c != nil {

@@ -19,8 +19,8 @@ type Held struct {
 	Boot    string // boot id under which it ran, and what else tells its process apart
 	At      time.Time
 
-	ChildPID int    // of the command, once it runs
-	Child    string // as Boot, of the command
+	ChildPID int    // of the command, while it runs
+	Child    string // as Boot, for the command
 }
 
 // Hold records a command that is about to run here.
@@ -35,8 +35,8 @@ func (s *Store) Hold(ctx context.Context, h Held) (id int64, err error) {
 	return id, err
 }
 
-// Started records the process of a held command that runs. One that is not held
-// any more stays so.
+// Started records the process of a held command that runs. It ignores an entry
+// that is no longer held.
 func (s *Store) Started(ctx context.Context, id int64, pid int, child string) error {
 	return s.set(ctx, `UPDATE held SET child_pid = ?, child = ? WHERE id = ?`, pid, child, id)
 }

@@ -86,7 +86,7 @@ func (t *tx) loadTried(node string, saved *replay.Saved) error {
 	}
 	ended := slices.DeleteFunc(tried, func(a Attempt) bool { return a.Ended == 0 })
 	if n := len(ended); n > 0 {
-		saved.Blocked = replay.Block(nil, &ended[0].Attempt, st.RetryAt) // it knows the first failure
+		saved.Blocked = replay.Block(nil, &ended[0].Attempt, st.RetryAt) // the entry was already blocked by the first failure
 		if n > 1 {
 			saved.Blocked = replay.Block(saved.Blocked, &ended[n-1].Attempt, st.RetryAt)
 		}
@@ -223,12 +223,12 @@ func (j *Journal) Unreported(ctx context.Context, after int64, limit int) (list 
 	return list, last, err
 }
 
-// reportOutput is how much output a report has, in bytes, unless one attempt has
-// more. The status comes with it, and does not wait long for it: at 1 Mbit/s two
-// or three seconds.
+// reportOutput is the limit for the output in a report, in bytes, unless one
+// attempt has more. The status comes with the report, and must not wait long:
+// two or three seconds at 1 Mbit/s.
 const reportOutput = 256 << 10
 
-// outputSize is how much of an attempt's output is kept, in bytes.
+// outputSize returns the stored size of an attempt's output, in bytes.
 func outputSize(a *cluster.Attempt) int {
 	return len(a.Stdout.Head) + len(a.Stdout.Tail) + len(a.Stderr.Head) + len(a.Stderr.Tail)
 }

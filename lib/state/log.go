@@ -29,7 +29,7 @@ func (s *Store) Append(ctx context.Context, drafts ...Draft) (first queue.OpID, 
 	return first, err
 }
 
-// appendNew is append for what is queued anew, which has to wait as MayAppend says.
+// appendNew is append for new entries, which must wait while MayAppend fails.
 func (t *tx) appendNew(drafts []Draft) (first queue.OpID, err error) {
 	if err := t.mayAppend(); err != nil {
 		return first, err
@@ -281,8 +281,8 @@ func (t *tx) eraseSensitive(seq uint64) (int64, error) {
 	return int64(len(due)), err
 }
 
-// erase puts a stub in the place of the body of an entry. What cannot be read
-// leaves none.
+// erase replaces the body of an entry by a stub. A body that cannot be decoded
+// leaves no stub.
 func (t *tx) erase(seq uint64) error {
 	var body, stub []byte
 	if err := t.row(`SELECT body FROM log WHERE seq = ?`, []any{seq}, []any{&body}); err != nil {

@@ -49,9 +49,9 @@ func (s *Store) checkpoint(ctx context.Context) error {
 	return s.explain(err)
 }
 
-// Checkpoint writes what the WAL holds into the file, as far as readers let it
-// without waiting, so that a copy of the file alone is not far behind. There is
-// nothing to write where nothing was committed since the last time.
+// Checkpoint copies the WAL into the database file, as far as readers allow
+// without waiting, so that a copy of the file alone is nearly current. It does
+// nothing if nothing was committed since the last time.
 func (s *Store) Checkpoint(ctx context.Context) error {
 	if err := s.Check(); err != nil {
 		return err

@@ -97,23 +97,24 @@ func (s *Store) Rosters(ctx context.Context) ([]cluster.Roster, error) {
 	return list, err
 }
 
-// parseAddr returns an address of the state; the zero one for "".
+// parseAddr parses an address of the state; "" is the zero address.
 func parseAddr(text string) netip.Addr {
 	a, _ := netip.ParseAddr(text)
 	return a
 }
 
-// heard is SQL that notes that a node was heard at ?1. Columns on the right are
-// as they were before.
+// heard is SQL that records a contact with a node at ?1. Columns on the right
+// have their values from before.
 const heard = `last_seen = ?1, silent_since = 0, heard_since = CASE WHEN silent_since <> 0 OR heard_since = 0 THEN ?1 ELSE heard_since END`
 
-// SaveContact records that a node was heard, and which address it connects from.
+// SaveContact records a contact with a node, and the address that it connects
+// from.
 func (s *Store) SaveContact(ctx context.Context, id string, seen time.Time, from netip.Addr) error {
 	return s.set(ctx, `UPDATE node SET `+heard+`, connects = ?2 WHERE id = ?3`, millis(seen), addr(from), id)
 }
 
-// SaveFetched records what nodes have received, by id: the last record, of which
-// their status does not tell yet. The next status replaces it.
+// SaveFetched records, by node id, the last record that nodes have received, if
+// their status does not say so yet. The next status replaces it.
 func (s *Store) SaveFetched(ctx context.Context, fetched map[string]uint64) error {
 	return s.update(ctx, func(t *tx) error {
 		for id, seq := range fetched {
@@ -125,9 +126,9 @@ func (s *Store) SaveFetched(ctx context.Context, fetched map[string]uint64) erro
 	})
 }
 
-// SaveFacts records what a node says that it is. Its machine-id, which is its
-// place in the cluster, and its users, by which sites are planned, stay as they
-// were when it joined.
+// SaveFacts records the facts that a node reports. Its machine-id, which is its
+// identity in the cluster, and its users, from which sites are planned, stay as
+// they were when it joined.
 func (s *Store) SaveFacts(ctx context.Context, id string, at time.Time, facts host.Facts) error {
 	return s.update(ctx, func(t *tx) error {
 		nodes, err := t.nodes(`WHERE id = ?`, id)
@@ -144,14 +145,14 @@ func (s *Store) SaveFacts(ctx context.Context, id string, at time.Time, facts ho
 	})
 }
 
-// SetAddress gives a member another address, and notes the one that the shares
-// stay exported to as well until ForgetFormer. Repeating it changes nothing.
+// SetAddress gives a member another address, and records the one that the
+// shares stay exported to until ForgetFormer. Repeating it changes nothing.
 func (s *Store) SetAddress(ctx context.Context, id string, to, former netip.Addr) error {
 	return s.set(ctx, `UPDATE node SET address = ?1, former = ?2 WHERE id = ?3 AND address <> ?1 AND membership = 'member'`, addr(to), addr(former), id)
 }
 
-// ForgetFormer forgets the former address of a node, unless that is another one by
-// now.
+// ForgetFormer forgets the former address of a node, unless it has changed
+// meanwhile.
 func (s *Store) ForgetFormer(ctx context.Context, id string, former netip.Addr) error {
 	return s.set(ctx, `UPDATE node SET former = '' WHERE id = ? AND former = ?`, id, addr(former))
 }

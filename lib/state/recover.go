@@ -55,7 +55,7 @@ type recovery struct {
 	at    int64
 	who   string
 	nodes []cluster.Node // the members
-	did   map[did]bool   // what the nodes have done of the tails that they sent
+	did   map[did]bool   // records of the sent tails that the nodes have done
 	first uint64         // the first record that the manager lacks
 	floor uint64         // the highest epoch there is
 	found *Recovery
@@ -185,7 +185,8 @@ func (r *recovery) withdraw() error {
 		return err
 	}
 	r.floor = max(r.floor, epoch)
-	// The epoch that the lost records go on in stays, also where it has none before.
+	// Keep the epoch in which the lost records continue, even if it has no records
+	// before them.
 	stays := r.found.Records[0].Epoch
 	if r.found.Records[0].Kind == queue.KindEpoch {
 		stays = 0
@@ -194,7 +195,8 @@ func (r *recovery) withdraw() error {
 		`INSERT INTO withdrawn (epoch, seq, hash) SELECT epoch, seq, hash FROM log WHERE seq >= ?1`,
 		`DELETE FROM epoch WHERE since >= ?1 AND epoch > ?2`,
 		`DELETE FROM log WHERE seq >= ?1`,
-		// Who has done a record that goes has not done the one that gets its number.
+		// A node that has done a removed record has not done the record that gets
+		// its number.
 		`UPDATE node SET status = json_set(status, '$.done', min(coalesce(json_extract(status, '$.done'), 0), ?1 - 1)) WHERE ` + belongs,
 	} {
 		if _, err := r.exec(q, r.first, stays); err != nil {
@@ -316,7 +318,7 @@ func (t *tx) outnumber(nodes []cluster.Node, at int64, who string) error {
 
 func (t *tx) giveUp(n *cluster.Node) error {
 	if _, err := t.exec(`UPDATE node SET awaited = 0 WHERE id = ?`, n.ID); err != nil || n.Tail.First == 0 {
-		return err // what it has is not known: it is asked for when the node is back
+		return err // its records are unknown: it is asked for them when it is back
 	}
 	if _, err := t.exec(giveUpAttempts+` AND node = ?2`, n.Tail.First, n.ID); err != nil {
 		return err

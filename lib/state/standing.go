@@ -19,8 +19,8 @@ func (s *Store) Standings(ctx context.Context) ([]cluster.Node, error) {
 	return s.standings(ctx, `membership = 'member'`)
 }
 
-// QueuedAt returns when record seq of the log was queued: the time of the first
-// from there on that has one. Zero: none has.
+// QueuedAt returns the time at which record seq of the log was queued, or that
+// of the first later record with a time; zero if there is none.
 func (s *Store) QueuedAt(ctx context.Context, seq uint64) (at time.Time, err error) {
 	err = s.view(ctx, func(t *tx) error {
 		return t.each(`SELECT body, coalesce((SELECT max(at) FROM void WHERE record = seq), 0) FROM log
@@ -43,7 +43,7 @@ func (s *Store) QueuedAt(ctx context.Context, seq uint64) (at time.Time, err err
 	return at, err
 }
 
-// Facts returns what a node says that it is.
+// Facts returns the facts that a node last reported.
 func (s *Store) Facts(ctx context.Context, id string) (facts host.Facts, err error) {
 	err = s.view(ctx, func(t *tx) error {
 		nodes, err := t.nodes(`WHERE id = ?`, id)

@@ -39,14 +39,14 @@ type Store struct {
 	turn  *turnstile
 	claim *claim
 	names names
-	files files // that were opened under the names; zero until they all are
+	files files // opened under the names; zero until all are
 
 	readers chan *conn // idle; a nil stands for one that may be opened
 
 	mu      sync.Mutex
 	pending []*write // writers that wait for the next commit
 	leading bool     // one of them is committing for the others
-	writer  *conn    // used by the leader alone; open from the first to the last moment, so that SQLite keeps the files
+	writer  *conn    // used by the leader alone; always open, so that SQLite keeps the files
 }
 
 // Open opens the state file at path, which setup made, and brings its schema
@@ -60,8 +60,8 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	return OpenAt(ctx, host.Paths{State: path})
 }
 
-// OpenAt is Open for the state of a server. Where other processes have another
-// file open under its name, it waits until they end, and fails with code Busy
+// OpenAt is Open for the state of a server. While other processes have another
+// file open under its name, it waits for them to end, and fails with code Busy
 // after some seconds.
 func OpenAt(ctx context.Context, paths host.Paths) (*Store, error) {
 	if err := readable(paths.State); err != nil {
@@ -76,7 +76,7 @@ func Create(ctx context.Context, path string) (*Store, error) {
 	return CreateAt(ctx, host.Paths{State: path})
 }
 
-// CreateAt is Create for the state of a server, as OpenAt is Open.
+// CreateAt is Create for the state of a server, and waits as OpenAt does.
 func CreateAt(ctx context.Context, paths host.Paths) (*Store, error) {
 	f, err := os.OpenFile(paths.State, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	switch {
@@ -146,7 +146,7 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
-// begin opens the files, notes which they are, and brings the schema up to date.
+// begin opens the files, records their identity, and migrates the schema.
 func (s *Store) begin(ctx context.Context) error {
 	before, err := s.names.identify()
 	if err != nil {
@@ -229,7 +229,7 @@ func (s *Store) connect(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Check(); err != nil { // it may have opened another file
+	if err := s.Check(); err != nil { // the new connection may have opened another file
 		_ = raw.Close()
 		return nil, err
 	}
@@ -332,7 +332,7 @@ func (s *Store) view(ctx context.Context, fn func(*tx) error) error {
 		c = nil
 	}
 	if caught := (*panics.Panic)(nil); errors.As(err, &caught) {
-		panic(caught) // now that its transaction is over
+		panic(caught) // after its transaction has ended
 	}
 	return s.explain(err)
 }

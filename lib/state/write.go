@@ -93,7 +93,7 @@ func (s *Store) commit(ctx context.Context, batch []*write) error {
 		_, _ = t.exec("ROLLBACK")
 		return err
 	}
-	return s.Check() // what was committed to a file without a name is not on the disk
+	return s.Check() // a commit to a file without a name is not durable
 }
 
 // runAlone runs the only writer of a transaction, which needs no savepoint.

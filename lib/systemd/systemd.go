@@ -95,8 +95,8 @@ func (c *Conn) Restart(ctx context.Context, unit string) error {
 	return c.job(ctx, "restart", unit, c.bus.RestartUnitContext)
 }
 
-// Kill sends SIGKILL to all processes of a unit. What becomes of it then is for its
-// Restart= to say.
+// Kill sends SIGKILL to all processes of a unit. Its Restart= setting decides what
+// follows.
 func (c *Conn) Kill(ctx context.Context, unit string) error {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
@@ -106,7 +106,7 @@ func (c *Conn) Kill(ctx context.Context, unit string) error {
 	return nil
 }
 
-// MainPID returns the main process of a service; the error says so if there is none.
+// MainPID returns the main process of a service, or an error if there is none.
 func (c *Conn) MainPID(ctx context.Context, unit string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()

@@ -118,8 +118,8 @@ func properties(description string, argv []string) []dbus.Property {
 		dbus.PropDescription(description),
 		dbus.PropExecStart(argv, false),
 		dbus.PropType("exec"),
-		property("Environment", []string{"GOGC=off", "GOMEMLIMIT=64MiB", "GOMAXPROCS=1"}), // the shim hardly computes
-		property("CollectMode", "inactive-or-failed"),                                     // what failed is told by the attempt's file
+		property("Environment", []string{"GOGC=off", "GOMEMLIMIT=64MiB", "GOMAXPROCS=1"}), // the shim needs hardly any CPU
+		property("CollectMode", "inactive-or-failed"),                                     // the attempt's file records failures
 		property("TimeoutStopUSec", uint64(stopLimit/time.Microsecond)),
 		property("OOMPolicy", "continue"),     // the process that was killed may not be the command
 		property("IgnoreSIGPIPE", false),      // or the shim has to start itself again, with a clean table

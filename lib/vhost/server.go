@@ -174,10 +174,10 @@ func (s *Server) testOf(ctx context.Context, config string) error {
 	return err
 }
 
-// Lacks wants the server to have every module that the virtual hosts of the changes
-// need; the error's hint is the command that brings the missing one. Virtual hosts
-// that are there already are not looked at, nor anything where the server cannot list
-// its modules, since its configuration is broken: Put reports that.
+// Lacks fails if the server lacks a module that the virtual hosts of the changes
+// need; the error's hint is the command that enables it. It does not look at existing
+// virtual hosts. If the server cannot list its modules because its configuration is
+// broken, Lacks succeeds: Put reports that.
 func (s *Server) Lacks(ctx context.Context, changes []Change) error {
 	listing := ""
 	for _, c := range changes {

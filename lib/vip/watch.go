@@ -23,9 +23,9 @@ type Watcher struct {
 	Log    *slog.Logger
 }
 
-const settleFor = 20 * time.Millisecond // after a change, for those that come with it
+const settleFor = 20 * time.Millisecond // after a change, for others that come with it
 
-// listenWaits are after the kernel could not be listened to.
+// listenWaits are the waits after a failure to listen to the kernel.
 func listenWaits() backoff.Waits {
 	return backoff.Waits{First: 5 * time.Second, Most: 30 * time.Second}
 }

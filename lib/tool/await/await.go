@@ -68,13 +68,13 @@ func (w Flags) Wait(c *cli.Context, server *local.Server, seq uint64, targets qu
 	return err
 }
 
-// nameOf names a record of the log for sentences. One that is no command is in no list
-// of entries: what it says is named, and with it where to read it.
+// nameOf names a record of the log for messages. A record that is not a command is in
+// no list of entries: its name includes what it says, and where to read it.
 func nameOf(ctx context.Context, store *state.Store, seq uint64) string {
 	name := fmt.Sprintf("entry %d", seq)
 	r, err := store.Record(ctx, seq)
 	if err != nil {
-		return name // an empty queue has none
+		return name // an empty queue has no record
 	}
 	switch r.Kind {
 	case queue.KindVoid:
@@ -94,7 +94,7 @@ type vigil struct {
 	server   *local.Server
 	store    *state.Store
 	seq      uint64
-	name     string // of seq, for sentences: "entry 11"
+	name     string // of seq, for messages: "entry 11"
 	targets  queue.Targets
 	progress *cli.Progress
 	left     []cluster.Node // those that are not, at the last look

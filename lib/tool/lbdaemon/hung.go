@@ -8,10 +8,10 @@ import (
 	"iwx/lib/panics"
 )
 
-// hungEvery is how often HAProxy is asked whether it hangs.
+// hungEvery is the interval of checks whether HAProxy hangs.
 const hungEvery = 5 * time.Second
 
-// hung has an HAProxy that hangs started again, while it is what balances.
+// hung restarts an HAProxy that hangs, while it balances.
 func (b *balancer) hung(ctx context.Context) error {
 	watch := haproxy.NewWatch(b.Paths, b.c.Now, b.log)
 	tick := time.NewTicker(hungEvery)

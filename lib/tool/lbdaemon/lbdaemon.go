@@ -40,7 +40,7 @@ const (
 	stuckAfter = 45 * time.Second // longer than an engine may take
 )
 
-// retryWaits are before the state is read, or written, again after that failed.
+// retryWaits are the waits after a failed read or write of the state.
 func retryWaits() backoff.Waits { return backoff.Waits{First: lookEvery, Most: 20 * time.Second} }
 
 // balancer is the daemon.
@@ -71,7 +71,7 @@ type wanted struct {
 	targets []health.Target
 }
 
-// Run is the daemon, until c ends. The server has to be the manager.
+// Run runs the daemon until c ends. The server must be the manager.
 func Run(c *cli.Context, s *local.Server) error {
 	b, err := begin(c, s)
 	if err != nil {
@@ -107,7 +107,7 @@ func (b *balancer) run(c *cli.Context, s *local.Server) error {
 	)
 }
 
-// daemonName is the daemon's unit, for what it counts.
+// daemonName is the name of the daemon's unit, for its panic count.
 const daemonName = "iwx-lb"
 
 // begin takes this server's one place for the daemon.

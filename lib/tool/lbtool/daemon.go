@@ -10,9 +10,9 @@ import (
 
 type daemonVerb struct{}
 
-// Run is the daemon, until a signal ends it. What balances goes on. On a manager
-// that another has taken the place of, it is the daemon that says so: its exit code
-// keeps it from being started again.
+// Run runs the daemon until a signal ends it; balancing goes on. On a manager that
+// was replaced by another, the daemon itself reports that: its exit code prevents a
+// restart.
 func (*daemonVerb) Run(c *cli.Context) error {
 	if err := local.MakeRun(host.At(c.Root)); err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 	"iwx/lib/host"
 )
 
-// endpointStuck is how long the endpoint may take from one look at its files to the
-// next, which is a second.
+// endpointStuck is the longest time between two reads of the endpoint's files,
+// which normally is a second.
 const endpointStuck = 20 * time.Second
 
 type endpointVerb struct{}

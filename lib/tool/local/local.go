@@ -74,7 +74,7 @@ func OpenManager(c *cli.Context, what string) (*Server, error) {
 	return s, nil
 }
 
-// CheckManager fails on a node: the error says so, names the manager, and ends with
+// CheckManager fails on a node. The error says so, names the manager, and ends with
 // what only the manager can do.
 func (s *Server) CheckManager(what string) error {
 	if s.IsManager() {
@@ -97,12 +97,12 @@ func (s *Server) checkFence(c *cli.Context) error {
 // Close closes the state.
 func (s *Server) Close() error { return s.Store.Close() }
 
-// MakeRun makes the run directory, in which the processes of a server agree on
-// what its state is. A daemon does it before it opens the state; where there is
-// none yet, nothing is made.
+// MakeRun creates the run directory, in which the processes of a server agree
+// on its state. A daemon calls it before it opens the state. Without a state it
+// creates nothing.
 func MakeRun(paths host.Paths) error {
 	if _, err := os.Lstat(paths.State); err != nil {
-		return nil // Open says why
+		return nil // Open reports why
 	}
 	return atomicfile.MkdirAll(paths.Run, 0o700)
 }
@@ -113,9 +113,9 @@ const (
 	checkpointEvery = 10 * time.Second
 )
 
-// KeepState is a daemon's care for its state: it fails, and so ends the daemon,
-// once another file has the state's name, and keeps the file up to date beside
-// its write-ahead log. The daemon that is started next has the new file.
+// KeepState guards the state of a daemon. It fails, which ends the daemon, when
+// another file has taken the state's name; the restarted daemon opens the new
+// file. It also checkpoints the write-ahead log into the database file.
 func (s *Server) KeepState(ctx context.Context, log *slog.Logger) error {
 	check, checkpoint := time.NewTicker(checkEvery), time.NewTicker(checkpointEvery)
 	defer check.Stop()
@@ -159,14 +159,14 @@ func (s *Server) BalanceRuns() bool { return daemon.Alive(s.Balance) }
 // DaemonRuns reports whether iwx-queued runs on this server.
 func (s *Server) DaemonRuns() bool { return daemon.Alive(s.Run) }
 
-// DaemonBegan returns since when iwx-queued runs on this server; zero if it does
-// not.
+// DaemonBegan returns the time at which iwx-queued started on this server, or
+// zero if it does not run.
 func (s *Server) DaemonBegan() time.Time { return daemon.Since(s.Run) }
 
-// LastHeard returns when a peer was last heard, which was written down at the time
-// seen: now, if it has not been silent since then and the daemon that wrote it runs.
-// The connection between the two is always open, and what is written down of it may
-// be as old as a poll.
+// LastHeard returns when a peer was last heard. seen is the time that was saved. The
+// result is now if the peer has not been silent since then and the daemon that saved
+// it runs: the connection between the two is always open, and the saved time may be
+// as old as a poll.
 func (s *Server) LastHeard(seen, silent, now time.Time) time.Time {
 	began := s.DaemonBegan()
 	if began.IsZero() || seen.Before(began) || !silent.IsZero() {

@@ -11,31 +11,31 @@ import (
 	"iwx/lib/queue"
 )
 
-// Served is where a manager's daemon writes down how far it has served the log,
-// outside of the state: who reads the state can tell by it whether that is the
-// one which the daemon has.
+// Served is the file in which a manager's daemon records how far it has served
+// the log. It is outside of the state: it shows readers of the state whether
+// that is the state of the daemon.
 type Served struct{ file *os.File }
 
-// OpenServed opens it for the daemon.
+// OpenServed opens the file for the daemon.
 func OpenServed(paths host.Paths) (*Served, error) {
 	f, err := os.OpenFile(paths.Served, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	return &Served{f}, err
 }
 
-// servedFormat is of a fixed length, so that one write replaces the one before.
+// servedFormat has a fixed length, so that one write replaces the last one.
 const servedFormat = "%020d %020d %x\n"
 
-// Write writes the position down.
+// Write records the position.
 func (s *Served) Write(p queue.Position) error {
 	_, err := s.file.WriteAt(fmt.Appendf(nil, servedFormat, p.Epoch, p.Seq, p.Hash[:]), 0)
 	return err
 }
 
-// Close closes the file. What is in it counts while the daemon runs.
+// Close closes the file. Its content is valid while the daemon runs.
 func (s *Served) Close() error { return s.file.Close() }
 
 // ServedTo returns how far the daemon that runs on this server has served the
-// log; the zero Position if none runs, or it has not begun.
+// log, or the zero Position if none runs or it has not begun.
 func (s *Server) ServedTo() (p queue.Position, err error) {
 	if !s.DaemonRuns() {
 		return p, nil

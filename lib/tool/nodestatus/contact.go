@@ -10,9 +10,9 @@ import (
 	"iwx/lib/tool/local"
 )
 
-// Contacts completes, on the manager, what is known of the nodes' connections:
-// what they have not fetched of the log, which ends at head, whether they connect
-// from an address that is not theirs, and when they were last heard.
+// Contacts adds, on the manager, the data about the nodes' connections: what they
+// have not fetched of the log, which ends at head; whether they connect from
+// another address than their own; and when they were last heard.
 func Contacts(c *cli.Context, server *local.Server, nodes []cluster.Node, head uint64) error {
 	began := server.DaemonBegan()
 	queued := map[uint64]time.Time{}
@@ -42,9 +42,9 @@ func Contacts(c *cli.Context, server *local.Server, nodes []cluster.Node, head u
 	return nil
 }
 
-// fetch is what a node has not received: entry seq, which was queued at the time.
-// The node can fetch it since then, or since it joined, was back after a silence,
-// or the daemon of the manager began.
+// fetch returns what a node has not received: entry seq, which was queued at the
+// given time. It counts from then, or from when the node joined, was back after a
+// silence, or the manager's daemon began, whichever is latest.
 func fetch(n *cluster.Node, seq uint64, queued, began, now time.Time) *cluster.Fetch {
 	f := &cluster.Fetch{Seq: seq, Since: queued}
 	for _, at := range []time.Time{n.JoinedAt, n.HeardSince, began} {
@@ -56,9 +56,9 @@ func fetch(n *cluster.Node, seq uint64, queued, began, now time.Time) *cluster.F
 	return f
 }
 
-// displaced reports whether somebody has to look into a node that connects from
-// another address than its own. One that has its own address as well, and mounts
-// nothing from this manager, works: it has several, and the routes choose.
+// displaced reports whether a node that connects from another address than its
+// own needs attention. A node that still has its own address, and mounts nothing
+// from this manager, works: it has several addresses, and its routes select one.
 func displaced(c *cli.Context, server *local.Server, n *cluster.Node) (bool, error) {
 	storage := &server.Config.Storage
 	if storage.Enabled && storage.Server == "" && !server.Own() {
@@ -69,8 +69,8 @@ func displaced(c *cli.Context, server *local.Server, n *cluster.Node) (bool, err
 	return !has, err
 }
 
-// FetchTrouble is what a node has not fetched for a while, in words; "" for one
-// that has fetched everything, or is about to.
+// FetchTrouble returns what a node has not fetched for a while, as text, or ""
+// if it has fetched everything or is about to.
 func FetchTrouble(n *cluster.Node) string {
 	if n.Fetch == nil || n.Word() != cluster.WordFetching {
 		return ""
@@ -78,8 +78,8 @@ func FetchTrouble(n *cluster.Node) string {
 	return fmt.Sprintf("has not fetched entry %d for %s", n.Fetch.Seq, cli.Age(n.Fetch.For))
 }
 
-// AddressTrouble is that a node connects from another address than its own; ""
-// if it does not.
+// AddressTrouble returns that a node connects from another address than its
+// own, or "" if it does not.
 func AddressTrouble(n *cluster.Node) string {
 	if !n.Displaced {
 		return ""
@@ -87,7 +87,7 @@ func AddressTrouble(n *cluster.Node) string {
 	return fmt.Sprintf("connects from %s, not from its address %s", n.Connects, n.Address)
 }
 
-// AddressHint is what to do about it.
+// AddressHint returns what to do about it.
 func AddressHint(n *cluster.Node) string {
 	return fmt.Sprintf("if %[1]s has moved there: iwx-node edit %[1]s --address %[2]s; if not, find out who uses its certificate: iwx-node show %[1]s", n.Name, n.Connects)
 }
@@ -106,7 +106,7 @@ func displacedVerdict(rows []Row) string {
 	return "; not at its address: " + cli.Some(names, 5)
 }
 
-// waitTrouble is that a node waits for its turn; "" if it does not.
+// waitTrouble returns that a node waits for its turn, or "" if it does not.
 func waitTrouble(n *cluster.Node) string {
 	if n.Word() != cluster.WordWaiting {
 		return ""
@@ -114,7 +114,7 @@ func waitTrouble(n *cluster.Node) string {
 	return fmt.Sprintf("waits for its turn at entry %d", n.Status.Held)
 }
 
-// NotFetched is the first entry that a node has not fetched, nil for none.
+// NotFetched returns the first entry that a node has not fetched, or nil.
 func NotFetched(n *cluster.Node) any {
 	if n.Fetch == nil {
 		return nil
@@ -122,7 +122,7 @@ func NotFetched(n *cluster.Node) any {
 	return cli.ID(n.Fetch.Seq)
 }
 
-// addressText is an address, nil where it is not known.
+// addressText returns an address, or nil if it is unknown.
 func addressText(a netip.Addr) any {
 	if !a.IsValid() {
 		return nil

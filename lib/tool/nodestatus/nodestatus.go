@@ -72,7 +72,8 @@ func nodes(c *cli.Context, server *local.Server, read func(context.Context) ([]c
 	return nodes, head.Seq, err
 }
 
-// reason says since when what cannot be ended should have.
+// reason adds for how long the processes that cannot be killed have been
+// overdue.
 func reason(c *cli.Context, n *cluster.Node) {
 	if b := n.Status.Blocked; b != nil {
 		b.Error = b.Reason(c.Now())
@@ -128,7 +129,8 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 	n.LastSeen = server.LastHeard(n.LastSeen, n.SilentSince, c.Now())
 	if open := saved.Open; open != nil {
 		n.Status.Running, n.Status.RunningSince = open.Seq, open.Started
-		// Without a right to look, or just ended, it is as the journal says.
+		// Without permission to read, or if it has just ended, keep what the
+		// journal says.
 		hung, err := attempt.Look(server.Paths.Attempts, attempt.ID{Epoch: open.Epoch, Seq: open.Seq, Attempt: open.Attempt.Attempt})
 		if err == nil && hung != nil && saved.State.Blocked() == replay.NoTrouble {
 			n.Status.Word, n.Status.Blocked = replay.WordHalted, replay.Hang(saved.Blocked, &open.Attempt, hung)
@@ -208,19 +210,20 @@ func write(c *cli.Context, o cli.Output, rows []Row) error {
 	return cli.Exit(fault.Unhealthy)
 }
 
-// BackHint is what to do about a node that is back at an older state.
+// BackHint returns what to do about a node that is back at an older state.
 func (r Row) BackHint() string {
 	return fmt.Sprintf("see what ran twice: iwx-queue history --node %s; and what put it back: a snapshot of the server, or a copied state?", r.Name)
 }
 
-// mostHints is how many lines of hints a page has; there are more only where
-// everything is broken.
+// mostHints is the limit for lines of hints; there are more only if everything
+// is broken.
 const mostHints = 6
 
-// hints are the next steps for the nodes that are not as they should be, the
-// gravest first; nodes with one trouble share a line. None: nothing is to be done.
+// hints returns the next steps for the nodes with a problem, the most severe
+// first. Nodes with the same problem share a line. No hints mean that nothing has
+// to be done.
 func hints(rows []Row) (list []string) {
-	groups := map[string][]string{} // what is to be done, with NAMES for the names of those it is for
+	groups := map[string][]string{} // hints, with NAMES for the names of their nodes
 	severity := map[string]int{}
 	for i := range rows {
 		what, how := rows[i].hint()
@@ -243,14 +246,14 @@ func hints(rows []Row) (list []string) {
 	return list
 }
 
-// The places of names in a hint: NAMES of all nodes that it is for, NAME where a
-// command takes one.
+// Placeholders in a hint: NAMES for the names of all its nodes, NAME in a
+// command that takes one.
 const (
 	names = "\x00NAMES"
 	name  = "\x00NAME\x00"
 )
 
-// forNodes puts the names into a hint.
+// forNodes replaces the placeholders in a hint.
 func forNodes(hint string, nodes []string) string {
 	one := nodes[0]
 	if len(nodes) > 1 {
@@ -259,8 +262,8 @@ func forNodes(hint string, nodes []string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(hint, name, one), names, strings.Join(nodes, " "))
 }
 
-// hint is what to do about a node that is not as it should be, with the places of
-// names, and how grave that is; "" for one that is as it should be.
+// hint returns what to do about a node with a problem, with placeholders for
+// names, and the severity; "" for a node without one.
 func (r Row) hint() (what string, severity int) {
 	n := &r.Node
 	b := n.Status.Blocked
@@ -279,7 +282,7 @@ func (r Row) hint() (what string, severity int) {
 		return "install this version of iwx on " + names, 6
 	case word == cluster.WordLeaving && r.bad():
 		return fmt.Sprintf("fix the cause on %[1]s; or iwx-node delete %[1]s --force, and there: iwx-cluster-setup reset", name), 5
-	case r.bad(): // unreachable, fetching, and words that nobody has thought of
+	case r.bad(): // unreachable, fetching, and words added later
 		return "on " + name + ": iwx-cluster-setup status", 5
 	case n.Displaced:
 		return AddressHint(n), 4
@@ -326,7 +329,7 @@ func others(rows []Row) string {
 	return displacedVerdict(rows) + backVerdict(rows) + profileVerdict(rows) + storageVerdict(rows) + sitesVerdict(rows)
 }
 
-// backVerdict names the nodes that are back at an older state.
+// backVerdict lists the nodes that are back at an older state.
 func backVerdict(rows []Row) string {
 	var names []string
 	for _, r := range rows {

@@ -9,12 +9,12 @@ import (
 	"iwx/lib/panics"
 )
 
-// panicNews is for how long a panic needs somebody to look: whoever looks once a
-// day sees it, and the count stays.
+// panicNews is the time for which a panic needs attention: a daily look sees it.
+// The count stays.
 const panicNews = 24 * time.Hour
 
-// Panics is what daemons have counted of their panics: for people a line for each,
-// in JSON a list of objects.
+// Panics returns the panic counts of daemons: a line for each, and in JSON a list
+// of objects.
 func Panics(counts []panics.Count, now time.Time) cli.Block {
 	var lines []string
 	for _, n := range counts {
@@ -26,17 +26,17 @@ func Panics(counts []panics.Count, now time.Time) cli.Block {
 	return cli.Block{Text: cli.Text(strings.Join(lines, "\n")), Value: counts}
 }
 
-// PanicText is a count in one sentence.
+// PanicText returns a count as one sentence.
 func PanicText(n panics.Count, now time.Time) string {
 	return fmt.Sprintf("%s caught %s, %s ago", n.Daemon, n, cli.Age(now.Sub(n.Last)))
 }
 
-// FreshPanic reports whether a panic is so recent that somebody is to look.
+// FreshPanic reports whether a panic is so recent that it needs attention.
 func FreshPanic(n panics.Count, now time.Time) bool {
 	return n.Panics > 0 && now.Sub(n.Last) < panicNews
 }
 
-// PanicHint is where to look at what a daemon of this server caught.
+// PanicHint returns where to find what a daemon of this server caught.
 func PanicHint(n panics.Count) string {
 	return fmt.Sprintf("see the stack, and report it as a bug of iwx: journalctl -u %s -g 'a panic was caught'", n.Daemon)
 }

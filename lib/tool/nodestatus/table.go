@@ -78,8 +78,8 @@ func (r Row) Trouble() string {
 	return b.Error
 }
 
-// Back is that the node is back at an older state, which somebody has still to
-// see; "" if there is no such thing.
+// Back returns that the node is back at an older state, while that needs
+// attention, or "".
 func (r Row) Back() string {
 	back := r.ReportBack(r.now)
 	if back == nil {

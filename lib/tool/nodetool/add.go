@@ -134,8 +134,8 @@ func (v *addVerb) place(c *cli.Context, server *local.Server) (id string, err er
 	return members[i].ID, warnPending(c, server, &members[i])
 }
 
-// warnPending names what a server would not replay that takes the node's place
-// without its state: it starts as a new node does.
+// warnPending lists the entries that a server without its state would not
+// replay if it took the node's place: it starts as a new node does.
 func warnPending(c *cli.Context, server *local.Server, n *cluster.Node) error {
 	void := map[uint64]bool{}
 	voids, err := server.Store.Voids(c, n.Status.Done+1, math.MaxInt64)

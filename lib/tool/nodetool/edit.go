@@ -33,9 +33,8 @@ func (*editVerb) Examples() string {
 iwx-node edit web2 --address 192.0.2.22 --wait`
 }
 
-// Run gives a node another address. One transaction says so; what follows from it,
-// the daemons converge to, whatever is killed on the way. Repeating it changes
-// nothing.
+// Run changes the address of a node. One transaction records it, and the daemons
+// converge to it, even if they are killed meanwhile. Repeating it changes nothing.
 func (v *editVerb) Run(c *cli.Context) error {
 	server, err := local.OpenManager(c, "only the manager edits nodes")
 	if err != nil {
@@ -63,7 +62,7 @@ func (v *editVerb) Run(c *cli.Context) error {
 	return v.await(c, server, node, to)
 }
 
-// address checks the address that the node is to have.
+// address checks the new address of the node.
 func (v *editVerb) address(c *cli.Context, server *local.Server, node *cluster.Node) (netip.Addr, error) {
 	to, err := netip.ParseAddr(v.Address)
 	if err != nil {
@@ -104,7 +103,7 @@ func (v *editVerb) address(c *cli.Context, server *local.Server, node *cluster.N
 	return to, err
 }
 
-// move writes the address down, or prints what would follow from that.
+// move records the address, or prints what would follow.
 func (v *editVerb) move(c *cli.Context, server *local.Server, node *cluster.Node, to netip.Addr) error {
 	if node.Address == to {
 		c.Notef("node %s has the address %s already; nothing changed", node.Name, to)
@@ -136,7 +135,7 @@ func (v *editVerb) move(c *cli.Context, server *local.Server, node *cluster.Node
 	return nil
 }
 
-// consequences are what changes with the address, one a line.
+// consequences lists what changes with the address, one change a line.
 func consequences(c *cli.Context, server *local.Server, node *cluster.Node, to, former netip.Addr) ([]string, error) {
 	before, err := upkeep.Look(c, server)
 	if err != nil {
@@ -183,7 +182,7 @@ func consequences(c *cli.Context, server *local.Server, node *cluster.Node, to, 
 	return lines, nil
 }
 
-// documents are the profiles of the manager and of a node.
+// documents returns the profiles of the manager and of a node.
 func documents(known *upkeep.Cluster, id string) (list [2]profile.Document, err error) {
 	if list[0], err = known.Manager(); err != nil {
 		return list, err
@@ -234,7 +233,8 @@ func (v *editVerb) await(c *cli.Context, server *local.Server, node *cluster.Nod
 	}
 }
 
-// moveWaits is what the move of a node's address waits for; "" once it is over.
+// moveWaits returns what the move of a node's address waits for, or "" once it
+// is over.
 func moveWaits(c *cli.Context, server *local.Server, id string, to netip.Addr) (string, error) {
 	n, err := find(c, server, id)
 	if err != nil {
@@ -256,7 +256,7 @@ func moveWaits(c *cli.Context, server *local.Server, id string, to netip.Addr) (
 		return "", err
 	}
 	n = &list[0]
-	_, here := n.Facts.Find(to) // else its facts are older than the move
+	_, here := n.Facts.Find(to) // otherwise its facts are older than the move
 	_, still := n.Facts.Find(n.Former)
 	switch standing := saved.Standing(); {
 	case saved.Desired.Version != own.Version || !standing.Current():
@@ -275,7 +275,7 @@ func moveWaits(c *cli.Context, server *local.Server, id string, to netip.Addr) (
 	return "", nil
 }
 
-// profileWord is how a profile stands that is to have the version.
+// profileWord returns the status of a profile that should have the version.
 func profileWord(s profile.Status, version string) string {
 	if s.Desired != version {
 		return profile.WordPending

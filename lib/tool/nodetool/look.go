@@ -55,7 +55,7 @@ func lookAtSelf(c *cli.Context, server *local.Server) (*knowledge, error) {
 	}
 	id, node := server.Identity, &known.nodes[0]
 	node.Address, node.MachineID = id.Address, id.MachineID
-	var given []netip.Addr // none: those of the interfaces
+	var given []netip.Addr // none: use those of the interfaces
 	if id.Address.IsValid() {
 		given = append(given, id.Address)
 	}

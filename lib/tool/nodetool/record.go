@@ -122,7 +122,7 @@ func profileColumns() []cli.Column[record] {
 	}
 }
 
-// nodePanics is what the daemon of a node has counted.
+// nodePanics returns the panic counts of a node's daemon.
 func nodePanics(n *cluster.Node) []panics.Count {
 	if n.Status.Panics == nil {
 		return nil
@@ -130,7 +130,7 @@ func nodePanics(n *cluster.Node) []panics.Count {
 	return []panics.Count{*n.Status.Panics}
 }
 
-// address is an address, nil for none.
+// address returns an address, or nil for none.
 func address(a netip.Addr) any {
 	if !a.IsValid() {
 		return nil

@@ -11,11 +11,11 @@ import (
 	"iwx/lib/host"
 )
 
-// factsEvery is how often a node looks whether it has become another server: an
-// address, the host name or the release of its system has changed.
+// factsEvery is the interval at which a node checks for changes of its
+// addresses, host name and release of the system.
 const factsEvery = 10 * time.Second
 
-// facts is what this node is; it implements replay.Facts.
+// facts holds the facts about this node; it implements replay.Facts.
 type facts struct {
 	root  string
 	given []netip.Addr // see host.Read
@@ -24,11 +24,11 @@ type facts struct {
 	changed chan struct{}
 	mu      sync.Mutex
 	latest  *host.Facts
-	failed  string // why it could not be read, as last logged
+	failed  string // the last logged error
 }
 
-// newFacts reads the facts for the first time. own is the address that this
-// server was given at setup, if it was.
+// newFacts reads the facts for the first time. own is the address given to this
+// server at setup, if any.
 func newFacts(root string, own netip.Addr, log *slog.Logger) *facts {
 	f := &facts{root: root, log: log, changed: make(chan struct{}, 1)}
 	if own.IsValid() {
@@ -48,7 +48,8 @@ func (f *facts) Facts() *host.Facts {
 // Changed implements replay.Facts.
 func (f *facts) Changed() <-chan struct{} { return f.changed }
 
-// look reads the facts. Users are for joining, and are not reported again.
+// look reads the facts. Users are only needed for joining, and are not reported
+// again.
 func (f *facts) look() {
 	read, err := host.Read(f.root, f.given...)
 	f.mu.Lock()
@@ -72,7 +73,7 @@ func (f *facts) look() {
 	}
 }
 
-// run looks now and then, until ctx is done.
+// run calls look at intervals until ctx is done.
 func (f *facts) run(ctx context.Context) error {
 	for sleep(ctx, factsEvery) {
 		f.look()

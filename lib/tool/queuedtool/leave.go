@@ -20,11 +20,12 @@ import (
 
 // Times of a node that leaves.
 const (
-	commandWait = 10 * time.Minute // for a command that is under way
+	commandWait = 10 * time.Minute // for a running command
 	commandLook = 100 * time.Millisecond
 )
 
-// leaveTries returns the failures of a step of leaving, which has none yet.
+// leaveTries returns the failures of a step of leaving, of which there are none
+// yet.
 func leaveTries() backoff.Tries {
 	return backoff.Tries{Waits: backoff.Waits{First: 5 * time.Second, Most: 30 * time.Second}}
 }

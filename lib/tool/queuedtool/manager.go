@@ -30,7 +30,7 @@ const (
 	stuckAfter = 30 * time.Second
 )
 
-// retryWaits are before the state is read again after that failed.
+// retryWaits are the waits after a failed read of the state.
 func retryWaits() backoff.Waits { return backoff.Waits{First: lookEvery, Most: 20 * time.Second} }
 
 // manager is the daemon of the cluster manager.
@@ -53,8 +53,7 @@ func (d *server) runManager(c *cli.Context) error {
 	return m.serve(c)
 }
 
-// compareLimit is how long the accounts of a joining node may take to compare,
-// all of them.
+// compareLimit is the time limit for comparing all accounts of a joining node.
 const compareLimit = 10 * time.Second
 
 func (d *server) manager(c *cli.Context) (*manager, error) {
@@ -74,7 +73,7 @@ func (d *server) manager(c *cli.Context) (*manager, error) {
 		Profiles: m.profiles, OpenBackup: upkeep.Shelf(d.Server).Open, Pulse: m.handOn,
 		SiteCertificate: d.Store.SiteCertificate,
 	}
-	if !d.Own() { // below a root of its own, the machine's accounts are another server's
+	if !d.Own() { // with another root, the machine's accounts belong to another server
 		m.rules.Known = func(ctx context.Context, here, there []host.User) ([]host.User, error) {
 			return host.Known(ctx, here, there, compareLimit)
 		}
@@ -108,7 +107,7 @@ func (m *manager) serve(ctx context.Context) error {
 	if err := m.served.Write(m.rules.Head()); err != nil {
 		return err
 	}
-	_ = m.try(ctx, "the manager's own profile could not be made", m.keep) // made at the next look
+	_ = m.try(ctx, "the manager's own profile could not be made", m.keep) // the next look tries again
 	daemon.Ready()
 	mounts := upkeep.NewWatcher(m.Store, m.c.Now, m.log)
 	return m.run(
@@ -213,7 +212,7 @@ func (m *manager) watch(ctx context.Context) error {
 			return err
 		})
 		if errors.Is(err, cluster.ErrWentBack) {
-			return err // what is in memory is of another state
+			return err // the data in memory belongs to another state
 		}
 		if took := m.c.Now().Sub(began); err != nil {
 			look.Reset(tries.Failed(took))

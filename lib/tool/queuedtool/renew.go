@@ -15,7 +15,7 @@ import (
 // Times of the renewal.
 const (
 	renewLook  = time.Hour        // the clock may be set, so the wait is looked at again
-	renewAgain = 10 * time.Minute // after a failure, on the average
+	renewAgain = 10 * time.Minute // after a failure, on average
 )
 
 // renew has this server's certificate renewed when it is 50 to 80 % through its

@@ -28,7 +28,7 @@ type resolver struct {
 
 // spec implements replay.Replayer's Spec.
 func (r *resolver) spec(op queue.OpID, number int, c *queue.Command) (attempt.Spec, error) {
-	ctx := context.Background() // each look-up has a limit of its own
+	ctx := context.Background() // each look-up has its own limit
 	who, err := account(ctx, c.User)
 	if err != nil {
 		return attempt.Spec{}, err
@@ -95,7 +95,7 @@ func (r *resolver) environment(op queue.OpID, number int, who host.Account, adde
 		"SHELL=/bin/sh",
 		"LANG=C.UTF-8",
 		"DEBIAN_FRONTEND=noninteractive", // no terminal is there to be asked on, debconf(7)
-		"DPKG_FORCE=confdef,confold",     // and none for dpkg(1): what an administrator changed stays
+		"DPKG_FORCE=confdef,confold",     // and none from dpkg(1): files that an administrator changed stay
 	}
 	own := []string{
 		"IWX_OP_ID=" + op.String(),

@@ -92,7 +92,7 @@ type server struct {
 	keeper *profile.Keeper
 }
 
-// daemonName is the daemon's, for what it counts.
+// daemonName is the name of the daemon's unit, for its panic count.
 const daemonName = "iwx-queued"
 
 // heapPercent keeps an idle daemon small: it allocates little, so collecting
@@ -186,7 +186,7 @@ func (d *server) run(members ...daemon.Member) error {
 	return daemon.Run(d.c, d.log, members...)
 }
 
-// try logs what fails, or panics; the next time may be better.
+// try logs an error or a panic; the next time may succeed.
 func (d *server) try(ctx context.Context, what string, do func(context.Context) error) error {
 	err := panics.Try(d.log, what, func() error { return do(ctx) })
 	if err != nil && ctx.Err() == nil {
@@ -195,8 +195,8 @@ func (d *server) try(ctx context.Context, what string, do func(context.Context) 
 	return err
 }
 
-// keepState ends the daemon when another file has the state's name, and saves what
-// the one had that has none any more.
+// keepState ends the daemon when another file has taken the state's name, and
+// rescues a state that no longer has a name.
 func (d *server) keepState(ctx context.Context) error {
 	err := d.KeepState(ctx, d.log)
 	if err == nil {

@@ -63,7 +63,7 @@ func (t *trials) run(ctx context.Context) error {
 	}
 }
 
-// take takes part in one trial, and fills in the report of it, as far as it comes.
+// take takes part in one trial, and fills in its report as far as it gets.
 func (t *trials) take(ctx context.Context, text string, report *cluster.TrialReport) error {
 	trial, err := cluster.ParseTrial(text)
 	if err != nil {

@@ -220,22 +220,22 @@ func (b *batch) queue(w await.Flags, asJSON bool) error {
 	if last > first.Seq {
 		numbers = fmt.Sprintf("%d-%d", first.Seq, last)
 	}
-	// The note comes first: the reader of standard output may be gone.
+	// Print the note first: the reader of standard output may be gone.
 	b.announce("queued as " + numbers)
 	switch {
 	case asJSON:
 		err = queuedTable().Show(b.c, cli.Output{JSON: true}, "", queued{first.Seq, last, first.Epoch, b.nodes, b.targets})
-	case !b.c.IsTerminal(b.c.Stdout): // people have the note
+	case !b.c.IsTerminal(b.c.Stdout): // the note is enough for people
 		err = b.c.Printf("%s\n", numbers)
 	}
-	if err != nil { // not wrapped: a closed pipe is otherwise no error
+	if err != nil { // not wrapped: a closed pipe otherwise counts as success
 		return fault.Hint(fault.New(fault.Failed, "it is queued as %s, but the number could not be printed: standard output: %v", numbers, reason(err)),
 			"do not queue it again; iwx-queue show %d", first.Seq)
 	}
 	return w.Wait(b.c, b.server, last, b.targets)
 }
 
-// queued is what was queued together.
+// queued describes entries that were queued together.
 type queued struct {
 	first, last, epoch uint64
 	nodes              []cluster.Node

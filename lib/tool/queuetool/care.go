@@ -15,14 +15,14 @@ import (
 	"iwx/lib/queue"
 )
 
-// refuseOwn refuses what iwx itself keeps on this server: its state and its keys
-// make a server what it is, and another one would become a second manager. The
-// file may go by another name, through a symbolic link or as a hard link. It is
-// not opened, since closing it would drop the locks of SQLite.
+// refuseOwn refuses the files of iwx itself on this server: its state and keys
+// are its identity, and another server with them would become a second manager.
+// The file may have another name, by a symbolic or a hard link. refuseOwn does
+// not open it, since closing it would drop SQLite's locks.
 func refuseOwn(p host.Paths, file string) error {
 	info, err := os.Lstat(file)
 	if err != nil {
-		return nil // whoever reads it says why
+		return nil // the reader reports why
 	}
 	for _, dir := range []string{p.Lib, p.Run, p.HAProxyRun, p.Health} {
 		if inDir(file, dir) || inDir(resolved(file), resolved(dir)) || isLinked(info, dir) {
@@ -37,7 +37,7 @@ func inDir(file, dir string) bool {
 	return file == dir || strings.HasPrefix(file, strings.TrimSuffix(dir, "/")+"/")
 }
 
-// resolved is a path without symbolic links on the way to its last name.
+// resolved returns a path without symbolic links before its last name.
 func resolved(file string) string {
 	dir, err := filepath.EvalSymlinks(filepath.Dir(file))
 	if err != nil {
@@ -53,7 +53,7 @@ func isLinked(info fs.FileInfo, dir string) (found bool) {
 	}
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return nil // a file that has just gone
+			return nil // a file that has just been removed
 		}
 		if other, err := d.Info(); err == nil && os.SameFile(info, other) {
 			found = true
@@ -64,8 +64,8 @@ func isLinked(info fs.FileInfo, dir string) (found bool) {
 	return found
 }
 
-// personal are files that belong to one server alone, and why. A path that ends
-// with a slash is all in that directory.
+// personal returns files that belong to one server alone, each with the reason.
+// A path with a trailing slash means all files in that directory.
 func personal() map[string][]string {
 	return map[string][]string{
 		"it names this server: others with it would be taken for it": {
@@ -88,8 +88,8 @@ func personal() map[string][]string {
 	}
 }
 
-// lintFile asks about a file that belongs to this server alone, by the name that
-// it is to have on the nodes, or by what it is here.
+// lintFile finds files that belong to this server alone, by their name on the
+// nodes, or by what they are here.
 func lintFile(p host.Paths, file, inside string, content []byte) []queue.Finding {
 	_, real := within(p.Root, resolved(file))
 	for why, patterns := range personal() {
@@ -119,7 +119,7 @@ func matches(name, pattern string) bool {
 	return err == nil && matched
 }
 
-// isSame reports whether file is, by a hard link, one that the pattern means.
+// isSame reports whether file is a hard link to one that matches the pattern.
 func isSame(root, file, pattern string) bool {
 	info, err := os.Lstat(file)
 	if err != nil {

@@ -128,7 +128,7 @@ func (v *historyVerb) Run(c *cli.Context) error {
 	return err
 }
 
-// limit is how many attempts are listed at most, 0 for all.
+// limit returns how many attempts to list at most, 0 for all.
 func (v *historyVerb) limit() int {
 	switch {
 	case v.All:

@@ -110,7 +110,7 @@ type lister struct {
 	rows  []listed
 	first uint64 // the oldest entry among them
 	older bool   // there are pending entries before it
-	left  int    // how many entries the limit left out
+	left  int    // the number of entries that the limit leaves out
 	idle  *state.Held
 }
 
@@ -136,10 +136,10 @@ func (l *lister) fill(v *listVerb) error {
 	return l.held()
 }
 
-// newestLimit is how many entries a person gets unasked.
+// newestLimit is the default number of entries for people.
 const newestLimit = 20
 
-// limit is how many entries are listed at most, 0 for all.
+// limit returns how many entries to list at most, 0 for all.
 func (v *listVerb) limit() int {
 	switch {
 	case v.All:
@@ -190,7 +190,7 @@ func (l *lister) newest(limit int) error {
 	return err
 }
 
-// count sets how many entries that the filter lets through are not listed.
+// count sets the number of entries that match the filter and are not listed.
 func (l *lister) count(filter state.EntryFilter) error {
 	n, err := l.server.Store.CountEntries(l.c, filter)
 	l.left = n - len(l.rows)
@@ -233,7 +233,7 @@ func (l *lister) take(r *queue.Record) error {
 		name: fmt.Sprint(r.Seq), epoch: r.Epoch, state: p.mark(l.people),
 		halted: slices.Concat(p.halted, p.unknown), total: p.total, done: p.done, command: text(r.Body),
 	}
-	// Of body and stub there is one at most.
+	// At most one of body and stub is set.
 	if command, err := queue.DecodeCommand(slices.Concat(r.Body, r.Stub)); err == nil {
 		row.at, row.by = command.QueuedAt, command.QueuedBy
 	}

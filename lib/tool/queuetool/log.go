@@ -102,7 +102,7 @@ func (v *logVerb) Run(c *cli.Context) error {
 	return l.follow(feed)
 }
 
-// number is with how many of the last records the output begins, 0 for all.
+// number returns with how many of the last records to begin, 0 for all.
 func (v *logVerb) number() int {
 	switch {
 	case v.Number != nil:

@@ -40,8 +40,8 @@ func (*pushVerb) Examples() string {
 		iwx-queue push --check "apachectl configtest" --reload "systemctl reload apache2" /etc/apache2/conf-enabled/tls.conf`
 }
 
-// Run queues the files, all or none. What the nodes run with them succeeds here
-// first, where the files are in place already: one that is broken halts no node.
+// Run queues all files, or none. Check and reload must succeed here first, where
+// the files are already in place: a broken file halts no node.
 func (v *pushVerb) Run(c *cli.Context) error {
 	server, err := local.OpenManager(c, readOnly)
 	if err != nil {
@@ -97,8 +97,8 @@ func (v *pushVerb) tryHere(c *cli.Context, server *local.Server) error {
 	return nil
 }
 
-// command returns the entry that installs the file on a node, and what is to be
-// asked about it.
+// command returns the entry that installs the file on a node, and the questions
+// about it.
 func (v *pushVerb) command(c *cli.Context, server *local.Server, name string) (*queue.Command, []queue.Finding, error) {
 	path, err := filepath.Abs(name)
 	if err != nil {
@@ -236,7 +236,7 @@ func (v *pushVerb) owner(c *cli.Context, info fs.FileInfo) (*ownership, error) {
 		}
 		o.gid = gid
 	}
-	// A number without a name goes as a number.
+	// A number without a name stays a number.
 	u, err := host.LookupUser(c, fmt.Sprint(o.uid))
 	if err != nil && !errors.Is(err, host.ErrNoAccount) {
 		return nil, err
@@ -249,7 +249,7 @@ func (v *pushVerb) owner(c *cli.Context, info fs.FileInfo) (*ownership, error) {
 	return o, nil
 }
 
-// unknownAccount makes a name that nobody has an error of usage.
+// unknownAccount makes a usage error of an unknown name.
 func unknownAccount(what, name string, err error) error {
 	if !errors.Is(err, host.ErrNoAccount) {
 		return err

@@ -98,8 +98,8 @@ func (v *retryVerb) choose(nodes []cluster.Node) ([]cluster.Node, error) {
 	return halted, nil
 }
 
-// endable leaves out the nodes where the last attempt is still under way, since
-// nothing ends it: there is nothing to try again yet.
+// endable leaves out nodes whose last attempt still runs because nothing can
+// end it: they have nothing to retry yet.
 func (v *retryVerb) endable(c *cli.Context, halted []cluster.Node) (list []cluster.Node, err error) {
 	for _, n := range halted {
 		b := n.Status.Blocked

@@ -80,7 +80,7 @@ func (v *runVerb) hold(c *cli.Context, server *local.Server) (*holding, error) {
 		return nil, err
 	}
 	if err := server.Store.MayAppend(c); err != nil {
-		return nil, err // before anything is run here
+		return nil, err // before anything runs here
 	}
 	b, err := newBatch(c, server, &v.recipients)
 	if err != nil {
@@ -112,8 +112,8 @@ func (v *runVerb) hold(c *cli.Context, server *local.Server) (*holding, error) {
 	return h, fault.WithCode(err, fault.Internal)
 }
 
-// started writes down which process the command is: it goes on when this one is
-// killed, and nobody is to release the entry meanwhile.
+// started records the process of the command: it survives the death of this
+// one, and nobody may release the entry meanwhile.
 func (h *holding) started(pid int) {
 	if err := h.server.Store.Started(context.WithoutCancel(h.c.Context), h.id, pid, birth(pid)); err != nil {
 		h.c.Warnf("the process of %s could not be written down: %v", heldName(h.id), err)
@@ -159,7 +159,7 @@ func (v *runVerb) perform(c *cli.Context, h *holding) (fault.Code, error) {
 		cmd.Stdin = bytes.NewReader(h.stdin)
 	case c.IsTerminal(in):
 		cmd.Stdin = in
-	} // else it gets /dev/null, as on the nodes
+	} // otherwise it gets /dev/null, as on the nodes
 	forward, stop := signals(c)
 	defer stop()
 	if err := cmd.Start(); err != nil {
@@ -251,9 +251,9 @@ func birth(pid int) string {
 	return fmt.Sprintf("%s/%d", strings.TrimSpace(string(boot)), p.StartTicks)
 }
 
-// lives reports whether a held command is still running here, or the iwx-queue
-// that runs it is.
+// lives reports whether a held command, or the iwx-queue that runs it, still
+// runs here.
 func lives(h *state.Held) bool { return attended(h) || h.Child != "" && h.Child == birth(h.ChildPID) }
 
-// attended reports whether the iwx-queue that runs a held command is still there.
+// attended reports whether the iwx-queue that runs a held command still runs.
 func attended(h *state.Held) bool { return h.Boot != "" && h.Boot == birth(h.PID) }

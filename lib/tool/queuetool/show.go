@@ -27,7 +27,7 @@ func (*showVerb) Examples() string {
 type shown struct {
 	record  *queue.Record  // nil: held
 	command *queue.Command // nil: not kept here, or erased
-	stub    *queue.Command // who queued what is erased, and when; nil if that is not known
+	stub    *queue.Command // who queued an erased entry, and when; nil if unknown
 	name    string
 	line    string // the command on one line
 	state   cli.Mark

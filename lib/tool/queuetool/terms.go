@@ -148,8 +148,8 @@ func parseUmask(s string) (uint32, error) {
 	return uint32(mask), nil
 }
 
-// hasProgram reports whether there is a program of that name here, as a node would
-// look for it, or of that path.
+// hasProgram reports whether a program of that name or path exists here; a node
+// searches the same way.
 func hasProgram(name string) bool {
 	if strings.Contains(name, "/") {
 		_, err := os.Stat(name)
@@ -163,8 +163,8 @@ func hasProgram(name string) bool {
 	return false
 }
 
-// refuseUnread refuses a command that reads its work from standard input, which is
-// not passed on unasked, while something is there for it.
+// refuseUnread refuses a command that reads its instructions from standard input,
+// which is not passed on by default, if there is input for it.
 func refuseUnread(c *cli.Context, command *queue.Command) error {
 	program := queue.WantsInput(command)
 	if in, _, _ := c.Streams(); program == "" || !hasContent(in) {
@@ -174,11 +174,11 @@ func refuseUnread(c *cli.Context, command *queue.Command) error {
 		"pass it on: --stdin -; or give it none: </dev/null")
 }
 
-// contentWait is how long a program at the other end of a pipe may take to begin.
+// contentWait is the time that a program at the other end of a pipe has to begin.
 const contentWait = time.Second
 
-// hasContent reports whether a stream is a file or a pipe with something to read
-// in it. Nothing is read.
+// hasContent reports whether a stream is a file or pipe with something to read.
+// It reads nothing.
 func hasContent(stream any) bool {
 	f, isFile := stream.(*os.File)
 	if !isFile {
@@ -203,8 +203,8 @@ func hasContent(stream any) bool {
 	return false
 }
 
-// misplaced finds flags of iwx-queue behind a command that was given without "--":
-// they would be the command's.
+// misplaced finds flags of iwx-queue after a command that was given without "--":
+// they would be passed to the command.
 func misplaced(c *cli.Context, command []string) []queue.Finding {
 	if at := len(c.Args) - len(command) - 1; at < 0 || c.Args[at] == "--" {
 		return nil
@@ -223,9 +223,9 @@ func misplaced(c *cli.Context, command []string) []queue.Finding {
 	return nil
 }
 
-// lint asks about what would probably go wrong on the nodes. where is what is
-// put in front of a finding: "", or the place of the command in a list. more are
-// findings about the first command.
+// lint asks about likely mistakes on the nodes. where is the prefix of each
+// finding: "", or the place of the command in a list. more are findings about
+// the first command.
 func lint(c *cli.Context, server *local.Server, yes cli.Yes, commands []*queue.Command, where func(int) string, more ...queue.Finding) error {
 	var found []located
 	for _, f := range more {
@@ -239,7 +239,7 @@ func lint(c *cli.Context, server *local.Server, yes cli.Yes, commands []*queue.C
 	return ask(c, server, yes, found)
 }
 
-// located is a finding with what is put in front of it: "", or a place in a list.
+// located is a finding with its prefix: "", or a place in a list.
 type located struct {
 	where string
 	queue.Finding
@@ -250,7 +250,7 @@ func ask(c *cli.Context, server *local.Server, yes cli.Yes, found []located) err
 	if yes.Yes || !server.Config.Queue.Lint || len(found) == 0 {
 		return nil
 	}
-	const most = 10 // more would push the question off the screen
+	const most = 10 // more would scroll the question off the screen
 	for _, f := range found[:min(len(found), most)] {
 		c.Warnf("%s%s", f.where, f.Detail)
 		c.Notef("hint: %s", f.Remedy)

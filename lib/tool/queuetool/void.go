@@ -217,8 +217,8 @@ func (v *cancelVerb) withdraw(c *cli.Context, server *local.Server, r *queue.Rec
 	return nil
 }
 
-// settled says how an entry ended on the nodes that are past it: "done on web1, web3",
-// and "skipped on web2", where it never ran to its end.
+// settled returns how an entry ended on the nodes that are past it: "done on web1,
+// web3", and "skipped on web2", where it did not run to its end.
 func settled(past []cluster.Node, voids []state.Void) (list []string) {
 	by := map[string][]cluster.Node{}
 	for _, n := range past {

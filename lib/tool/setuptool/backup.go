@@ -176,13 +176,13 @@ func addFile(files []backup.File, name, path string) ([]backup.File, error) {
 
 // Times of copyState.
 const (
-	serveWait  = 3 * time.Second // longer than a daemon takes to see what a tool has changed
+	serveWait  = 3 * time.Second // longer than a daemon takes to notice a change made by a tool
 	serveEvery = 50 * time.Millisecond
 )
 
-// copyState copies the state to path and describes the copy. A copy in which the
-// log ends before what the daemon has served is refused: it is of another state,
-// or of an older one that was put in its place, and would let a good backup go.
+// copyState copies the state to path and describes the copy. It refuses a copy
+// whose log ends before what the daemon has served: that is another state, or an
+// older one that was put in its place, and its backup would replace a good one.
 func (h *here) copyState(path string) (m backup.Manifest, err error) {
 	for end := h.c.Now().Add(serveWait); ; {
 		served, err := h.local().ServedTo()
@@ -201,7 +201,7 @@ func (h *here) copyState(path string) (m backup.Manifest, err error) {
 				h.State, m.HeadSeq, served.Seq, served.Epoch),
 				"see how the queue stands: iwx-queue status; journalctl -u iwx-queued\nif this state is the right one: systemctl restart iwx-queued")
 		}
-		// An epoch may just have been taken back by iwx-queue recover.
+		// iwx-queue recover may have just restored an epoch.
 		if err := os.Remove(path); err != nil {
 			return m, err
 		}

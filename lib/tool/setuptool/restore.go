@@ -70,7 +70,7 @@ func (v *restoreVerb) Run(c *cli.Context) error {
 	return err
 }
 
-// key reads the recovery key. An error names where it was read from.
+// key reads the recovery key. Its errors name the source.
 func (v *restoreVerb) key(c *cli.Context) (string, error) {
 	if strings.HasPrefix(strings.ToUpper(v.Key), "AGE-SECRET-KEY-") {
 		return "", fault.Hint(fault.New(fault.Usage, "the recovery key was given as an argument: it is in the shell's history now, and every user here could see it"),

@@ -266,8 +266,8 @@ func (h *here) reportDisk(r *report) {
 	}
 }
 
-// reportPanics tells what the daemons of this server have caught, and of what is
-// recent that somebody should look.
+// reportPanics reports the panics that this server's daemons have caught, and
+// marks recent ones as a problem.
 func (h *here) reportPanics(r *report) {
 	counts, err := panics.Read(h.Panics)
 	if err != nil {
@@ -419,9 +419,9 @@ func (h *here) reportQueue(r *report) error {
 	return nil
 }
 
-// reportNodes tells of the nodes that somebody has to look into: of the first
-// whose queue is not as it should be, since the verdict on the nodes names them
-// all, and of each that is not at its address.
+// reportNodes reports the nodes that need attention: the first whose queue is
+// not as it should be, since the verdict lists them all, and each that is not
+// at its address.
 func reportNodes(r *report, rows []nodestatus.Row) {
 	for i := range rows {
 		n := &rows[i].Node

@@ -67,7 +67,7 @@ func (v *addVerb) Run(c *cli.Context) error {
 		err = m.checkShare(c)
 	}
 	if err != nil {
-		// What is wrong with the names comes before what the server lacks.
+		// Report wrong names before what the server lacks.
 		if wrong := checkNames(requests); wrong != nil {
 			return wrong
 		}
@@ -85,7 +85,7 @@ func (v *addVerb) Run(c *cli.Context) error {
 	return m.announce(c, "added "+describe(ch.Specs), op, v.Flags)
 }
 
-// checkNames wants the names of sites to be such; all that are not are told at once.
+// checkNames returns one error for all names that are not names of sites.
 func checkNames(requests []request) error {
 	var wrong errorList
 	for i := range requests {

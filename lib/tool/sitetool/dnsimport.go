@@ -65,7 +65,7 @@ func count(sets []dns.Set) (n int) {
 	return n
 }
 
-// mostZone is far more than a file of a zone.
+// mostZone is far above the size of a zone file.
 const mostZone = 64 << 20
 
 func (v *dnsImportVerb) read(c *cli.Context) (*dns.File, error) {

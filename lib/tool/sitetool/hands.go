@@ -64,7 +64,8 @@ func (h *hands) apply(ctx context.Context, specs []site.Spec, strays ...string) 
 	return h.removeUsers(ctx, specs)
 }
 
-// hasModules wants the web server to have what the virtual hosts of the specs need.
+// hasModules fails if the web server lacks a module that the virtual hosts of the
+// specs need.
 func (h *hands) hasModules(ctx context.Context, specs []site.Spec) error {
 	if h.web == nil {
 		return nil

@@ -125,8 +125,9 @@ func (m *manager) carryOut(c *cli.Context, ch *change) (op queue.OpID, err error
 	return op, m.prune(c)
 }
 
-// hasModules wants the web server to have what the sites need, before anything is
-// changed. The nodes have most likely the same modules, so the hint is for all.
+// hasModules fails, before anything is changed, if the web server lacks a module
+// that the sites need. The nodes most likely have the same modules, so the hint
+// is for all.
 func (m *manager) hasModules(ctx context.Context, specs []site.Spec) error {
 	err := m.hands.hasModules(ctx, specs)
 	if command := fault.HintOf(err); command != "" {

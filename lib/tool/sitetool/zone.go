@@ -140,8 +140,8 @@ func (z *zones) keep(c *cli.Context, zone *dns.Zone) error {
 	return z.commit(c, zone.Name, func(ctx context.Context) error { return z.Store.PutZone(ctx, zone) })
 }
 
-// doubt warns of what is served now, and mostly is not meant; before are the sets that
-// the zone had.
+// doubt prints warnings about records that are served and mostly a mistake. before
+// holds the zone's sets before the change.
 func (z *zones) doubt(c *cli.Context, zone *dns.Zone, before []dns.Set) error {
 	doubts, err := zone.Doubts(z.in, before)
 	for _, doubt := range doubts {

@@ -85,7 +85,7 @@ func storage(s *local.Server, prober *nfs.Prober) map[string]profile.Applier {
 	}
 }
 
-// servicePorts are those of the services that have a name.
+// servicePorts returns the ports of the services with a name.
 func servicePorts() (ports []uint16) {
 	for _, service := range lb.Services() {
 		ports = append(ports, service.Port)

@@ -33,8 +33,8 @@ func Converger(s *local.Server, now func() time.Time, log *slog.Logger) *profile
 	}
 }
 
-// copyLimit is for a backup of a gigabyte over a line of 1 Mbit/s; the manager cuts
-// off a transfer that makes no progress long before.
+// copyLimit allows a backup of a gigabyte over 1 Mbit/s; the manager cuts off a
+// transfer without progress long before.
 const copyLimit = 2 * time.Hour
 
 // appliers are what this server knows to apply, by kind.
