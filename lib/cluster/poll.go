@@ -335,9 +335,8 @@ func isFor(r *queue.Record, n *Roster) bool {
 	return err == nil && targets.Include(n.ID, n.Start, r.Seq)
 }
 
-// Sweep finds the nodes that have gone silent, notes what they have received, and
-// ends the moves of addresses that have come to their end. It is called every few
-// seconds.
+// Sweep finds the nodes that have gone silent, records what they have received, and
+// ends completed moves of addresses. It is called every few seconds.
 func (m *Manager) Sweep(ctx context.Context) error {
 	return errors.Join(m.sweepSilent(ctx), m.sweepFetched(ctx), m.endMoves(ctx))
 }

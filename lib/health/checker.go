@@ -323,7 +323,7 @@ func (c *Checker) start(ctx context.Context, w *watch, level Level) (context.Con
 }
 
 // ask probes a target once, and takes what comes of it, unless it was cut short,
-// which may be all that the result tells. A probe that panics has asked nothing.
+// which may be all that the result tells. A probe that panics has no result.
 func (c *Checker) ask(ctx context.Context, w *watch, a *asking, target Target) {
 	var result Result
 	err := panics.Try(c.Log, "probe of "+target.Name, func() error { result = c.Probe(ctx, target); return nil })

@@ -77,8 +77,8 @@ func (d *dialog) over(conn net.Conn) {
 	d.text = bufio.NewReaderSize(d.said, 1<<10)
 }
 
-// expect begins to wait for something: the deadline of what was waited for before,
-// the connection's own included, is over with that.
+// expect begins to wait for something. It ends the deadline of the previous wait, or
+// that of the connection.
 func (d *dialog) expect(what string) {
 	d.waits, d.before = what, d.said.N
 	d.conn.SetDeadline(d.now().Add(d.check.Timeout))

@@ -38,7 +38,7 @@ func (t *tx) mayAppend() error {
 		"take them back: iwx-queue recover\nor give them up: iwx-queue accept %s", n.Name)
 }
 
-// haveNames is "node web1 has", or "3 nodes (web1, web2, web3) have".
+// haveNames returns "node web1 has", or "3 nodes (web1, web2, web3) have".
 func haveNames(nodes []cluster.Node) string {
 	if len(nodes) == 1 {
 		return "node " + nodes[0].Name + " has"

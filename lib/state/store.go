@@ -50,8 +50,8 @@ type Store struct {
 }
 
 // Open opens the state file at path, which setup made, and brings its schema
-// up to this version's. It is for a file that no daemon has, as a backup's; that
-// of a server is opened with OpenAt.
+// up to this version's. Use it for a file that no daemon uses, such as a backup; use
+// OpenAt for the state of a server.
 //
 // Errors say what is wrong with which file and what to do: there is none (this
 // server is not set up), it may not be read, it is damaged, or a newer iwx
@@ -367,8 +367,8 @@ func (s *Store) Watch(ctx context.Context) (*DataVersion, error) {
 	return &DataVersion{store: s, conn: c}, nil
 }
 
-// Read returns the number. It fails as Store.Check does, so that nobody waits for
-// a file that nobody else writes.
+// Read returns the number. It fails when Store.Check does: the caller must not wait for
+// changes of a file that no other process writes.
 func (d *DataVersion) Read(ctx context.Context) (n int64, err error) {
 	if err := d.store.Check(); err != nil {
 		return 0, err

@@ -19,8 +19,7 @@ type write struct {
 // update runs fn in a transaction that writes, and returns when it is on the
 // disk. Writers that come while another one commits are committed together:
 // one of them leads, the others wait for it. An error of one undoes that one
-// alone, and so does a panic, which goes on where it belongs: in the goroutine of
-// its caller.
+// alone, and so does a panic, which then continues in the goroutine of its caller.
 func (s *Store) update(ctx context.Context, fn func(*tx) error) error {
 	w := &write{ctx: ctx, fn: fn, done: make(chan struct{}), lead: make(chan struct{})}
 	s.mu.Lock()

@@ -47,7 +47,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 
 // listen looks at first, and then whenever the kernel tells something new. That
 // it had to drop something, as this process was too slow, is an error. It calls heard
-// when it was told something.
+// for each message.
 func (w *Watcher) listen(ctx context.Context, heard func()) error {
 	conn, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{
 		Groups: groups(unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR),

@@ -19,8 +19,8 @@ const endpointStuck = 20 * time.Second
 type endpointVerb struct{}
 
 // Run answers until it is told to stop. It reads neither the state nor the
-// settings, which are for root alone, and can write nothing: its panics are logged,
-// and not counted.
+// settings, which only root can read, and writes no files: its panics are logged, and
+// not counted.
 func (*endpointVerb) Run(c *cli.Context) error {
 	log := daemon.NewLogger(c.Stderr, slog.LevelInfo, c.Getenv)
 	dog := daemon.NewWatchdog(log, c.Now)

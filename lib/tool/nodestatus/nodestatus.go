@@ -149,7 +149,7 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 }
 
 // Grave reports whether a word is one that somebody has to look into. A node
-// that an operator has paused, or deleted, is as it should be, and so is one that
+// that an operator has paused, or deleted, is as it should be. So is a node that
 // fetches, until that takes too long: see cluster.Fetch.
 func Grave(word string) bool {
 	return !slices.Contains([]string{replay.WordCurrent, replay.WordReplaying, cluster.WordFetching, cluster.WordWaiting, replay.WordPaused, cluster.WordLeaving}, word)

@@ -215,7 +215,7 @@ func (n *node) settled() bool { return n.replayer.Status().Done+1 >= n.Identity.
 // tellEvery is how often the line that systemctl status shows is looked at.
 const tellEvery = 2 * time.Second
 
-// tell sets that line, and has the manager told of what panicked meanwhile.
+// tell sets that line, and has new panics reported to the manager.
 func (n *node) tell(ctx context.Context) error {
 	told, caught := "", n.panics.Count().Panics
 	for {

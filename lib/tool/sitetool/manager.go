@@ -36,8 +36,8 @@ type manager struct {
 
 // openManager opens this server, which has to be the manager, to change its
 // sites, and settles what a run before this one has left half done. The sites named
-// have to be there: a name that is wrong is the first thing to say, before what the
-// server lacks. The caller must Close it.
+// must exist: a wrong name is reported first, before what the server lacks. The caller
+// must Close it.
 func openManager(c *cli.Context, sites ...string) (*manager, error) {
 	server, err := open(c)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 
 // exports are the items of a manager that serves the shared storage itself: one
 // for each share, open to the addresses of the members and nobody else. A member
-// that moves to another address has both for a while.
+// that moves to another address has both until it has moved.
 func (c *Cluster) exports() ([]profile.Item, error) {
 	if c.Own || c.Config.Storage.Server != "" {
 		return nil, nil
