@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// bare are the goroutines that catch no panic, as "file: function", and why they
-// need not.
+// bare returns the goroutines that catch no panic, as "file: function", each
+// with the reason.
 func bare() map[string]string {
 	const tool, nothing = "a tool's, which ends with it", "does nothing that can panic"
 	return map[string]string{
@@ -25,7 +25,7 @@ func bare() map[string]string {
 
 		"lib/attempt/await.go: hang":         nothing,
 		"lib/attempt/child.go: Child.Start":  "started.follow catches",
-		"lib/daemon/daemon.go: Run":          nothing, // the second; that of the members catches
+		"lib/daemon/daemon.go: Run":          nothing, // the second one; that of the members catches
 		"lib/daemon/wake.go: Listen":         nothing,
 		"lib/health/checker.go: Checker.Run": "Checker.keepWatching catches",
 		"lib/nfs/health.go: Prober.Look":     "Prober.probe catches",
@@ -33,7 +33,7 @@ func bare() map[string]string {
 	}
 }
 
-// unguarded finds the goroutines in whose text nothing of package panics is called.
+// unguarded finds the goroutines whose text calls nothing of package panics.
 func unguarded(sources []source) (list []string) {
 	for _, s := range sources {
 		for _, decl := range s.file.Decls {
@@ -53,8 +53,8 @@ func unguarded(sources []source) (list []string) {
 	return slices.Compact(list)
 }
 
-// goroutine returns what n begins in a goroutine of its own: a go statement, and
-// the function that is given to a method Go, as of sync.WaitGroup.
+// goroutine returns what n starts as a goroutine: a go statement, or the
+// function passed to a method Go, such as that of sync.WaitGroup.
 func goroutine(n ast.Node) ast.Node {
 	switch n := n.(type) {
 	case *ast.GoStmt:
@@ -67,7 +67,7 @@ func goroutine(n ast.Node) ast.Node {
 	return nil
 }
 
-// catches reports whether something of package panics is called in n.
+// catches reports whether n calls something of package panics.
 func catches(n ast.Node) (is bool) {
 	ast.Inspect(n, func(n ast.Node) bool {
 		if sel, ok := n.(*ast.SelectorExpr); ok {
@@ -80,7 +80,7 @@ func catches(n ast.Node) (is bool) {
 	return is
 }
 
-// nameOf is a function's name, with its receiver's: "Checker.Run".
+// nameOf returns a function's name, with its receiver's: "Checker.Run".
 func nameOf(f *ast.FuncDecl) string {
 	if f.Recv == nil {
 		return f.Name.Name
@@ -92,8 +92,7 @@ func nameOf(f *ast.FuncDecl) string {
 	return fmt.Sprint(of, ".", f.Name.Name)
 }
 
-// TestGoroutinesCatchPanics: a panic in a goroutine that nobody catches ends the
-// daemon, whatever it was that it did.
+// TestGoroutinesCatchPanics: an uncaught panic in any goroutine ends the daemon.
 func TestGoroutinesCatchPanics(t *testing.T) {
 	known := bare()
 	found := unguarded(tree(t))

@@ -23,7 +23,7 @@ import (
 	"iwx/lib/pki"
 )
 
-// link is a connection on which bytes take their time, in both directions.
+// link is a connection with a limited rate, in both directions.
 type link struct {
 	net.Conn
 	rate int // bytes a second
@@ -49,7 +49,7 @@ func (l *link) Write(p []byte) (written int, err error) {
 
 func (l *link) take(n int) { time.Sleep(time.Duration(n) * time.Second / time.Duration(l.rate)) }
 
-// carrier are rules that send and take large bodies.
+// carrier holds rules that send and receive large bodies.
 type carrier struct {
 	Rules
 	answer cluster.PollAnswer
@@ -60,7 +60,7 @@ type carrier struct {
 	reported int // bytes of output
 	tailed   int
 	heardAt  time.Time
-	longest  time.Duration // for which the node was not heard
+	longest  time.Duration // in which the node was not heard
 }
 
 func (r *carrier) Poll(context.Context, string, netip.Addr, *cluster.PollRequest) (*cluster.PollAnswer, error) {
@@ -101,8 +101,8 @@ func (r *carrier) Heard(string, netip.Addr) {
 	r.longest, r.heardAt = max(r.longest, time.Since(r.heardAt)), time.Now()
 }
 
-// onLink runs a test with a node whose link to the manager has the rate, in
-// virtual time. The file is one that the test made before.
+// onLink runs a test with a node whose link to the manager has the given rate,
+// in virtual time. The test has already created the file.
 func onLink(t *testing.T, rate int, rules *carrier, test func(t *testing.T, c *Client)) {
 	t.Helper()
 	t.Parallel()
@@ -125,7 +125,7 @@ func onLink(t *testing.T, rate int, rules *carrier, test func(t *testing.T, c *C
 			if err := <-served; err != nil {
 				t.Error(err)
 			}
-			time.Sleep(time.Minute) // what is on the link comes to its end
+			time.Sleep(time.Minute) // until the link is empty
 		}()
 		test(t, c)
 	})
@@ -145,11 +145,11 @@ func nodeCredentials(t *testing.T, ca *pki.CA) *pki.Credentials {
 // megabit is 1 Mbit/s in bytes.
 const megabit = 1_000_000 / 8
 
-// silent is how long a node may not be heard before it is unreachable.
+// silent is the time after which a node that is not heard is unreachable.
 const silent = 10 * time.Second
 
 // TestSlowLink: large bodies arrive in both directions, at once and whole, as long
-// as they make progress, and the node is heard all the time.
+// as they make progress, and the node counts as heard all the time.
 func TestSlowLink(t *testing.T) {
 	for name, rate := range map[string]int{"1 Mbit/s": megabit, "128 kbit/s": megabit / 8, "32 kbit/s": megabit / 32} {
 		t.Run(name, func(t *testing.T) {
@@ -213,10 +213,10 @@ func TestSlowLink(t *testing.T) {
 	}
 }
 
-// TestTrickle: a node that takes, or sends, next to nothing is cut off in the end,
-// and so is a manager by a node.
+// TestTrickle: a node that receives or sends too slowly is eventually cut off, and
+// so is a manager by a node.
 func TestTrickle(t *testing.T) {
-	const rate = 1000 // bytes a second: half of what is asked for
+	const rate = 1000 // bytes a second: half of the required rate
 	body := make([]byte, 1<<20)
 	for what, send := range map[string]func(ctx context.Context, c *Client) error{
 		"answer": func(ctx context.Context, c *Client) error {
@@ -243,7 +243,7 @@ func TestTrickle(t *testing.T) {
 	}
 }
 
-// TestTricklingNode: the manager cuts off a node that takes its answer, or sends
+// TestTricklingNode: the manager cuts off a node that reads its answer, or sends
 // its report, a few bytes at a time.
 func TestTricklingNode(t *testing.T) {
 	body := make([]byte, 1<<20)

@@ -212,7 +212,7 @@ func TestLongPoll(t *testing.T) {
 	})
 }
 
-// Leave takes its time, and stops when nobody is there any more.
+// Leave is slow, and stops when the peer is gone.
 func (patient) Leave(ctx context.Context, _ string) error {
 	select {
 	case <-ctx.Done():
@@ -222,8 +222,8 @@ func (patient) Leave(ctx context.Context, _ string) error {
 	}
 }
 
-// TestLongWork: a request that has nothing to read is not cut off while its answer
-// takes long.
+// TestLongWork: a request without a body is not cut off while its answer takes
+// long.
 func TestLongWork(t *testing.T) {
 	onWire(t, func(t *testing.T, w *wire, ca *pki.CA) {
 		conn := memberConn(t, w, ca, time.Hour)
@@ -233,8 +233,8 @@ func TestLongWork(t *testing.T) {
 	})
 }
 
-// TestDeadlineOfEarlierRequest: when the deadline of an answer is long over, the
-// next request on the connection is answered, whatever answers it.
+// TestDeadlineOfEarlierRequest: after the deadline of an earlier answer has
+// passed, the next request on the connection is still answered.
 func TestDeadlineOfEarlierRequest(t *testing.T) {
 	for request, want := range map[string]int{
 		"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n":                         http.StatusNotFound,
@@ -256,13 +256,13 @@ func TestDeadlineOfEarlierRequest(t *testing.T) {
 	}
 }
 
-// Fence panics, and so does what patient has none of.
+// Fence panics, and so does every method that patient lacks.
 func (patient) Fence(_ context.Context, id string, _ *cluster.TailRequest) error {
 	panic("no such fence: " + id)
 }
 
-// TestPanickingRules: a request that panics is answered with nothing, and is in the
-// log; the next one is answered.
+// TestPanickingRules: a request that panics gets no answer, and is logged; the next
+// one is answered.
 func TestPanickingRules(t *testing.T) {
 	for request, work := range map[string]string{
 		"POST /v1/fence HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}": `work="request POST \"/v1/fence\""`,

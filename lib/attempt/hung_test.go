@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// What a command leaves: what is ended is named, and so is what nothing ends.
+// Processes that a command leaves: those that are ended are listed, and so are
+// those that cannot be.
 
 func TestLeftIsNamed(t *testing.T) {
-	stay := filepath.Join(t.TempDir(), "a stay) R\n") // as ugly as a name can be
+	stay := filepath.Join(t.TempDir(), "a stay) R\n") // a difficult file name
 	if err := os.Symlink("/bin/sleep", stay); err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +26,7 @@ func TestLeftIsNamed(t *testing.T) {
 		{"many", "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 987 & up $!; done", `^ended 10 processes that were left: (pid \d+ sleep, ){7}pid \d+ sleep and 2 more$`},
 		{"an odd name", `"` + stay + `" 987 & up $!`, `^ended 1 process that was left: pid \d+ a stay\) R\\x0a$`},
 	}
-	// A process has its name once the program has taken the place of the shell.
+	// A process gets its name when the program replaces the shell.
 	const up = "up() { while grep -qE '^(sh|setsid|nohup)$' /proc/$1/comm; do sleep 0.01; done; }\n"
 	eachRunner(t, func(t *testing.T, _ string, r Runner) {
 		for _, tt := range tests {
@@ -35,7 +36,7 @@ func TestLeftIsNamed(t *testing.T) {
 			}
 		}
 	})
-	// What a timeout ends was not left: that the time was up says it all.
+	// Processes that a timeout ends are not listed: the timeout says it all.
 	spec := sh("sleep 987 & wait")
 	spec.Timeout = 100 * time.Millisecond
 	if r := run(t, newChild(t, t.TempDir(), nil), spec); r.Outcome != TimedOut || r.Note != "" {
@@ -43,7 +44,7 @@ func TestLeftIsNamed(t *testing.T) {
 	}
 }
 
-// frozen returns a file system on which every writer hangs, until thaw.
+// frozen returns a file system on which every writer hangs until thaw.
 func frozen(t *testing.T) (dir string, thaw func()) {
 	t.Helper()
 	dir = t.TempDir()
@@ -75,7 +76,7 @@ func frozen(t *testing.T) (dir string, thaw func()) {
 	return dir, thaw
 }
 
-// hungWait is the time that a command has to come to where it hangs.
+// hungWait is the time that a command has to reach the point where it hangs.
 const hungWait = 2 * time.Second
 
 // hangs runs a script that hangs on a frozen file system, DIR, and then thaws it.

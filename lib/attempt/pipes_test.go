@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// What a command writes: nothing is lost, nothing holds it up, and little of it
-// takes room.
+// Output of a command: none is lost, the command is never delayed, and it takes
+// little room.
 
 // eachRunner runs a test with every runner there is.
 func eachRunner(t *testing.T, f func(t *testing.T, dir string, r Runner)) {
@@ -34,8 +34,8 @@ func runWith(t *testing.T, r Runner, spec Spec) Result {
 	return result
 }
 
-// TestReopenedOutputs: a command that opens its outputs by name, or gives them to
-// several programs, adds to what is there.
+// TestReopenedOutputs: a command that opens its outputs by name, or passes them
+// to several programs, appends to them.
 func TestReopenedOutputs(t *testing.T) {
 	tests := []struct{ name, script, stdout, stderr string }{
 		{"redirection", "echo first >&2; echo second >/dev/stderr; echo third >&2; exit 3", "", "first\nsecond\nthird\n"},
@@ -65,8 +65,8 @@ func TestReopenedOutputs(t *testing.T) {
 	})
 }
 
-// counted returns so many bytes, each of which differs from its neighbours, so
-// that a shift shows.
+// counted returns size bytes, each different from its neighbours, so that a
+// shift shows.
 func counted(size int) []byte {
 	b := new(bytes.Buffer)
 	for i := 0; b.Len() < size; i++ {
@@ -75,8 +75,8 @@ func counted(size int) []byte {
 	return b.Bytes()[:size]
 }
 
-// isPartsOf reports whether an output has the beginning and the end of want, and
-// as much of them as is to be kept.
+// isPartsOf checks that an output has the beginning and the end of want, at the
+// size that must be kept.
 func isPartsOf(t *testing.T, what string, out Output, want []byte) {
 	t.Helper()
 	if out.Size != int64(len(want)) || !bytes.HasPrefix(want, out.Head) || !bytes.HasSuffix(want, out.Tail) {
@@ -90,7 +90,7 @@ func isPartsOf(t *testing.T, what string, out Output, want []byte) {
 func TestOutputOfTwoParts(t *testing.T) {
 	c := newChild(t, t.TempDir(), nil)
 	for _, size := range []int{0, 1, Keep, Keep + 1, 2*Keep - 1, 2 * Keep, 2*Keep + 1, 3*Keep - 1, 3 * Keep, 5*Keep + 7777, 1 << 20} {
-		// In pieces of every kind of size, so that they cross all the borders.
+		// Use pieces of all kinds of sizes, so that they cross all borders.
 		for _, block := range []string{"4096", "61441", "1M"} {
 			spec := sh("dd bs=" + block + " status=none; echo end >&2")
 			spec.Stdin = counted(size)
@@ -128,7 +128,7 @@ func TestOutputIsBounded(t *testing.T) {
 	}
 }
 
-// An output without end does not keep the time from being up, and what is said
+// TestEndlessOutput: an endless output does not delay the timeout, and output
 // between SIGTERM and the end is kept.
 func TestEndlessOutput(t *testing.T) {
 	eachMode(t, func(t *testing.T, c *Child) {
@@ -162,9 +162,9 @@ func TestClosedOutputs(t *testing.T) {
 	}
 }
 
-// TestOutputInOtherHands: a process that is none of the command's has its output
-// open, as a service does that was handed the descriptor. What it writes at once
-// is kept; it does not keep the attempt from ending, and is not ended.
+// TestOutputInOtherHands: a process that does not belong to the command has its
+// output open, such as a service that was passed the descriptor. What it writes
+// at once is kept. It does not delay the end of the attempt, and is not ended.
 func TestOutputInOtherHands(t *testing.T) {
 	eachRunner(t, func(t *testing.T, _ string, r Runner) {
 		scratch := t.TempDir()
@@ -188,7 +188,7 @@ func TestOutputInOtherHands(t *testing.T) {
 	})
 }
 
-// TestOutputOnFullDisk: the command goes on while its outputs cannot be kept.
+// TestOutputOnFullDisk: the command goes on while its output cannot be kept.
 func TestOutputOnFullDisk(t *testing.T) {
 	size := 5*Keep + 1234
 	tests := []struct {
@@ -218,8 +218,8 @@ func TestOutputOnFullDisk(t *testing.T) {
 	}
 }
 
-// TestShimKilledOutput: what a shim that is killed has read of a long output is
-// kept, in order.
+// TestShimKilledOutput: the part of a long output that a killed shim has read
+// is kept, in order.
 func TestShimKilledOutput(t *testing.T) {
 	for _, size := range []int{100, 2*Keep + 1, 7*Keep + 99} {
 		dir := t.TempDir()

@@ -22,13 +22,13 @@ import (
 	"iwx/lib/state"
 )
 
-// TestHistories puts managers back to older states, in clusters of random
-// histories: entries that both have, entries that were lost and that each node has
-// more or less of, and new ones in their place; pages of one record and of many;
-// nodes heard before anything is new, or after; restored with a new epoch, or put
-// back like a snapshot of a machine, more than once. Whatever came, recover or
-// accept lead out: every node has the manager's log, has run nothing twice, and the
-// queue goes on. IWX_SIM_SEED=N repeats one.
+// TestHistories restores managers to older states, in clusters with random
+// histories: entries that both have, lost entries of which each node has some, and
+// new ones in their place; pages of one record and of many; nodes heard before or
+// after new entries; restored with a new epoch, or reset like a snapshot of a
+// machine, more than once. In every case recover or accept must lead out: every
+// node has the manager's log, has run nothing twice, and the queue goes on.
+// IWX_SIM_SEED=N repeats one.
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(40)
@@ -55,7 +55,7 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// TestPutBack is the histories that were met first: a manager without an epoch of
+// TestPutBack runs the histories that first failed: a manager without an epoch of
 // its own, and pages that begin with what both have.
 func TestPutBack(t *testing.T) {
 	t.Parallel()
@@ -89,7 +89,7 @@ func TestPutBack(t *testing.T) {
 	}
 }
 
-// world is a cluster whose manager is put back.
+// world is a cluster whose manager is restored to older states.
 type world struct {
 	*testing.T
 	seed  uint64
@@ -103,7 +103,7 @@ type world struct {
 	way   string // "recover" or "accept"; "": either
 }
 
-// member is a node, with its state and all it has run.
+// member is a node, with its state and all commands it has run.
 type member struct {
 	*server
 	w        *world
@@ -152,7 +152,7 @@ func (w *world) end() {
 	}
 }
 
-// live is a cluster's whole history.
+// live runs a cluster's whole history.
 func (w *world) live() {
 	w.begin(1 + w.dice.IntN(3))
 	defer w.end()
@@ -178,8 +178,8 @@ func (w *world) live() {
 	w.resolve()
 }
 
-// entries queues n entries, of which each node hears one by one, or many at once,
-// or not at all.
+// entries queues n entries. Each node receives them one by one, many at once, or
+// not at all.
 func (w *world) entries(n int) {
 	for range n {
 		w.add()
@@ -201,7 +201,7 @@ func (w *world) syncAll() {
 	}
 }
 
-// add queues an entry, unless the manager has to wait with that.
+// add queues an entry, unless the manager must wait.
 func (w *world) add() bool {
 	w.added++
 	text := fmt.Sprint("entry ", w.added)
@@ -224,7 +224,7 @@ func (w *world) add() bool {
 	return true
 }
 
-// addAnyhow queues an entry, and gives up for it what nodes may have.
+// addAnyhow queues an entry, and first gives up what nodes may have.
 func (w *world) addAnyhow() {
 	for range 3 {
 		if w.add() {
@@ -246,7 +246,8 @@ func (w *world) snapshot() string {
 	return path
 }
 
-// putBack makes the manager what it was, with or without it being known.
+// putBack restores the manager to an older state, as a known restore or
+// silently.
 func (w *world) putBack(path string, restored bool) {
 	epoch, err := w.l.store.Epoch(w.Context())
 	w.ok(err)
@@ -264,7 +265,8 @@ func (w *world) putBack(path string, restored bool) {
 	w.l.refresh()
 }
 
-// resolve does what the pages say until every node follows, and the queue goes on.
+// resolve follows the man pages until every node follows the log and the queue
+// goes on.
 func (w *world) resolve() {
 	w.Helper()
 	for range 8 {
@@ -288,7 +290,7 @@ func (w *world) resolve() {
 	w.judge()
 }
 
-// waiting reports whether somebody has to decide about a node.
+// waiting reports whether a node needs a decision.
 func (w *world) waiting() bool {
 	nodes, err := w.l.store.Standings(w.Context())
 	w.ok(err)
@@ -300,7 +302,7 @@ func (w *world) waiting() bool {
 	return slices.ContainsFunc(nodes, func(n cluster.Node) bool { return n.Astray() || n.Awaited > 0 })
 }
 
-// recover is iwx-queue recover. It reports whether it took anything back.
+// recover runs iwx-queue recover. It reports whether it recovered anything.
 func (w *world) recover() bool {
 	head := w.l.head()
 	plan, err := w.l.store.Recover(w.Context(), 1, "root", w.oneIn(4))
@@ -318,7 +320,7 @@ func (w *world) recover() bool {
 	return plan != nil
 }
 
-// accept is iwx-queue accept, for all nodes.
+// accept runs iwx-queue accept, for all nodes.
 func (w *world) accept() {
 	nodes, err := w.l.store.Standings(w.Context())
 	w.ok(err)
@@ -333,7 +335,7 @@ func (w *world) accept() {
 	w.l.refresh()
 }
 
-// judge looks for what must hold in the end.
+// judge checks the invariants at the end.
 func (w *world) judge() {
 	head := w.l.head()
 	nodes, err := w.l.store.Standings(w.Context())
@@ -358,7 +360,7 @@ func (w *world) judge() {
 	}
 }
 
-// logText is a log, for people.
+// logText returns a log as text.
 func (w *world) logText(s *state.Store) string {
 	records, err := s.Records(w.Context(), 0, 1000, queue.MaxPage)
 	w.ok(err)
@@ -376,8 +378,8 @@ func (w *world) logText(s *state.Store) string {
 	return text
 }
 
-// judgeRuns wants the node to have run every entry of the manager's log that is
-// for it and was not cancelled.
+// judgeRuns checks that the node has run every entry of the manager's log that
+// is for it and was not cancelled.
 func (w *world) judgeRuns(m *member, head uint64) {
 	voids, err := w.l.store.Voids(w.Context(), 1, head)
 	w.ok(err)
@@ -398,7 +400,7 @@ func (w *world) judgeRuns(m *member, head uint64) {
 	}
 }
 
-// sync is one iwx-queued --once of the node.
+// sync runs iwx-queued --once on the node.
 func (m *member) sync() {
 	w := m.w
 	w.Helper()
@@ -426,7 +428,7 @@ func (m *member) sync() {
 	w.ok((&replay.Reporter{Manager: m, Replayer: r, Instance: m.instance, Log: quiet}).Once(ctx))
 }
 
-// The node reaches the manager by these, as package replay wants it.
+// The manager's methods for the node, for package replay.
 
 func (m *member) Poll(ctx context.Context, req *cluster.PollRequest) (*cluster.PollAnswer, error) {
 	return m.w.l.Poll(ctx, m.id, m.remote, req)
@@ -448,7 +450,7 @@ func (m *member) Fence(context.Context, *cluster.TailRequest) error {
 	return errors.New("no manager here was replaced")
 }
 
-// The node runs commands by these: each succeeds at once.
+// The runner of the node: each command succeeds at once.
 
 func (m *member) Start(_ context.Context, _ attempt.ID, spec attempt.Spec) (attempt.Running, error) {
 	m.ran = append(m.ran, spec.Argv[0])

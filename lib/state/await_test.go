@@ -13,8 +13,8 @@ import (
 	"iwx/lib/state"
 )
 
-// withNodes is a manager with members of these ids and names, whose log has three
-// entries that they have done.
+// withNodes returns a manager with members of these ids and names, whose log has
+// three entries that they have done.
 func withNodes(t *testing.T, ids ...string) *state.Store {
 	t.Helper()
 	s := newManager(t)
@@ -49,8 +49,8 @@ func nodeOf(t *testing.T, s *state.Store, id string) cluster.Node {
 }
 
 // TestNothingIsQueuedMeanwhile: from a restore on, and while a node is past the
-// log, every way to a new entry is closed, until the nodes were heard or somebody
-// has decided.
+// log, nothing can be queued until the nodes were heard or an operator has
+// decided.
 func TestNothingIsQueuedMeanwhile(t *testing.T) {
 	writers := map[string]func(s *state.Store) error{
 		"append": func(s *state.Store) error { _, err := s.Append(t.Context(), draft("new")); return err },
@@ -117,7 +117,7 @@ func TestNothingIsQueuedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestUnheardSinceTheRestore: a node is not what the backup says of it.
+// TestUnheardSinceTheRestore: a node does not have its state from the backup.
 func TestUnheardSinceTheRestore(t *testing.T) {
 	s := withNodes(t, "a")
 	_, err := s.RaiseEpoch(t.Context(), 0, "restored", 15)
@@ -132,9 +132,9 @@ func TestUnheardSinceTheRestore(t *testing.T) {
 	}
 }
 
-// TestWentBack: a node that is found at an older state is noted, by what it asks
-// for, by what it reports, and by what it has run twice; and the record of the
-// first run stays.
+// TestWentBack: a node at an older state is detected by what it asks for, by
+// what it reports, and by what it has run twice; the record of the first run
+// stays.
 func TestWentBack(t *testing.T) {
 	ran := func(seq uint64, attempt int, started int64, outcome string) cluster.Attempt {
 		return cluster.Attempt{Epoch: 1, Seq: seq, Attempt: attempt, Started: started, Ended: started + 1, Outcome: outcome}
@@ -192,8 +192,8 @@ func TestWentBack(t *testing.T) {
 	}
 }
 
-// TestSecondRunIsReportedTwice: the second run has one record of its own, however
-// often it is reported.
+// TestSecondRunIsReportedTwice: the second run has one record of its own, even if
+// it is reported again.
 func TestSecondRunIsReportedTwice(t *testing.T) {
 	s := withNodes(t, "a")
 	status := cluster.Status{Word: "current", Epoch: 1, Done: 3, Head: 3}
@@ -214,8 +214,7 @@ func TestSecondRunIsReportedTwice(t *testing.T) {
 	equal(t, "attempts", text, "3 at 70, 2 at 50, 1 at 5, ")
 }
 
-// TestReportBack: it is reported until the node has come as far again, and for a
-// day.
+// TestReportBack: the node is reported until it has caught up, and for a day.
 func TestReportBack(t *testing.T) {
 	n := cluster.Node{Status: cluster.Status{Done: 40}, WentBack: &cluster.WentBack{From: 42, To: 40, At: 1}}
 	day := time.UnixMilli(1).Add(25 * time.Hour)

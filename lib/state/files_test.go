@@ -17,7 +17,7 @@ import (
 	"iwx/lib/state"
 )
 
-// shared is a manager's state that several processes open.
+// shared returns a manager's state that several processes open.
 func shared(t *testing.T) (host.Paths, *state.Store) {
 	t.Helper()
 	paths := host.At(t.TempDir())
@@ -30,7 +30,7 @@ func shared(t *testing.T) (host.Paths, *state.Store) {
 	return paths, s
 }
 
-// copied makes a state of another manager in a directory of its own.
+// copied makes the state of another manager in its own directory.
 func copied(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -41,7 +41,7 @@ func copied(t *testing.T) string {
 	return path
 }
 
-// disturbances are what happens to a state that is open.
+// disturbances are ways to disturb an open state.
 var disturbances = map[string]struct {
 	do   func(t *testing.T, paths host.Paths)
 	want string // in the error
@@ -71,7 +71,7 @@ var disturbances = map[string]struct {
 }
 
 // TestAnotherFileUnderTheName: nothing is written to a file that has lost its
-// name, and nobody waits for it.
+// name, and no process waits for it.
 func TestAnotherFileUnderTheName(t *testing.T) {
 	for what, d := range disturbances {
 		t.Run(what, func(t *testing.T) {
@@ -95,8 +95,8 @@ func TestAnotherFileUnderTheName(t *testing.T) {
 	}
 }
 
-// TestMountedOver: the name is another file's also where something was mounted
-// over the directory, or over the file.
+// TestMountedOver: a mount over the directory, or over the file, also counts as
+// another file.
 func TestMountedOver(t *testing.T) {
 	if !ownMounts(t) {
 		return
@@ -115,9 +115,9 @@ func TestMountedOver(t *testing.T) {
 	}
 }
 
-// TestAnotherProcessDoesNotSplit: who comes while another process has other files
-// open waits for its end, and then has all that was acknowledged there; nothing is
-// acknowledged twice under one number.
+// TestAnotherProcessDoesNotSplit: a process that starts while another has other
+// files open waits for its end, and then has everything acknowledged there; no
+// number is acknowledged twice.
 func TestAnotherProcessDoesNotSplit(t *testing.T) {
 	for what, disturb := range map[string]func(t *testing.T, p host.Paths){
 		"log and index": disturbances["log and index removed"].do,
@@ -145,7 +145,7 @@ func TestAnotherProcessDoesNotSplit(t *testing.T) {
 			select {
 			case text := <-line:
 				t.Fatalf("acknowledged beside a process with another file: %s", text)
-			case <-time.After(300 * time.Millisecond): // long enough for one that does not wait
+			case <-time.After(300 * time.Millisecond): // long enough to detect a process that does not wait
 			}
 			must(t, s.Close())
 			if text := <-line; !strings.HasPrefix(text, "4 other-0 ") {
@@ -156,8 +156,8 @@ func TestAnotherProcessDoesNotSplit(t *testing.T) {
 	}
 }
 
-// TestAnotherProcessIsRefused: the one with other files open does not end, so
-// nobody else gets in; its own claim is not touched.
+// TestAnotherProcessIsRefused: while a process with other files does not end,
+// no other gets in, and its claim stays.
 func TestAnotherProcessIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, what := range []string{"directory swapped", "database replaced", "log and index removed"} {
@@ -177,8 +177,8 @@ func TestAnotherProcessIsRefused(t *testing.T) {
 	}
 }
 
-// TestManyProcessesAgree: processes that come and go at once never take each other
-// for ones with another file.
+// TestManyProcessesAgree: processes that start and end concurrently never report
+// another file.
 func TestManyProcessesAgree(t *testing.T) {
 	t.Parallel()
 	paths, s := shared(t)
@@ -200,7 +200,7 @@ func TestManyProcessesAgree(t *testing.T) {
 	equal(t, "entries", head.Seq, uint64(30))
 }
 
-// TestRescue: what lost its name is saved beside it, with all that was
+// TestRescue: a state that lost its name is saved beside it, with everything
 // acknowledged, and only then.
 func TestRescue(t *testing.T) {
 	for what, d := range disturbances {
@@ -239,7 +239,8 @@ func TestRescue(t *testing.T) {
 	}
 }
 
-// TestCheckpoint: who copies the database alone has what was written before.
+// TestCheckpoint: a copy of the database file alone has what was written
+// before.
 func TestCheckpoint(t *testing.T) {
 	t.Parallel()
 	paths, s := shared(t)
@@ -259,7 +260,7 @@ func TestCheckpoint(t *testing.T) {
 	equal(t, "entries in the copy", head.Seq, uint64(20))
 }
 
-// BenchmarkCheck is what each commit costs more, twice.
+// BenchmarkCheck measures the extra cost of each commit, twice.
 func BenchmarkCheck(b *testing.B) {
 	s := newManager(b)
 	for b.Loop() {

@@ -69,13 +69,13 @@ func until(ts *testscript.TestScript, what string, done func() bool) {
 // logsKey is the key under which a script keeps its logs.
 type logsKey struct{}
 
-// logs are those of what a script has started.
+// logs are the logs of the programs that a script has started.
 type logs struct {
-	failed func() bool // whether the script has
+	failed func() bool // whether the script has failed
 	known  []string
 }
 
-// showLog has the last lines of a log shown if the script fails.
+// showLog prints the last lines of a log if the script fails.
 func showLog(ts *testscript.TestScript, name string) {
 	l := ts.Value(logsKey{}).(*logs)
 	if slices.Contains(l.known, name) {
@@ -226,8 +226,8 @@ func makeCluster(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// readdress gives the server below a root, whose daemon does not run, another
-// address: a server below a root has the one that it was given at setup.
+// readdress changes the address of the server below a root, whose daemon does
+// not run: such a server has the address given at setup.
 func readdress(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: readdress ROOT IP")

@@ -11,7 +11,7 @@ import (
 	"iwx/lib/cli"
 )
 
-// rawPhrases are what the libraries say beneath, which no administrator has to read.
+// rawPhrases match error texts of libraries, which no administrator should see.
 func rawPhrases() []*regexp.Regexp {
 	var list []*regexp.Regexp
 	for _, text := range []string{
@@ -25,9 +25,9 @@ func rawPhrases() []*regexp.Regexp {
 	return list
 }
 
-// TestWrongCommands gives every flag and argument of every tool what it cannot be,
-// on a server that is not set up and on a manager, and holds that what is printed is
-// for people.
+// TestWrongCommands passes wrong values to every flag and argument of every tool, on
+// a server that is not set up and on a manager, and checks that the output is for
+// people.
 func TestWrongCommands(t *testing.T) {
 	for name, tool := range tools() {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func wrongCommands(t *testing.T, tool cli.Tool) {
 	}
 }
 
-// ended runs a tool, which is to end by itself, and returns what it printed.
+// ended runs a tool, which must end by itself, and returns its output.
 func ended(t *testing.T, tool cli.Tool, args ...string) string {
 	t.Helper()
 	done := make(chan string, 1)

@@ -32,7 +32,7 @@ func run(args []string) error {
 	if len(args) == 0 {
 		return fmt.Errorf("usage: bench BINDIR [NODES...]")
 	}
-	if args[0] == "serve" { // it calls itself, for services to be checked
+	if args[0] == "serve" { // the benchmark runs itself to provide the services that are checked
 		return serveServices(args[1])
 	}
 	sizes, starved := []int{1, 8, 50}, len(args) == 2 && args[1] == "starved"

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// peer is a program that people use to run a command on many servers. Each has the
+// peer is another program for running a command on many servers. Each uses the
 // settings that its documentation recommends for speed, and reports the exit codes
 // of the command, as iwx-queue add --wait does.
 type peer struct {
@@ -43,9 +43,9 @@ func peers() []peer {
 	}
 }
 
-// environment is the peers' own settings. Ansible has pipelining, no terminal, and the
-// path of Python, for which it need not search then; it makes connections persist by
-// itself, which has to be turned off for cold ones.
+// environment returns the peers' own settings. Ansible gets pipelining, no terminal,
+// and the path of Python, which saves it a search. It makes connections persistent by
+// itself, which cold runs turn off.
 func (h *hosts) environment(config string) []string {
 	dir := filepath.Dir(config)
 	env := append(os.Environ(), "LC_ALL=C.UTF-8", "PDSH_SSH_ARGS_APPEND=-F "+config,
@@ -57,8 +57,8 @@ func (h *hosts) environment(config string) []string {
 	return env
 }
 
-// peers measures the others on n hosts that are one local sshd, each with cold and
-// with warm connections.
+// peers measures the other tools on n hosts, which are one local sshd, with cold
+// and with warm connections.
 func (b *bench) peers(n int) error {
 	dir := filepath.Join(b.dir, fmt.Sprintf("peers-%d", n))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -91,7 +91,7 @@ func (b *bench) peers(n int) error {
 	return nil
 }
 
-// peer tries several fanouts, and measures and reports a peer with the quickest.
+// peer tries several fanouts, then measures and reports a peer with the fastest.
 func (b *bench) peer(p peer, h *hosts, config string) (spread, error) {
 	run := func(fanout int) func() error {
 		return func() error {
@@ -121,15 +121,15 @@ func (b *bench) peer(p peer, h *hosts, config string) (spread, error) {
 	return s, err
 }
 
-// fanouts are how many hosts a peer may serve at a time: a few, as this machine has
-// few processors, up to all of n.
+// fanouts returns how many hosts a peer may serve at a time: from a few, as this
+// machine has few processors, up to all n.
 func fanouts(n int) []int {
 	list := []int{4, 16, 64}
 	few := slices.DeleteFunc(list, func(f int) bool { return f >= n })
 	return append(few, min(n, 64))
 }
 
-// versions prints what is measured.
+// versions prints the versions of the measured programs.
 func (b *bench) versions() {
 	for _, args := range [][]string{
 		{filepath.Join(b.bin, "iwx-queue"), "--version"}, {"ssh", "-V"}, {"xargs", "--version"},

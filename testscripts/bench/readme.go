@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// readme is the tables of the README's "Numbers", as this run has them.
+// readme collects the tables of the README's "Numbers" for this run.
 type readme struct {
 	tools []string                  // in the order in which they were measured
-	sizes []int                     // of the clusters
-	took  map[string]map[int]string // a command on every node, by tool and size
-	rows  []string                  // what else there is
+	sizes []int                     // numbers of nodes
+	took  map[string]map[int]string // the time of a command on every node, by tool and size
+	rows  []string                  // the second table
 }
 
-// command adds how long a tool took to run a command on n nodes.
+// command adds the time that a tool took to run a command on n nodes.
 func (r *readme) command(tool string, n int, took string) {
 	if r.took == nil {
 		r.took = map[string]map[int]string{}
@@ -35,7 +35,7 @@ func (r *readme) row(what, format string, args ...any) {
 	r.rows = append(r.rows, fmt.Sprintf("| %s | %s |\n", what, fmt.Sprintf(format, args...)))
 }
 
-// String is both tables in Markdown.
+// String returns both tables in Markdown.
 func (r *readme) String() string {
 	var b strings.Builder
 	b.WriteString("| `/bin/true` on |")
@@ -53,7 +53,8 @@ func (r *readme) String() string {
 	return b.String() + "\n| | |\n|---|---|\n" + strings.Join(r.rows, "")
 }
 
-// figure is a time with two digits: "3.4 ms", "69 ms", "0.19 s", "2.2 s", "35 s".
+// figure formats a time with two digits: "3.4 ms", "69 ms", "0.19 s", "2.2 s",
+// "35 s".
 func figure(d time.Duration) string {
 	switch ms := float64(d.Microseconds()) / 1000; {
 	case ms < 10:
@@ -69,7 +70,8 @@ func figure(d time.Duration) string {
 	}
 }
 
-// count is a number with two digits that count, and commas: 7,100, 190,000.
+// count formats a number with two significant digits and commas: 7,100,
+// 190,000.
 func count(n float64) string {
 	unit := 1.0
 	for n/unit >= 100 {

@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// hosts are n names that lead to one sshd on this machine, and the files by which ssh
+// hosts are n host names of one sshd on this machine, with the files by which ssh
 // reaches them.
 type hosts struct {
 	names []string
 	list  string // file: a name a line
-	cold  string // ssh_config: each command makes a connection of its own
-	warm  string // ssh_config: commands share a connection that is open already
+	cold  string // ssh_config: a new connection for each command
+	warm  string // ssh_config: commands share an open connection
 	sshd  *exec.Cmd
 }
 
-// serverConfig is sshd_config(5): nothing is done at login that need not be done.
+// serverConfig is sshd_config(5). It turns off everything optional at login.
 const serverConfig = `Port %d
 ListenAddress 127.0.0.1
 HostKey %[2]s/host
@@ -50,14 +50,14 @@ const clientConfig = `Host node*
  LogLevel ERROR
 `
 
-// warmConfig keeps connections open. A socket for each name: with the usual %%C there
-// would be one for all, as they have the same address.
+// warmConfig keeps connections open. It needs a socket for each name: the names share
+// an address, so the usual %%C would give one socket for all.
 const warmConfig = ` ControlMaster auto
  ControlPersist 60s
  ControlPath %s/%%n
 `
 
-// startSSHD starts an sshd with keys of its own on a loopback port.
+// startSSHD starts an sshd with its own keys on a loopback port.
 func startSSHD(dir string, n int) (*hosts, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("it needs root")
@@ -94,7 +94,7 @@ func startSSHD(dir string, n int) (*hosts, error) {
 		}
 	}
 
-	// The server, in a mount namespace of its own, for the sake of its passwd(5).
+	// Run the server in its own mount namespace, because of its passwd(5).
 	if err := os.MkdirAll("/run/sshd", 0o755); err != nil { // sshd refuses to start without it
 		return nil, err
 	}
@@ -115,10 +115,10 @@ func startSSHD(dir string, n int) (*hosts, error) {
 	}
 }
 
-// barePasswd is this machine's passwd(5) with another root: its shell is sh(1), and
-// its home is empty. bash reads its start-up files for every command that sshd gives
-// it, and on many machines these take longer than the command. Only the sshd of the
-// benchmark sees the file: no account is made, and none is left behind.
+// barePasswd writes a copy of this machine's passwd(5) with another root account, whose
+// shell is sh(1) and whose home is empty. bash reads its start-up files for every
+// command from sshd, and on many machines that takes longer than the command. Only
+// the benchmark's sshd sees the file; no account is created on the machine.
 func barePasswd(dir string) (string, error) {
 	home := filepath.Join(dir, "home")
 	if err := os.MkdirAll(home, 0o700); err != nil {
@@ -137,12 +137,13 @@ func barePasswd(dir string) (string, error) {
 	return text, nil
 }
 
-// each runs ssh with a configuration and arguments, {} being a host, for every host.
+// each runs ssh with a configuration and arguments for every host; {} stands for the
+// host.
 func (h *hosts) each(config string, args ...string) error {
 	return exec.Command("xargs", append([]string{"-a", h.list, "-P", "8", "-I{}", "ssh", "-F", config}, args...)...).Run()
 }
 
-// connect opens the connections that are not open.
+// connect opens the connections that are not open yet.
 func (h *hosts) connect() error { return h.each(h.warm, "{}", "/bin/true") }
 
 // stop closes the connections and ends the server.

@@ -18,22 +18,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Times of the starved cluster, and what starves a server: its processes have a
-// tenth of a core, and busy loops among them want all of it.
+// Times of the starved cluster, and the limits of a starved server: its
+// processes get a tenth of a core, and busy loops among them compete for all of
+// it.
 const (
 	starvedLoops   = 8
 	starvedSettle  = 20 * time.Second // after set-up, before anything is measured
 	starvedMinute  = time.Minute
-	starvedHeal    = 5 * time.Minute // longest wait for all to be healthy
+	starvedHeal    = 5 * time.Minute // longest wait until all is healthy
 	starvedQuota   = 10_000          // of 100,000 µs
 	starvedCgroup  = "/sys/fs/cgroup/cpu/iwx-bench"
 	starvedTicks   = 100                   // of utime and stime a second: proc_pid_stat(5)
-	starvedSession = 60 * time.Millisecond // of processor time that a session of a mail service takes
+	starvedSession = 60 * time.Millisecond // processor time of a session of a mail service
 )
 
 // starved measures the processor time of iwx on a cluster with load balancing: idle,
-// and with one node, both, the manager, or all of them starved; and how long after the
-// load everything is healthy. It needs root, HAProxy and control groups of version 1.
+// and with one node, both nodes, the manager, or all of them starved. It also measures
+// how long the cluster takes to be healthy after the load. It needs root, HAProxy and
+// control groups of version 1.
 func (b *bench) starved() error {
 	_, noProxy := exec.LookPath("haproxy")
 	_, noGroups := os.Stat(filepath.Dir(starvedCgroup) + "/cpu.cfs_quota_us")
@@ -41,7 +43,7 @@ func (b *bench) starved() error {
 		b.report("a starved cluster", "", "not measured: it needs root, haproxy, and cgroup v1 at %s", filepath.Dir(starvedCgroup))
 		return nil
 	}
-	// In a network of its own, where all ports are free. The thread ends with the
+	// Use a network namespace, where all ports are free. The thread ends with the
 	// goroutine, since it is never unlocked.
 	done := make(chan error, 1)
 	go func() {
@@ -55,7 +57,8 @@ func (b *bench) starved() error {
 	return <-done
 }
 
-// balanced is a cluster with load balancing, and what runs on each of its servers.
+// balanced is a cluster with load balancing, and the processes on each of its
+// servers.
 type balanced struct {
 	*cluster
 	servers map[string][]int // process IDs: iwx, services, HAProxy
@@ -85,7 +88,7 @@ func (b *bench) starvedCluster() error {
 		}
 	}
 	time.Sleep(starvedSettle)
-	again, err := c.processorTime() // on a machine that does other work too, it differs
+	again, err := c.processorTime() // on a machine with other work, it differs
 	b.report("the same, idle again", "", "%s, %.2f times", short(again), again.Seconds()/idle.Seconds())
 	return err
 }
@@ -155,7 +158,7 @@ func (c *balanced) haproxy() ([]int, error) {
 	return pids, err
 }
 
-// end stops everything, HAProxy too, which goes on without iwx.
+// end stops everything, also HAProxy, which goes on without iwx.
 func (c *balanced) end() {
 	if haproxy, err := c.haproxy(); err == nil {
 		_ = syscall.Kill(haproxy[0], syscall.SIGTERM)
@@ -163,8 +166,8 @@ func (c *balanced) end() {
 	c.stop()
 }
 
-// starve measures a minute in which servers have a tenth of a core, and little of
-// that, and how long the cluster then takes to be healthy.
+// starve runs servers with a tenth of a core under load for a minute, and
+// measures how long the cluster then takes to be healthy.
 func (c *balanced) starve(servers []string, idle time.Duration) error {
 	if err := os.MkdirAll(starvedCgroup, 0o755); err != nil {
 		return err
@@ -198,12 +201,12 @@ func (c *balanced) starve(servers []string, idle time.Duration) error {
 	if err != nil {
 		return err
 	}
-	// The load goes.
+	// End the load.
 	for _, loop := range loops {
 		_ = loop.Kill()
 	}
 	for _, pid := range groupOf(starvedCgroup) {
-		_ = moveTo(filepath.Dir(starvedCgroup), pid) // a loop may be gone by now
+		_ = moveTo(filepath.Dir(starvedCgroup), pid) // a loop may have ended
 	}
 	healed, err := c.healthy()
 	outcome := "healthy " + short(healed) + " after the load"
@@ -214,7 +217,7 @@ func (c *balanced) starve(servers []string, idle time.Duration) error {
 	return nil
 }
 
-// moveTo puts a process, with all its threads, into a control group.
+// moveTo moves a process, with all its threads, into a control group.
 func moveTo(group string, pid int) error {
 	return os.WriteFile(group+"/cgroup.procs", []byte(strconv.Itoa(pid)), 0)
 }
@@ -229,8 +232,8 @@ func groupOf(group string) (pids []int) {
 	return pids
 }
 
-// processorTime returns what iwx takes in a minute: its daemons, with those of their
-// children that have ended.
+// processorTime returns the processor time of iwx in a minute: of its daemons, and
+// of their children that have ended.
 func (c *balanced) processorTime() (time.Duration, error) {
 	before, err := c.ticks()
 	if err != nil {
@@ -241,7 +244,7 @@ func (c *balanced) processorTime() (time.Duration, error) {
 	return time.Duration(after-before) * time.Second / starvedTicks, err
 }
 
-// ticks returns utime, stime, cutime and cstime of all daemons, added up.
+// ticks returns the sum of utime, stime, cutime and cstime of all daemons.
 func (c *balanced) ticks() (sum int, err error) {
 	for _, pid := range c.iwx {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -261,7 +264,7 @@ func (c *balanced) ticks() (sum int, err error) {
 	return sum, nil
 }
 
-// healthy returns after how long every node is current, and every policy complete.
+// healthy returns the time until every node is current and every policy complete.
 func (c *balanced) healthy() (time.Duration, error) {
 	begin := time.Now()
 	for {
@@ -277,9 +280,9 @@ func (c *balanced) healthy() (time.Duration, error) {
 	}
 }
 
-// serveServices answers as a web and a mail server at an address, until it is ended.
-// A session of a mail service takes its processor time, as the start of a login
-// process does.
+// serveServices answers as a web and a mail server at an address, until it is
+// killed. A session of a mail service uses processor time, like the start of a login
+// process.
 func serveServices(addr string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -317,7 +320,7 @@ func serveServices(addr string) error {
 	return nil
 }
 
-// burn takes processor time, not time.
+// burn uses processor time, not wall-clock time.
 func burn(d time.Duration) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -330,7 +333,8 @@ func burn(d time.Duration) {
 	}
 }
 
-// talk answers each line, the last otherwise. HTTP has one answer, and no greeting.
+// talk answers each line, and the last line with ending. HTTP has one answer, and
+// no greeting.
 func talk(conn net.Conn, greeting, answer, ending string) {
 	fmt.Fprint(conn, greeting)
 	lines := bufio.NewScanner(conn)

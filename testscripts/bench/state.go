@@ -134,7 +134,7 @@ func (b *bench) log() error {
 	return nil
 }
 
-// disk writes and syncs so many pages, one at a time.
+// disk writes and syncs pages one at a time.
 func (b *bench) disk(pages int) (spread, error) {
 	f, err := os.Create(filepath.Join(b.dir, "disk"))
 	if err != nil {

@@ -21,9 +21,9 @@ const (
 	checkedFor     = 10 * time.Second
 )
 
-// haproxyChecks are the services, and how HAProxy checks them as iwx does: by
-// connecting, and at times by speaking the protocol, together every half second.
-// HAProxy has one kind of check for a server, so that each is in two backends.
+// haproxyChecks returns the services, and HAProxy's equivalent of iwx's checks:
+// a connection, and at times the protocol, together every half second. HAProxy
+// has one kind of check for a server, so each service is in two backends.
 func haproxyChecks() []haproxyCheck {
 	const (
 		http = "option httpchk GET /"
@@ -40,7 +40,7 @@ func haproxyChecks() []haproxyCheck {
 	}
 }
 
-// How often iwx speaks to a service, see iwx-lb(8), -interval.
+// Intervals at which iwx speaks to a service, see iwx-lb(8), -interval.
 const (
 	webInterval  = 2 * time.Second
 	mailInterval = 5 * time.Second
@@ -51,9 +51,9 @@ type haproxyCheck struct {
 	interval                time.Duration
 }
 
-// backends is the configuration of a check of a port on every server.
+// backends returns the configuration of the checks of a port on every server.
 func (c haproxyCheck) backends(port int) string {
-	// So often that both together are two a second.
+	// An interval such that both checks together are two a second.
 	connect := time.Duration(float64(time.Second) / (2 - float64(time.Second)/float64(c.interval)))
 	section := func(name, option, words string, every time.Duration) string {
 		text := fmt.Sprintf("backend %s-%s\n    %s\n", name, c.service, option)
@@ -79,7 +79,7 @@ type cost struct {
 	memory float64 // MB
 }
 
-// checks prints what the checks of many services cost, and writes the README's table.
+// checks prints the cost of checking many services, and writes the README's table.
 func (f *field) checks(ctx context.Context, readme io.Writer) error {
 	const row = "%-14s %-12s %s\n"
 	fmt.Printf(costs, len(haproxyChecks()), checkedServers, checkedFor)
@@ -107,8 +107,8 @@ From a verdict on one of nine services of a node until HAProxy sends nothing the
 and its configuration on the disk says so too (saved); %d times, median and the time of 99 %% of them, in ms.
 `
 
-// verdicts prints how long it takes from a verdict to the engine, and writes the
-// README's table.
+// verdicts prints the time from a verdict to the engine, and writes the README's
+// table.
 func verdicts(ctx context.Context, readme io.Writer) error {
 	const times = 500
 	const row = "%-10s %-12s %-12s %s\n"
@@ -194,7 +194,7 @@ func (f *field) checkingHAProxy(ctx context.Context) (c cost, err error) {
 		return c, err
 	}
 	defer p.stop()
-	pause(ctx, mailInterval) // all have been looked at
+	pause(ctx, mailInterval) // until all have been checked
 	began, before := time.Now(), p.processor()
 	pause(ctx, checkedFor)
 	c.core = 100 * float64(p.processor()-before) / float64(time.Since(began))
@@ -209,7 +209,7 @@ func (f *field) checkingHAProxy(ctx context.Context) (c cost, err error) {
 }
 
 // services starts the services that iwx's benchmark checks, and returns their ports,
-// which all loopback addresses have.
+// which are open on all loopback addresses.
 func (f *field) services(ctx context.Context) (ports map[string]int, stop func(), err error) {
 	program := filepath.Join(f.dir, "health.test")
 	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", program, "./lib/health").CombinedOutput(); err != nil {

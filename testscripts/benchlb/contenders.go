@@ -39,13 +39,13 @@ func contenders() []contender {
 	}
 }
 
-// The checks of HAProxy, by its configuration manual. haproxyPage requests a page, as
-// iwx does, at HAProxy's default intervals. haproxyTuned does so as often as iwx
-// connects, and has what else HAProxy offers to detect failures early and to retry
-// requests. It gives up a page that takes longer than a second, as nginxTuned does:
+// The checks of HAProxy, from its configuration manual. haproxyPage requests a page,
+// as iwx does, at HAProxy's default intervals. haproxyTuned does so as often as iwx
+// connects, and uses what else HAProxy offers to detect failures early and to retry
+// requests. Like nginxTuned, it ends a request that takes longer than a second:
 // on-marked-down shutdown-sessions, which needs no such limit, lost requests when a
 // link was cut. The manual warns that http-reuse aggressive needs clients that retry;
-// here retry-on does so for them.
+// here retry-on does that for them.
 const (
 	haproxyPage = `    option httpchk GET /
     default-server check
@@ -62,8 +62,8 @@ const (
 `
 )
 
-// haproxy is HAProxy with the timeouts of its Debian package and some checks. It
-// forwards the client's address, as iwx does.
+// haproxy starts HAProxy with the timeouts of its Debian package and the given
+// checks. It forwards the client's address, as iwx does.
 func (f *field) haproxy(ctx context.Context, checks string) (balancer, error) {
 	stats := filepath.Join(f.dir, "haproxy.stats")
 	var b strings.Builder
@@ -95,16 +95,16 @@ listen web
 	return balancer{stop: p.stop, has: haproxyHas(stats)}, nil
 }
 
-// nginxTuned is what nginx has against servers that hang: it makes no checks, so that
-// time limits on requests are all there is.
+// nginxTuned holds nginx's settings against hung servers. nginx makes no checks, so
+// time limits on requests are its only means.
 const nginxTuned = `    proxy_connect_timeout 250ms;
     proxy_read_timeout 1s;
     proxy_next_upstream error timeout;
 `
 
-// nginx is nginx with passive checks and the next server when one fails, its defaults.
-// As its documentation advises, there is a worker for each processor, workers share
-// what they know of servers, and connections to servers are kept open
+// nginx starts nginx with its defaults: passive checks, and the next server when one
+// fails. As its documentation advises, there is a worker for each processor, workers
+// share the state of servers, and connections to servers are kept open
 // (ngx_http_upstream_module, "zone" and "keepalive").
 func (f *field) nginx(ctx context.Context, limits string) (balancer, error) {
 	var b strings.Builder

@@ -103,7 +103,7 @@ func chosen(names []string) (list []contender, err error) {
 	return list, nil
 }
 
-// versions prints what is measured.
+// versions prints the versions of the measured programs.
 func versions(ctx context.Context, bin string) {
 	for _, argv := range [][]string{{filepath.Join(bin, "iwx-lb"), "--version"}, {"haproxy", "-v"}, {"nginx", "-v"}, {"wrk", "-v"}} {
 		out, _ := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput() // wrk -v fails

@@ -15,8 +15,8 @@ import (
 // How it is measured.
 const (
 	rate    = 300                    // requests a second
-	before  = 500 * time.Millisecond // of load, before the event
-	outage  = 10 * time.Second       // how long a server is away
+	before  = 500 * time.Millisecond // of load, before the failure
+	outage  = 10 * time.Second       // how long a server fails
 	back    = 4 * time.Second        // of load after its return
 	slow    = time.Second
 	patient = 3 * time.Second // a visitor gives up then

@@ -72,7 +72,7 @@ func (f *field) speed(ctx context.Context, list []contender, readme io.Writer) e
 	return nil
 }
 
-// hundreds is a number to the nearest hundred: "38,600".
+// hundreds rounds a number to hundreds: "38,600".
 func hundreds(n float64) string {
 	whole := int(n/100+0.5) * 100
 	if whole < 1000 {

@@ -196,8 +196,8 @@ func (s *session) exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// waitLimit is how long a script waits for one event: ten times what a server takes
-// to boot, on a quiet machine.
+// waitLimit is how long a script waits for one event: ten times the boot time of a
+// server on an idle machine.
 const waitLimit = 10 * time.Minute
 
 // waitFor repeats a command until it is as wanted. The script goes on with the

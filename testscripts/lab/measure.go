@@ -21,7 +21,7 @@ const (
 	measureRounds = 3
 	measureRate   = 60
 	measureBefore = time.Second
-	measureOutage = 8 * time.Second // how long a server is away
+	measureOutage = 8 * time.Second // how long a server fails
 	measureBack   = 5 * time.Second
 )
 
@@ -37,7 +37,7 @@ as impatient as is sensible (testscripts/lab/bench): every 0.5 s, and again afte
 its least. The kernel's settings are the same for all.
 `
 
-// reportFigures prints what was measured, if anything was, and the README's table of it.
+// reportFigures prints the measurements, if there are any, and the README's table.
 func (l *Lab) reportFigures() {
 	if text := l.figures.String(); text != "" {
 		fmt.Printf(measured, measureRounds, measureRate, slow, measureOutage)

@@ -45,11 +45,11 @@ func (all Answers) Round(server string, struck, mended time.Time, slow time.Dura
 	return r
 }
 
-// Outage is how long a server is kept away: as long behind each balancer, so that
+// Outage is how long a server fails. It is the same for each balancer, so that
 // lost requests can be compared.
 type Outage struct {
 	Length time.Duration
-	In     func() (bool, error) // whether the balancer still sends requests there; nil: nobody can tell
+	In     func() (bool, error) // reports whether the balancer still sends requests there; nil: unknown
 }
 
 // lookEvery is how often a balancer is asked whether a server is in.

@@ -65,9 +65,9 @@ func (t *Table) of(event string) (text string) {
 	return text
 }
 
-// Markdown is the medians as a table for the README: a row for each event, a column
-// for each balancer, with the time until the server was out, the requests lost, and
-// those slow if there were any.
+// Markdown returns the medians as a table for the README: a row for each event, a
+// column for each balancer, with the time until the server was out, the requests
+// lost, and the slow ones if there were any.
 func (t *Table) Markdown() string {
 	var balancers, events []string
 	cells := map[[2]string]string{}

@@ -121,8 +121,8 @@ func blocked(name, word string, seq uint64) Row {
 	return r
 }
 
-// TestHints holds that every node that is not as it should be has a hint, the
-// gravest first, and that nodes with the same trouble share one.
+// TestHints: every node with a problem has a hint, the most severe first, and
+// nodes with the same problem share one.
 func TestHints(t *testing.T) {
 	silent := row("web9", "current")
 	silent.SilentSince = time.Unix(2, 0)
@@ -159,8 +159,8 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// TestFetch holds that a node which lacks an entry is not current, and not cried
-// about before it takes long.
+// TestFetch: a node that lacks an entry is not current, and is reported only
+// after a while.
 func TestFetch(t *testing.T) {
 	now := time.Unix(10000, 0)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
@@ -195,7 +195,7 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-// TestWaiting holds that a node whose turn has not come is not called replaying.
+// TestWaiting: a node that waits for its turn is not replaying.
 func TestWaiting(t *testing.T) {
 	r, old, busy := row("web1", "replaying"), row("web2", "replaying"), row("web3", "paused")
 	r.Status.Held, busy.Status.Held = 5, 5
@@ -207,8 +207,8 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
-// TestDisplaced holds that a node which is not at its address is reported with
-// both, and after what ails its queue.
+// TestDisplaced: a node that is not at its address is reported with both
+// addresses, after any problem of its queue.
 func TestDisplaced(t *testing.T) {
 	r := row("web1", "current")
 	r.Address, r.Connects = netip.MustParseAddr("10.91.0.11"), netip.MustParseAddr("10.91.0.77")
@@ -231,9 +231,8 @@ func TestDisplaced(t *testing.T) {
 	}
 }
 
-// TestBackAndUnheard holds that a node which is back at an older state is told of,
-// with what to do, and that one which was not heard since a restore is not what the
-// backup says of it.
+// TestBackAndUnheard: a node at an older state is reported with a hint, and a node
+// that was not heard since a restore does not have its state from the backup.
 func TestBackAndUnheard(t *testing.T) {
 	back := row("web1", "current")
 	back.Status.Done, back.WentBack = 42, &cluster.WentBack{From: 42, To: 40, At: 60_000}
