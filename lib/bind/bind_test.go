@@ -13,12 +13,12 @@ import (
 	"iwx/lib/testenv"
 )
 
-// atOnce bounds the wait for a change that servers are notified of, which takes a
-// fraction of a second. It is shorter than what BIND waits before it asks by itself.
+// atOnce limits the wait for a change that servers are notified of, which takes a
+// fraction of a second. It is shorter than BIND's own refresh.
 func atOnce() time.Duration { return testenv.Limit(20 * time.Second) }
 
-// catchUp bounds the wait for BIND by itself, which looks at the catalog after a
-// random part of its retry, half a minute at most, when it starts.
+// catchUp limits the wait for BIND's own refresh: at start it checks the catalog
+// after a random part of its retry, half a minute at most.
 func catchUp() time.Duration { return testenv.Limit(5 * time.Minute) }
 
 // TestCluster: zones come to the nodes, change and vanish there at once; a node

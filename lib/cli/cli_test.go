@@ -205,8 +205,7 @@ func TestReaderThatGoesAway(t *testing.T) {
 	}
 }
 
-// TestSignalCancelsTheVerb: also one that reads a standard input on which nothing
-// comes.
+// TestSignalCancelsTheVerb: also a verb that reads an idle standard input.
 func TestSignalCancelsTheVerb(t *testing.T) {
 	in, held, err := os.Pipe()
 	if err != nil {

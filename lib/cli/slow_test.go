@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestSlow: a step that takes longer is named once, and so is one within it; one that
-// is done in time is not.
+// TestSlow: a step that takes longer is printed once, and so is a nested one; a step
+// that ends in time is not.
 func TestSlow(t *testing.T) {
 	r, w := io.Pipe()
 	defer r.Close()

@@ -68,8 +68,8 @@ func TestRareColumns(t *testing.T) {
 	}
 }
 
-// TestJSONOfNothing: what is not there is null, within a value too; a text that
-// looks like it is left alone.
+// TestJSONOfNothing: missing values are null, also within a value; a text that
+// looks the same is not changed.
 func TestJSONOfNothing(t *testing.T) {
 	type part struct {
 		Name string `json:"name"`

@@ -150,7 +150,7 @@ func TestTableOnATerminal(t *testing.T) {
 		}
 		check(t, env, noColours.Replace(text), plainText)
 	}
-	// What was asked for by name is there, however wide.
+	// Columns that the user chose are shown, however wide.
 	text, _ := onTerminal(t, nil, "list", "-o", "state,position,error").rest()
 	check(t, "-o", noColours.Replace(text), asked)
 	s := onTerminal(t, nil, "list", "--empty")

@@ -61,7 +61,7 @@ func TestWordsErrors(t *testing.T) {
 	}
 }
 
-// TestCommandWords: what a shell would expand is an error in a command.
+// TestCommandWords: an expansion in a command is an error.
 func TestCommandWords(t *testing.T) {
 	for line, token := range map[string]string{
 		"rm -f /srv/cache/*.tmp": "*",

@@ -398,8 +398,9 @@ func TestJoinSeenAtOnce(t *testing.T) {
 	})
 }
 
-// TestJoinAsksTheNameService: an account of a directory is in no file, and counts
-// all the same. No answer is told, and does not pass for no account.
+// TestJoinAsksTheNameService: an account of a directory service is in no file,
+// and is found all the same. A missing answer is reported, and does not count as
+// no account.
 func TestJoinAsksTheNameService(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
 		var answer []host.User

@@ -21,7 +21,7 @@ func (l *lab) lose(n, page int) []*cluster.PollAnswer {
 	return pages
 }
 
-// goOn has the manager wait for nobody.
+// goOn makes the manager wait for no node.
 func (l *lab) goOn() {
 	l.t.Helper()
 	nodes, err := l.store.Standings(l.t.Context())

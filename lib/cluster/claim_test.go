@@ -28,7 +28,7 @@ func TestClone(t *testing.T) {
 			return err
 		},
 		"by taking a large answer": func(l *lab, s *server) error {
-			l.Heard(s.id, addr(99)) // what is not the incumbent's does not count
+			l.Heard(s.id, addr(99)) // a transfer of another than the incumbent does not count
 			l.Heard(s.id, s.remote)
 			return nil
 		},
@@ -112,7 +112,7 @@ func TestCloneOfSilent(t *testing.T) {
 	})
 }
 
-// TestCloneIsNotHeard: what a clone transfers does not keep the incumbent's place.
+// TestCloneIsNotHeard: a transfer of a clone does not keep the incumbent's place.
 func TestCloneIsNotHeard(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
 		s := l.joined("web1")

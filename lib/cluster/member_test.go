@@ -61,8 +61,8 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-// TestSweepTransfer: a node that is taking a large answer is not silent, and is
-// once it stops.
+// TestSweepTransfer: a node is not silent while it receives a large answer, and
+// is silent once it stops.
 func TestSweepTransfer(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
 		s := l.joined("web1")
@@ -85,13 +85,13 @@ func TestSweepTransfer(t *testing.T) {
 				t.Errorf("silent since %s, want %s", got, heard)
 			}
 			time.Sleep(time.Minute)
-			l.Heard(s.id, s.remote) // it goes on after all
+			l.Heard(s.id, s.remote) // the transfer goes on after all
 			l.sweep()
 			if n := l.node(s); !n.SilentSince.IsZero() || !n.LastSeen.Equal(time.Now()) {
 				t.Errorf("silent since %s, last seen at %s", n.SilentSince, n.LastSeen)
 			}
 		}
-		// Once it has what it was sent, it is to ask again as soon as others.
+		// After the transfer it must poll as soon as others.
 		_, err = l.pollAt(t.Context(), s, l.head(), 0)
 		check(t, err)
 		time.Sleep(10 * time.Second)
@@ -102,8 +102,8 @@ func TestSweepTransfer(t *testing.T) {
 	})
 }
 
-// TestSweepFetched: what a node has received is known by its polls while its report
-// is on its way, and is not taken back by one that was sent before.
+// TestSweepFetched: the manager knows from polls what a node has received while its
+// report is in transfer; a report that was sent before does not undo that.
 func TestSweepFetched(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
 		s := l.joined("web1")
@@ -130,7 +130,7 @@ func TestSweepFetched(t *testing.T) {
 		received(1, 3)
 		report(3)
 		received(3, 0)
-		// A place that is not in this log says nothing.
+		// A position that is not in this log is ignored.
 		_, err = l.pollAt(t.Context(), s, queue.Position{Epoch: 1, Seq: 9}, 0)
 		check(t, err)
 		received(3, 0)

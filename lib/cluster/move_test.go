@@ -11,8 +11,8 @@ import (
 	"iwx/lib/nfs"
 )
 
-// TestConnects: where a node's polls come from is written down when it changes,
-// at once, and its address stays what it was.
+// TestConnects: the source address of a node's polls is saved at once when it
+// changes, and its registered address stays.
 func TestConnects(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
 		s := l.joined("web1")
@@ -29,7 +29,7 @@ func TestConnects(t *testing.T) {
 				t.Errorf("it connects from %s, and its address is %s; want %s and %s", n.Connects, n.Address, from, home)
 			}
 		}
-		// Reports may come another way, and say nothing.
+		// Reports may come from another address, which is ignored.
 		check(t, l.Report(t.Context(), s.id, addr(79), &cluster.Report{Instance: s.instance}))
 		if n := l.node(s); n.Connects != home {
 			t.Errorf("by a report it connects from %s", n.Connects)
@@ -37,8 +37,8 @@ func TestConnects(t *testing.T) {
 	})
 }
 
-// TestFacts: what a node reports to be is what is shown, and where it joined as
-// another its machine-id stays.
+// TestFacts: the last reported facts are shown; the machine-id stays that of
+// the join.
 func TestFacts(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
 		s := l.joined("web1")
@@ -46,7 +46,7 @@ func TestFacts(t *testing.T) {
 		now := joined.Facts
 		now.Kernel, now.Hostname, now.OS.Version, now.MachineID = "6.12.1", "renamed", "13", "another"
 		check(t, l.Report(t.Context(), s.id, s.remote, &cluster.Report{Instance: s.instance, Facts: &now}))
-		check(t, l.Report(t.Context(), s.id, s.remote, &cluster.Report{Instance: s.instance})) // as one of an earlier version
+		check(t, l.Report(t.Context(), s.id, s.remote, &cluster.Report{Instance: s.instance})) // as from a node of an earlier version
 		n := l.node(s)
 		if n.Facts.Kernel != "6.12.1" || n.Facts.Hostname != "renamed" || n.Facts.OS.Version != "13" || n.FactsAt.IsZero() {
 			t.Errorf("facts: %+v", n.Facts)
@@ -62,8 +62,8 @@ func TestFacts(t *testing.T) {
 	})
 }
 
-// TestFormerAddress: the shares stay open to where the node may have mounted
-// them from, and to nothing that it never had.
+// TestFormerAddress: the shares stay exported to where the node may have
+// mounted them from, and to no address that it never had.
 func TestFormerAddress(t *testing.T) {
 	a, b, c, none := addr(11), addr(12), addr(13), netip.Addr{}
 	for name, tt := range map[string]struct {
@@ -86,8 +86,8 @@ func TestFormerAddress(t *testing.T) {
 	}
 }
 
-// TestAddressMoved: the former address goes once the node connects from the new one, has
-// not got it any more, and its mounts work; not before.
+// TestAddressMoved: the former address is removed once the node connects from the new
+// one, no longer has the former one, and its mounts work; not before.
 func TestAddressMoved(t *testing.T) {
 	hung := []nfs.Health{{Path: "/srv/iwx", Word: nfs.Hung}}
 	healthy := []nfs.Health{{Path: "/srv/iwx", Word: nfs.Healthy}}

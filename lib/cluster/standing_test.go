@@ -155,7 +155,7 @@ func TestTroubleParks(t *testing.T) {
 	})
 }
 
-// TestLogWentBack: a log that is shorter than what was served is not served on,
+// TestLogWentBack: a log that is shorter than what was served is not served,
 // unless recover has begun an epoch.
 func TestLogWentBack(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {

@@ -113,7 +113,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestTextOfOtherSystems: a file that was written elsewhere is read as it is meant.
+// TestTextOfOtherSystems: a file written on another system is read correctly.
 func TestTextOfOtherSystems(t *testing.T) {
 	const text = "[queue]\r\ntimeout = \"2h\"\r\n"
 	wide := "\xff\xfe"
@@ -127,7 +127,7 @@ func TestTextOfOtherSystems(t *testing.T) {
 	}
 }
 
-// TestDanglingLink: a file that is meant to be there is not a missing one.
+// TestDanglingLink: a dangling link does not count as a missing file.
 func TestDanglingLink(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "iwx.toml")

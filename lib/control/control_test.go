@@ -121,8 +121,8 @@ type broken struct{}
 func (broken) Report(context.Context) lb.Report { panic("no such report") }
 func (broken) Hear(string, health.Pulse)        { panic("no such server") }
 
-// TestVerbThatPanics: who asked has an error, the log has the stack, and the socket
-// goes on.
+// TestVerbThatPanics: the client gets an error, the log has the stack, and the
+// socket goes on.
 func TestVerbThatPanics(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -248,8 +248,8 @@ func TestFirstFailureEndsTheGroup(t *testing.T) {
 	}
 }
 
-// TestMemberThatPanics: the others end in order, the stack is in the log, and the
-// exit code is one after which the service manager starts the daemon again.
+// TestMemberThatPanics: the others end in order, the stack is in the log, and
+// with the exit code the service manager restarts the daemon.
 func TestMemberThatPanics(t *testing.T) {
 	for name, work := range map[string]func() int{
 		"index":       func() int { return []int{}[os.Getpid()] },
@@ -276,7 +276,7 @@ func TestMemberThatPanics(t *testing.T) {
 	}
 }
 
-// TestReloadThatPanics: the daemon goes on with the settings that it has.
+// TestReloadThatPanics: the daemon goes on with its present settings.
 func TestReloadThatPanics(t *testing.T) {
 	var log strings.Builder
 	ctx, cancel := context.WithCancel(t.Context())
@@ -295,8 +295,8 @@ func TestReloadThatPanics(t *testing.T) {
 	}
 }
 
-// TestExitCodes: which errors keep a daemon from being started again. None of them
-// is 2, which is the Go runtime's.
+// TestExitCodes: some errors keep a daemon from being restarted. No exit code is
+// 2, which is the Go runtime's.
 func TestExitCodes(t *testing.T) {
 	dir := t.TempDir()
 	settings := func(text string) error {

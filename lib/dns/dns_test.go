@@ -209,13 +209,13 @@ func at(t *testing.T, z *dns.Zone, what string) string {
 	return strings.Join(list, ", ")
 }
 
-// TestDoubts: what is valid and most likely not meant is told; what is said of a site's
-// name beside its address leaves that.
+// TestDoubts: a valid record that is most likely a mistake gives a warning; other
+// records of a site's name give none.
 func TestDoubts(t *testing.T) {
 	for _, tt := range []struct{ changes, want string }{
 		{"add shop TXT kept", ""},
 		{"add shop MX 10 mail", ""},
-		{"add shop AAAA 2001:db8::7", "shop.example.org is a name of a site, and its A record of the cluster, 192.0.2.80, is replaced"}, // as addresses are the administrator's then
+		{"add shop AAAA 2001:db8::7", "shop.example.org is a name of a site, and its A record of the cluster, 192.0.2.80, is replaced"}, // the administrator then owns the addresses
 		{"add blog CNAME elsewhere.example.net", ""},
 		{"add a.b A 192.0.2.7|add c CNAME b", ""}, // b is there, as what is above a.b
 		{"add *.dev A 192.0.2.7|add c CNAME x.dev", ""},

@@ -249,8 +249,8 @@ func TestOff(t *testing.T) {
 	}
 }
 
-// TestProbeThatPanics: it changes nothing, and the endpoint goes on. It says that
-// it is alive as long as it reads its files.
+// TestProbeThatPanics: it changes nothing, and the endpoint goes on. It pings the
+// watchdog as long as it reads its files.
 func TestProbeThatPanics(t *testing.T) {
 	r := serve(t, service("http", 80), service("smtp", 25))
 	r.await("/http", http.StatusOK, "up")

@@ -60,7 +60,8 @@ func TestWithin(t *testing.T) {
 	if err := Late(ctx, nil); err != nil {
 		t.Errorf("of nothing: %v", err)
 	}
-	// A failure in time, and a signal from outside, stay what they are.
+	// A failure within the time limit, and a signal from outside, are
+	// unchanged.
 	ctx, cancel = Within(t.Context(), time.Hour, "false")
 	if err := Late(ctx, errors.New("exit status 1")); err.Error() != "exit status 1" {
 		t.Errorf("in time: %v", err)

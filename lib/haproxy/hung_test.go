@@ -16,7 +16,7 @@ import (
 	"iwx/lib/testenv"
 )
 
-// played is an instance that does as the test wants.
+// played is a simulated instance.
 type played struct {
 	runner
 	now    time.Time
@@ -45,8 +45,8 @@ func (p *played) watch() *Watch {
 	}
 }
 
-// TestWatchActsOnNoDoubt: of all that keeps HAProxy from answering, one thing alone
-// has it ended.
+// TestWatchActsOnNoDoubt: of all reasons for a missing answer, only a hang gets
+// HAProxy killed.
 func TestWatchActsOnNoDoubt(t *testing.T) {
 	silent := trouble("show version", os.ErrDeadlineExceeded)
 	for _, tt := range []struct {
@@ -94,8 +94,8 @@ func TestWatchActsOnNoDoubt(t *testing.T) {
 	}
 }
 
-// TestWatchRests: one that hangs again and again is ended less and less often, and
-// after a while of answers as soon as at first.
+// TestWatchRests: an instance that hangs repeatedly is killed less and less often,
+// and after a time of answers as soon as at first.
 func TestWatchRests(t *testing.T) {
 	silent := trouble("show version", context.DeadlineExceeded)
 	p := &played{now: time.Unix(1000, 0), answer: silent, id: 7}
@@ -128,8 +128,8 @@ func TestWatchRests(t *testing.T) {
 	}
 }
 
-// TestStoppedProcessIsStartedAgain: a real HAProxy, whose worker, or master, is
-// stopped, is ended, and the next pass of the engine brings it back.
+// TestStoppedProcessIsStartedAgain: a real HAProxy whose worker or master is
+// stopped is killed, and the next pass of the engine starts it again.
 func TestStoppedProcessIsStartedAgain(t *testing.T) {
 	for _, process := range []string{"worker", "master"} {
 		t.Run(process, func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestStoppedProcessIsStartedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			if process == "worker" {
-				fill(t, string(e.stats)) // as questions that nobody answers do in time
+				fill(t, string(e.stats)) // as unanswered connections do in time
 			}
 			testenv.Until(t, "it is ended", func() bool {
 				if err := w.Look(t.Context()); err != nil {
@@ -187,7 +187,7 @@ func TestStoppedProcessIsStartedAgain(t *testing.T) {
 	}
 }
 
-// fill connects to a socket that nobody accepts at, until there is no room.
+// fill connects to a socket without accept, until its backlog is full.
 func fill(t *testing.T, path string) {
 	t.Helper()
 	for range 10000 {

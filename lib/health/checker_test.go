@@ -603,8 +603,8 @@ func TestCheckerOverTheNetwork(t *testing.T) {
 	}
 }
 
-// TestCheckerPanics: what panics in a target's checking is logged, holds up nothing,
-// and is over when it is. The other targets do not notice.
+// TestCheckerPanics: a panic in a target's check is logged, blocks nothing, and has
+// no lasting effect. The other targets do not notice.
 func TestCheckerPanics(t *testing.T) {
 	const id = "web1/imap"
 	spoil := func(w *world, interval time.Duration) {
@@ -643,7 +643,7 @@ func TestCheckerPanics(t *testing.T) {
 					t.Errorf("another target was asked %d times in 4 s", n)
 				}
 
-				// When it is over, a service that fails is seen to fail, and to be back.
+				// Afterwards a service that fails is detected, and so is its return.
 				w.answer(reply{word: Refused}, id)
 				tt.end(w)
 				settle(10 * time.Second)

@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kinds are all of them.
+// kinds returns all kinds.
 func kinds() []Kind {
 	return []Kind{TCP, HTTP, HTTPS, SMTP, Submission, SMTPS, POP3, POP3S, IMAP, IMAPS}
 }
 
-// begun returns a dialog that has just been connected, and the service's end.
-// until is the deadline of the connection.
+// begun returns a dialog that has just connected, and the service's end. until
+// is the deadline of the connection.
 func begun(t *testing.T, check Check, until time.Time) (*dialog, *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -41,7 +41,8 @@ func begun(t *testing.T, check Check, until time.Time) (*dialog, *net.TCPConn) {
 	return newDialog(conn, target, time.Now), there.(*net.TCPConn)
 }
 
-// reset has the service reset the connection, and waits until that has come.
+// reset makes the service reset the connection, and waits until the reset has
+// arrived.
 func reset(t *testing.T, d *dialog, there *net.TCPConn) {
 	t.Helper()
 	there.SetLinger(0)
@@ -64,8 +65,8 @@ func reset(t *testing.T, d *dialog, there *net.TCPConn) {
 	}
 }
 
-// TestFailsAtOnce: whatever becomes of a connection before the service was asked
-// anything, the probe has an answer that says so.
+// TestFailsAtOnce: if a connection fails in any way before the service was asked
+// anything, the probe has a result that says so.
 func TestFailsAtOnce(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -93,8 +94,8 @@ func TestFailsAtOnce(t *testing.T) {
 	}
 }
 
-// TestFailsInHandshake is the same where the handshake comes first, without a
-// header before it: each of its deadlines is its own.
+// TestFailsInHandshake is the same for a TLS handshake that comes first,
+// without a header before it: it has its own deadlines.
 func TestFailsInHandshake(t *testing.T) {
 	for _, kind := range []Kind{HTTPS, SMTPS, POP3S, IMAPS} {
 		t.Run(string(kind), func(t *testing.T) {
@@ -116,9 +117,9 @@ func TestFailsInHandshake(t *testing.T) {
 	}
 }
 
-// TestConnectedLate: the time for the connection is over when it is seen that
-// there is one, as after a pause of this server. What is said then has a deadline
-// of its own, whoever speaks first.
+// TestConnectedLate: the connection is noticed only after its deadline, as after
+// a pause of this server. What follows has its own deadline, whichever side
+// speaks first.
 func TestConnectedLate(t *testing.T) {
 	for _, check := range []Check{{Kind: IMAP, Proxy: true}, {Kind: TCP, Proxy: true}, {Kind: HTTP}} {
 		check.Timeout = 30 * time.Second

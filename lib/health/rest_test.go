@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ways returns the ways to one service, the one that is preferred first.
+// ways returns the ways to one service, in order of preference.
 func ways(kind Kind, ids ...string) []Target {
 	list := targets(ids...)
 	for i := range list {
@@ -18,7 +18,8 @@ func ways(kind Kind, ids ...string) []Target {
 	return list
 }
 
-// atOwnLevel returns when a target was asked at its own level, from a moment on.
+// atOwnLevel returns the times at which a target was probed at its own level,
+// from since on.
 func (w *world) atOwnLevel(since time.Time, id string) (list []time.Time) {
 	for _, q := range w.since(since, id) {
 		if q.level != Connect {
@@ -28,14 +29,15 @@ func (w *world) atOwnLevel(since time.Time, id string) (list []time.Time) {
 	return list
 }
 
-// TestCheckerWays holds how often each way to a service is asked, whichever is in use.
+// TestCheckerWays: how often each way to a service is probed, depending on which one
+// is in use.
 func TestCheckerWays(t *testing.T) {
 	bad := func(word Word) map[string]reply { return map[string]reply{"proxy": {word: word}} }
 	for _, tt := range []struct {
 		name    string
 		kind    Kind
 		replies map[string]reply
-		want    map[string]time.Duration // between two questions
+		want    map[string]time.Duration // between two probes
 	}{
 		{"both work", IMAP, nil, map[string]time.Duration{"proxy": 5 * time.Second, "plain": 50 * time.Second}},
 		{"both work, HTTP", HTTP, nil, map[string]time.Duration{"proxy": 2 * time.Second, "plain": 20 * time.Second}},
@@ -64,9 +66,8 @@ func TestCheckerWays(t *testing.T) {
 	}
 }
 
-// TestCheckerWayFails holds that a way which is not in use is asked at once when the
-// one in use fails in whatever way, and at its full rate from then on; and that it is
-// left alone again when that is back.
+// TestCheckerWayFails: when the way in use fails, the other one is probed at once,
+// and at its full rate from then on; when it is back, the other one rests again.
 func TestCheckerWayFails(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -85,7 +86,7 @@ func TestCheckerWayFails(t *testing.T) {
 						other = "proxy"
 						w.answer(reply{word: Wrong}, other)
 					}
-					// Hosts of their own: it is the service that counts here.
+					// Use separate hosts: only the service counts here.
 					both := ways(IMAP, "proxy", "plain")
 					both[0].Host, both[1].Host = "a", "b"
 					w.Set(both, nil)
@@ -122,8 +123,8 @@ func TestCheckerWayFails(t *testing.T) {
 	}
 }
 
-// TestCheckerWayInDoubt holds that the other way is asked at its full rate for as long
-// as the one in use is in doubt.
+// TestCheckerWayInDoubt: the other way is probed at its full rate while the one in use
+// is in doubt.
 func TestCheckerWayInDoubt(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		both := ways(HTTP, "proxy", "plain")
@@ -144,8 +145,8 @@ func TestCheckerWayInDoubt(t *testing.T) {
 	})
 }
 
-// TestCheckerWayIsFound holds that a preferred way is found within a minute after it
-// works, and at once when its server has news of it.
+// TestCheckerWayIsFound: a preferred way is in use within a minute after it works,
+// and at once when its server reports news.
 func TestCheckerWayIsFound(t *testing.T) {
 	for _, news := range []bool{false, true} {
 		inWorld(t, func(t *testing.T, w *world) {
@@ -166,13 +167,13 @@ func TestCheckerWayIsFound(t *testing.T) {
 	}
 }
 
-// TestCheckerSlowsDown holds that a service whose answers take longer than its
-// interval is asked for a third of the time at most.
+// TestCheckerSlowsDown: a service whose answers take longer than its interval
+// is probed for at most a third of the time.
 func TestCheckerSlowsDown(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		reply reply
-		least time.Duration // between the beginnings of two questions
+		least time.Duration // between the starts of two probes
 	}{
 		{"a quick one", reply{takes: 100 * time.Millisecond}, 2 * time.Second},
 		{"a slow page", reply{takes: 1500 * time.Millisecond}, 4500 * time.Millisecond},
@@ -196,13 +197,13 @@ func TestCheckerSlowsDown(t *testing.T) {
 	}
 }
 
-// TestCheckerSilence holds how often what is down and silent is asked, and what ends
-// the waits.
+// TestCheckerSilence: how often a silent target that is down is probed, and what
+// ends the waits.
 func TestCheckerSilence(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		do   func(*world)
-		back time.Duration // at the most, after it works again
+		back time.Duration // at most, after it works again
 	}{
 		{"nothing", func(*world) {}, 13 * time.Second},
 		{"its server has news", func(w *world) { w.Doubt("web1") }, time.Second},
@@ -247,12 +248,12 @@ func TestCheckerSilence(t *testing.T) {
 	}
 }
 
-// server is one processor for several services: each session takes its time, one
-// after the other, whether or not somebody still waits for the answer.
+// server is one processor for several services: each session uses its time, one
+// after the other, even if nobody still waits for the answer.
 type server struct {
 	mu    sync.Mutex
 	costs time.Duration // of a session
-	free  time.Time     // when it is done with those that it has
+	free  time.Time     // when all its sessions are done
 	spent time.Duration
 }
 
@@ -278,9 +279,9 @@ func (s *server) probe(ctx context.Context, t Target) Result {
 	return Result{Word: word, At: time.Now(), Took: time.Since(began)}
 }
 
-// TestCheckerOverload holds that a server which is short of processor time, so that no
-// session of its eight services ends in time, is not kept so by the checks alone: they
-// want less than it has, and it is well within a minute after it has all its time.
+// TestCheckerOverload: a server is short of processor time, so that no session of its
+// eight services ends in time. The checks alone must not keep it so: they need less
+// time than it has, and it is well within a minute after it has all its time again.
 func TestCheckerOverload(t *testing.T) {
 	for _, starved := range []time.Duration{400 * time.Millisecond, 2500 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {

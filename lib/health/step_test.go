@@ -112,8 +112,8 @@ func TestStepFlapping(t *testing.T) {
 	}
 }
 
-// TestStepFlapsSoftly holds that a service which fails softly, as on a server that is
-// overloaded, may come back within half a minute however often it did not stay.
+// TestStepFlapsSoftly: a service with soft failures, such as on an overloaded server,
+// may come back within half a minute, however often it has failed.
 func TestStepFlapsSoftly(t *testing.T) {
 	for _, word := range []Word{Silent, Wrong} {
 		c, now, v := Defaults(IMAP), epoch(), Verdict{}

@@ -12,8 +12,8 @@ import (
 	"iwx/lib/fault"
 )
 
-// directory puts a getent(1) in front of the system's that knows what is in no
-// file, and returns the file that it notes its questions in.
+// directory puts a getent(1) before the system's that knows accounts in no
+// file, and returns the file in which it records its queries.
 func directory(t *testing.T, script string) (asked string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -92,7 +92,7 @@ func TestGroupsOf(t *testing.T) {
 	}
 }
 
-// TestNoAnswer: that is not the same as no user.
+// TestNoAnswer: a missing answer is not the same as no user.
 func TestNoAnswer(t *testing.T) {
 	directory(t, "echo down >&2; exit 3")
 	if _, err := LookupUser(t.Context(), "ldap.user"); err == nil || errors.Is(err, ErrNoAccount) || fault.CodeOf(err) != fault.Busy || !strings.Contains(err.Error(), "down") {
@@ -112,7 +112,7 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// TestNoGetent: the error says why nobody was asked.
+// TestNoGetent: the error says why the name service was not asked.
 func TestNoGetent(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := LookupUser(t.Context(), "ldap.user")

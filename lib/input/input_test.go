@@ -30,8 +30,8 @@ func ended(t *testing.T, what string, done <-chan error) {
 	}
 }
 
-// TestCancelled: a pipe that nobody writes to, and a named one that nobody has
-// opened, are given up on.
+// TestCancelled: reading a pipe without a writer, or a named pipe that nobody
+// has opened, ends with the context.
 func TestCancelled(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -59,7 +59,7 @@ func TestCancelled(t *testing.T) {
 		cancel()
 		ended(t, name, done)
 	}
-	if f, err := os.OpenFile(fifo, os.O_RDWR, 0); err == nil { // lets the reader go
+	if f, err := os.OpenFile(fifo, os.O_RDWR, 0); err == nil { // releases the reader
 		f.Close()
 	}
 }
@@ -85,7 +85,7 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
-// TestReadSettings: absent is one thing, a link that leads nowhere another.
+// TestReadSettings: an absent file and a dangling link are different errors.
 func TestReadSettings(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// sourceRange has the kernel's settings in a directory of their own; "" for a kernel
-// that has none yet.
+// sourceRange writes the kernel's settings to a directory of their own; "" is a
+// kernel without them.
 func sourceRange(t *testing.T, low, high string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -61,8 +61,8 @@ func TestMountsConnectFromNoServicesPort(t *testing.T) {
 	}
 }
 
-// TestSourcePortsComeBack holds that the range is set again under a mount that
-// stays, an administrator's own too.
+// TestSourcePortsComeBack: the range is set again while a mount stays, even an
+// administrator's own.
 func TestSourcePortsComeBack(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		m, _ := mounter(t)
@@ -88,7 +88,7 @@ func TestSourcePortsComeBack(t *testing.T) {
 	}
 }
 
-// TestSourcePortsAtBoot holds that the files of the package set the same range.
+// TestSourcePortsAtBoot: the files of the package set the same range.
 func TestSourcePortsAtBoot(t *testing.T) {
 	for _, file := range []string{"modprobe.d/iwx.conf", "sysctl.d/60-iwx.conf"} {
 		text, err := os.ReadFile(filepath.Join("../../packaging", file))

@@ -145,7 +145,8 @@ func TestCounter(t *testing.T) {
 	}
 }
 
-// TestCounterWithoutFile: what cannot be written, or read, is counted all the same.
+// TestCounterWithoutFile: panics are counted even if the file cannot be written or
+// read.
 func TestCounterWithoutFile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "panics")
 	if list, err := Read(dir); err != nil || list != nil {
@@ -177,8 +178,8 @@ func TestCounterWithoutFile(t *testing.T) {
 	}
 }
 
-// TestHandler: a request that panics gets no answer, not even a half of one, the
-// next is answered, and who has the log sees which it was.
+// TestHandler: a request that panics gets no answer, not even a part of one; the
+// next is answered, and the log says which it was.
 func TestHandler(t *testing.T) {
 	log, lines := record()
 	mux := http.NewServeMux()
@@ -222,7 +223,7 @@ func TestHandler(t *testing.T) {
 	}
 }
 
-// TestErrorLog: what the server of net/http says itself.
+// TestErrorLog: messages of net/http itself.
 func TestErrorLog(t *testing.T) {
 	plain, lines := record()
 	c := NewCounter(t.TempDir(), "x", time.Now)

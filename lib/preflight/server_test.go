@@ -257,7 +257,7 @@ func TestClockSync(t *testing.T) {
 	if r := fake(t).clockResult(unix.STA_PLL); r.Status != OK {
 		t.Errorf("synchronised: %+v", r)
 	}
-	// The remedy works with what is installed; Debian's minimal system has nothing.
+	// The hint works with what is installed; a minimal Debian has nothing.
 	for _, tt := range []struct{ os, file, remedy string }{
 		{"debian", "", "apt-get -y install systemd-timesyncd"},
 		{"debian", "lib/systemd/systemd-timesyncd", "systemctl enable --now systemd-timesyncd"},

@@ -289,7 +289,7 @@ func (b bursting) Remove(ctx context.Context, item profile.Item) error {
 }
 
 // TestPanickingItem: an item whose applier panics has failed, the others are
-// applied, and when it no longer does the item is too.
+// applied, and the item is applied once it no longer panics.
 func TestPanickingItem(t *testing.T) {
 	with, without := document("mount /burst=1", "mount /b=1"), document("mount /b=1")
 	for _, method := range []string{"check", "apply", "remove"} {
@@ -317,7 +317,8 @@ func TestPanickingItem(t *testing.T) {
 	}
 }
 
-// TestKeeperPanics: what panics outside of an item is told, and tried again.
+// TestKeeperPanics: a panic outside of an item is reported, and the work is
+// tried again.
 func TestKeeperPanics(t *testing.T) {
 	w := newWorld()
 	c := w.converger()

@@ -12,8 +12,8 @@ import (
 	"iwx/lib/profile"
 )
 
-// starved is a server on which items fail, after they took a while, and what was
-// tried there when.
+// starved is a server on which items fail after a while. It records when each
+// was tried.
 type starved struct {
 	*profile.Keeper
 	mu    sync.Mutex
@@ -51,7 +51,7 @@ func (s *starved) Remove(ctx context.Context, item profile.Item) error {
 	return s.call(ctx, "remove", item)
 }
 
-// since returns how long after a moment each call of the kind came, from then on.
+// since returns how long after at each call of the kind came.
 func (s *starved) since(at time.Time, key string) (list []time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,7 +101,7 @@ func (s *starved) receive(items ...string) {
 	synctest.Wait()
 }
 
-// gaps returns what passed between the calls.
+// gaps returns the times between the calls.
 func gaps(calls []time.Duration) (list []time.Duration) {
 	for i := 1; i < len(calls); i++ {
 		list = append(list, calls[i]-calls[i-1])
@@ -109,8 +109,8 @@ func gaps(calls []time.Duration) (list []time.Duration) {
 	return list
 }
 
-// TestRetriesBackOff holds how often an item that fails is tried, whether it is to be
-// applied or taken back, and that the others are looked at no more often for it.
+// TestRetriesBackOff: how often a failing item is tried, to apply or to remove it.
+// The others are not checked more often because of it.
 func TestRetriesBackOff(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -156,8 +156,8 @@ func TestRetriesBackOff(t *testing.T) {
 	}
 }
 
-// TestRetriesHeal holds that everything is as it should be within a minute after what
-// kept it from that has gone, however long that was so.
+// TestRetriesHeal: everything is applied within a minute after the cause of the
+// failures has gone, however long it lasted.
 func TestRetriesHeal(t *testing.T) {
 	onStarved(t, time.Second, func(t *testing.T, s *starved) {
 		items := []string{"mount /a", "mount /a/b", "vip c", "mount /d"}
@@ -179,7 +179,7 @@ func TestRetriesHeal(t *testing.T) {
 	})
 }
 
-// TestRetriesAtOnce holds what does not wait, and what does.
+// TestRetriesAtOnce: which requests wait, and which do not.
 func TestRetriesAtOnce(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -228,8 +228,8 @@ func BenchmarkLook(b *testing.B) {
 	}
 }
 
-// TestWatcherBacksOff holds, in virtual time, that a manager which cannot be told is
-// not asked every second, and learns soon when it can.
+// TestWatcherBacksOff: in virtual time, a failing manager does not get a report
+// every second, and gets one soon after it works again.
 func TestWatcherBacksOff(t *testing.T) {
 	for _, takes := range []time.Duration{0, time.Second, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {

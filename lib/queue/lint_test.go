@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// lintNames returns the names of what is found in a command, with "," between.
+// lintNames returns the names of the findings in a command, joined with ",".
 func lintNames(argv ...string) string {
 	var names []string
 	for _, f := range Lint(&Command{Argv: argv}, []string{"/srv/iwx"}) {
@@ -209,7 +209,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestLintScript looks into what a shell is given.
+// TestLintScript: findings in the script of a shell.
 func TestLintScript(t *testing.T) {
 	for script, want := range map[string]string{
 		"shutdown -r now":                                      "reboot",
@@ -325,7 +325,7 @@ func TestWantsInput(t *testing.T) {
 	}
 }
 
-// FuzzLint: no command line and no script is too strange.
+// FuzzLint: no command line and no script makes Lint panic.
 func FuzzLint(f *testing.F) {
 	f.Add("sh", "-c", "if true; then reboot; fi")
 	f.Add("env", "-S", "a 'b")

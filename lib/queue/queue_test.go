@@ -100,7 +100,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestCheckSize: what execve(2) refuses, on the test's kernel too, is refused.
+// TestCheckSize: what execve(2) refuses, on this kernel too, is refused.
 func TestCheckSize(t *testing.T) {
 	long := func(n int) string { return strings.Repeat("x", n) }
 	for name, c := range map[string]struct {

@@ -12,7 +12,7 @@ import (
 	"iwx/lib/replay"
 )
 
-// overloaded is a manager that fails, and when it was asked.
+// overloaded is a manager that fails, and records when it was asked.
 type overloaded struct {
 	replay.Manager
 	mu      sync.Mutex
@@ -46,7 +46,7 @@ func (o *overloaded) Report(ctx context.Context, report *cluster.Report) error {
 	return o.Manager.Report(ctx, report)
 }
 
-// asked returns how often it was asked since then, and forgets it.
+// asked returns how often it was asked since the last call.
 func (o *overloaded) asked() (polls, reports int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -61,8 +61,8 @@ func (o *overloaded) be(fail func(context.Context) error) {
 	o.fail = fail
 }
 
-// TestOverloadedManager holds how often a manager that fails is asked, by polls and
-// by reports each, and how soon after it is back.
+// TestOverloadedManager: how often a failing manager is asked, by polls and by
+// reports, and how soon after it is back.
 func TestOverloadedManager(t *testing.T) {
 	after := func(d time.Duration, err error) func(context.Context) error {
 		return func(ctx context.Context) error {
@@ -127,8 +127,8 @@ func TestOverloadedManager(t *testing.T) {
 	}
 }
 
-// TestPollThatIsCutShort holds that a poll which was held open, as it should be, and
-// then ended with its connection, is repeated at once: its time was no cost.
+// TestPollThatIsCutShort: a poll that was held open and then ended with its
+// connection is repeated at once: its time was no cost.
 func TestPollThatIsCutShort(t *testing.T) {
 	onNode(t, func(t *testing.T, j *journal, m *machine) {
 		o := &overloaded{Manager: &reach{manager: newManager(3), node: "n1"}}

@@ -9,7 +9,8 @@ import (
 	"iwx/lib/cluster"
 )
 
-// What programs really write, and the line of it that says why they failed.
+// TestCause: real output of programs, and the line of it that says why they
+// failed.
 func TestCause(t *testing.T) {
 	tests := []struct{ name, stdout, stderr, want string }{
 		{"apt-get install", "Reading package lists...\nBuilding dependency tree...\nReading state information...\n",
@@ -114,7 +115,7 @@ func TestCause(t *testing.T) {
 	}
 }
 
-// written is an output that a node keeps of what was written.
+// written returns the output that a node keeps of s.
 func written(s string) attempt.Output {
 	o := attempt.Output{Size: int64(len(s))}
 	o.Head = []byte(s[:min(len(s), attempt.Keep)])
@@ -123,7 +124,7 @@ func written(s string) attempt.Output {
 	return o
 }
 
-// TestCauseOfOthers: what is no output of the command comes first.
+// TestCauseOfOthers: causes outside of the command's output come first.
 func TestCauseOfOthers(t *testing.T) {
 	out := written("Error: no such share\n")
 	for want, a := range map[string]cluster.Attempt{
@@ -141,8 +142,8 @@ func TestCauseOfOthers(t *testing.T) {
 	}
 }
 
-// TestCauseIsBounded: the bound is on what is printed, and falls between
-// characters; and the error is found in a long output, wherever it is.
+// TestCauseIsBounded: the limit is on the printed text, and cuts between
+// characters; the error is found anywhere in a long output.
 func TestCauseIsBounded(t *testing.T) {
 	chatter := strings.Repeat("step of many\n", 50_000)
 	for name, text := range map[string]string{

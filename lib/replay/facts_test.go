@@ -82,8 +82,8 @@ func TestFacts(t *testing.T) {
 	})
 }
 
-// TestHeld: a node whose turn has not come says at which entry it waits, until it
-// has come.
+// TestHeld: a node that waits for its turn reports the entry, until its turn
+// comes.
 func TestHeld(t *testing.T) {
 	onNode(t, func(t *testing.T, j *journal, m *machine) {
 		manager := newManager(3)

@@ -151,8 +151,8 @@ func TestRefusesWhatDoesNotVerify(t *testing.T) {
 	}
 }
 
-// TestPollThatPanics: what the manager says ends no daemon, whatever it is. The node
-// notes it, and goes on with the next answer.
+// TestPollThatPanics: no answer of the manager ends the daemon. The node logs the
+// panic, and goes on with the next answer.
 func TestPollThatPanics(t *testing.T) {
 	onNode(t, func(t *testing.T, j *journal, m *machine) {
 		var bad atomic.Bool

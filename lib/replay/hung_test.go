@@ -11,9 +11,8 @@ import (
 	"iwx/lib/replay"
 )
 
-// TestHungCommand: a command that cannot be ended halts the node for as long as
-// it is there, a daemon that comes later knows it too, and then it has failed like
-// any other.
+// TestHungCommand: a command that cannot be ended halts the node while it exists,
+// also for a daemon that starts later. Afterwards it has failed like any other.
 func TestHungCommand(t *testing.T) {
 	onNode(t, func(t *testing.T, j *journal, m *machine) {
 		m.command = func(id attempt.ID, _ attempt.Spec) (attempt.Result, time.Duration) {

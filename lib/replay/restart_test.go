@@ -237,8 +237,8 @@ func (j *dying) Commit(ctx context.Context, c *replay.Changes) error {
 	return errors.New("killed")
 }
 
-// TestClockSetBack: a retry that lies far off, since the clock was set back, is
-// brought near, and the status tells the time at which it will be.
+// TestClockSetBack: if the clock was set back and a retry lies far in the
+// future, it is moved near, and the status shows the new time.
 func TestClockSetBack(t *testing.T) {
 	for name, ahead := range map[string]time.Duration{"ahead": 24 * time.Hour, "near": 3 * time.Minute} {
 		t.Run(name, func(t *testing.T) {

@@ -89,8 +89,8 @@ func TestGroupCommit(t *testing.T) {
 	}
 }
 
-// TestWriterThatPanics: it takes nobody's turn with it: what it wrote is undone, the
-// writers of the same commit and all later ones write, and so do other processes.
+// TestWriterThatPanics: its own writes are undone; the writers of the same commit,
+// all later ones and other processes still write.
 func TestWriterThatPanics(t *testing.T) {
 	t.Parallel()
 	s := newManager(t)
@@ -140,7 +140,8 @@ func TestWriterThatPanics(t *testing.T) {
 	}
 }
 
-// TestReaderThatPanics: its transaction is over, and its connection of use.
+// TestReaderThatPanics: its transaction ends, and its connection is still
+// usable.
 func TestReaderThatPanics(t *testing.T) {
 	t.Parallel()
 	s := newManager(t)

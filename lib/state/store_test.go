@@ -270,8 +270,8 @@ func TestAdmitDisplacesNobody(t *testing.T) {
 	}
 }
 
-// TestAddress: a node's address changes once, whoever repeats it, and what is
-// forgotten is the address that was meant.
+// TestAddress: a node's address changes once, even if it is set again, and only
+// the intended address is forgotten.
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	s := newManager(t)
@@ -293,8 +293,7 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// TestQueuedAt: a record without a time was queued when the next one was that has
-// one.
+// TestQueuedAt: a record without a time has that of the next record with one.
 func TestQueuedAt(t *testing.T) {
 	t.Parallel()
 	s := newManager(t)
@@ -316,7 +315,7 @@ func TestQueuedAt(t *testing.T) {
 	}
 }
 
-// TestFacts: facts are those that were sent last, but for what a node joined as.
+// TestFacts: the facts are the last ones sent, except those fixed at the join.
 func TestFacts(t *testing.T) {
 	t.Parallel()
 	s := newManager(t)
@@ -448,7 +447,8 @@ func TestPrune(t *testing.T) {
 	equal(t, "left", left, map[string]int{"n1": 2, "n2": 4})
 }
 
-// TestStub: who queued what is erased, and when, stays; nothing else of it does.
+// TestStub: who queued an erased entry, and when, stays; nothing else of it
+// does.
 func TestStub(t *testing.T) {
 	t.Parallel()
 	s := newManager(t)

@@ -52,8 +52,8 @@ func server(t *testing.T, log *bytes.Buffer) (*cli.Context, *local.Server, conte
 	return c, &local.Server{Paths: paths, Config: conf.Default(), Store: store, Identity: id}, cancel
 }
 
-// TestDaemonOutlivesPanics: whatever panics in what the daemon does for others, it
-// goes on, has counted it, and so has the file for who looks after its end.
+// TestDaemonOutlivesPanics: after a panic in any work the daemon goes on and has
+// counted it, and its file keeps the count after its end.
 func TestDaemonOutlivesPanics(t *testing.T) {
 	var log bytes.Buffer
 	c, s, cancel := server(t, &log)
@@ -108,8 +108,8 @@ func TestDaemonOutlivesPanics(t *testing.T) {
 	}
 }
 
-// TestFencedDaemon: on a manager that another has taken the place of, the daemon
-// ends with the code after which it is not started again, from its first moment on.
+// TestFencedDaemon: on a manager that was replaced by another, the daemon ends from
+// its first moment on with the code that prevents a restart.
 func TestFencedDaemon(t *testing.T) {
 	var log bytes.Buffer
 	c, s, cancel := server(t, &log)
@@ -122,8 +122,8 @@ func TestFencedDaemon(t *testing.T) {
 	}
 }
 
-// TestStartThatPanics: the daemon ends as after any failure, with its stack in the
-// log and counted.
+// TestStartThatPanics: the daemon ends as after any failure; the stack is in the
+// log, and the panic is counted.
 func TestStartThatPanics(t *testing.T) {
 	var log bytes.Buffer
 	c, s, cancel := server(t, &log)

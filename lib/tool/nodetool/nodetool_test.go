@@ -429,9 +429,9 @@ func BenchmarkStatus(b *testing.B) {
 	}
 }
 
-// TestLastSeen: a node whose connection is open is heard now, whatever was written
-// down of it a poll ago; one that is silent, or was not heard since the daemon
-// began, was last heard when it says.
+// TestLastSeen: a node whose connection is open was heard now, even if the saved
+// time is a poll old. A node that is silent, or was not heard since the daemon
+// began, has its saved time.
 func TestLastSeen(t *testing.T) {
 	s := newManager(t)
 	ago := func(d time.Duration) time.Time { return time.Now().Add(-d).Truncate(time.Millisecond) }
@@ -474,8 +474,9 @@ func TestLastSeen(t *testing.T) {
 	seen("status", true)
 }
 
-// TestSeveralAddresses: a node that has its address still, and mounts nothing from
-// this manager, may connect from another of its own; one that has not is reported.
+// TestSeveralAddresses: a node that still has its address, and mounts nothing from
+// this manager, may connect from another of its own; a node without its address is
+// reported.
 func TestSeveralAddresses(t *testing.T) {
 	s := newManager(t)
 	s.runs()
@@ -499,8 +500,8 @@ func TestSeveralAddresses(t *testing.T) {
 	s.contains(out, "127.0.9.3\t127.0.9.33\n")
 }
 
-// TestNotFetched: a node that has not received what is queued for it is not
-// current, and every page says for how long which entry has been on its way.
+// TestNotFetched: a node that has not received its entries is not current, and
+// every page shows which entry it lacks, and for how long.
 func TestNotFetched(t *testing.T) {
 	s := newManager(t)
 	s.runs()

@@ -11,7 +11,7 @@ import (
 )
 
 // TestConffile: an upgrade does not stop at a configuration file that was changed
-// here, and keeps it; who wants the package's can have it.
+// here, and keeps it; an option selects the package's file.
 func TestConffile(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("dpkg installs for root only")

@@ -112,7 +112,7 @@ func TestSpecUser(t *testing.T) {
 	}
 }
 
-// TestSpecDirectoryUser: a user that is in no file is found where getent(1) finds it.
+// TestSpecDirectoryUser: a user that is in no file is found through getent(1).
 func TestSpecDirectoryUser(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can run commands as others")

@@ -19,7 +19,7 @@ func (r *rig) hang(name string, seq uint64, timedOut bool) {
 	}})
 }
 
-// TestHung: every verb says that the command is still there, and what to do.
+// TestHung: every verb says that the command still runs, and what to do.
 func TestHung(t *testing.T) {
 	r := newRig(t, "web1", "web2")
 	if code, _, stderr := r.run("add", "--", "touch", "/srv/x"); code != 0 {
@@ -52,7 +52,7 @@ func TestHung(t *testing.T) {
 	}
 }
 
-// TestHungBesideHalted: one node can be tried again, the other cannot yet.
+// TestHungBesideHalted: one node can retry, the other cannot yet.
 func TestHungBesideHalted(t *testing.T) {
 	r := newRig(t, "web1", "web2")
 	if code, _, stderr := r.run("add", "--", "touch", "/srv/x"); code != 0 {

@@ -10,8 +10,8 @@ import (
 	"iwx/lib/tool/nodestatus"
 )
 
-// TestReportNodes: the first node whose queue is not as it should be is named, and
-// each that is not at its address.
+// TestReportNodes: the first node whose queue is not as it should be is reported,
+// and each node that is not at its address.
 func TestReportNodes(t *testing.T) {
 	row := func(name, word string) nodestatus.Row {
 		return nodestatus.Row{Node: cluster.Node{Name: name, Membership: cluster.Member, LastSeen: time.Unix(1, 0), Status: cluster.Status{Word: word}}}

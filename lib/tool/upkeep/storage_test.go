@@ -53,8 +53,8 @@ func lines(items []profile.Item) string {
 	return b.String()
 }
 
-// TestExportsOfMove holds that a member which moves has both its addresses, once
-// each, and so has one that takes over the address of another.
+// TestExportsOfMove: a member that moves has both its addresses, once each, and
+// so does one that takes over the address of another.
 func TestExportsOfMove(t *testing.T) {
 	config, err := conf.Parse("iwx.toml", []byte("[storage]\nenabled = true\n"))
 	if err != nil {
