@@ -65,18 +65,21 @@ func (m *Manager) Join(ctx context.Context, remote netip.Addr, req *JoinRequest)
 	if err != nil {
 		return nil, Refuse(RefusedMalformed, "", "the certificate request: %v", err)
 	}
-	facts, err := m.Facts()
-	if err != nil {
+	a := &admission{m: m, req: req, remote: remote, csr: block.Bytes, keyHash: sha256.Sum256(public), now: m.Now()}
+	// Strangers cause no work: look at the token before anything else.
+	if err := m.Store.Admit(ctx, req.TokenID, a.checkOnly); err != nil {
+		return nil, err
+	}
+	if a.facts, err = m.Facts(); err != nil {
 		return nil, err
 	}
 	// Accounts of a directory service are in no file. Looking them up may take a
 	// while, so do it before locking the state.
-	var unanswered error
 	if m.Known != nil {
-		known, err := m.Known(ctx, facts.Users, req.Facts.Users)
-		facts.Users, unanswered = append(facts.Users, known...), err
+		known, err := m.Known(ctx, a.facts.Users, req.Facts.Users)
+		a.facts.Users, a.unanswered = append(a.facts.Users, known...), err
 	}
-	a := &admission{m: m, facts: facts, unanswered: unanswered, req: req, remote: remote, csr: block.Bytes, keyHash: sha256.Sum256(public), now: m.Now()}
+	a.now = m.Now()
 	if err := m.Store.Admit(ctx, req.TokenID, a.decide); err != nil {
 		return nil, err
 	}
@@ -97,6 +100,12 @@ type admission struct {
 
 	node   Node
 	answer JoinAnswer
+}
+
+// checkOnly is a Decide that admits nobody: it fails if the token would.
+func (a *admission) checkOnly(token *Token, _ []Node, _ uint64) ([]Node, error) {
+	_, err := a.checkToken(token)
+	return nil, err
 }
 
 // decide implements Decide.

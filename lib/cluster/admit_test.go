@@ -398,6 +398,26 @@ func TestJoinSeenAtOnce(t *testing.T) {
 	})
 }
 
+// TestStrangersCauseNoLookups: the name service is asked for a server that has a valid
+// token alone.
+func TestStrangersCauseNoLookups(t *testing.T) {
+	onManager(t, func(t *testing.T, l *lab) {
+		asked := 0
+		l.Known = func(context.Context, []host.User, []host.User) ([]host.User, error) { asked++; return nil, nil }
+		s := l.server()
+		s.req.Facts.Users = []host.User{{Name: "nobody-knows", UID: 2001}}
+		token := l.invite("web1", nil)
+		token.Secret[0] ^= 1
+		if _, err := l.ask(s, token); err == nil || asked > 0 {
+			t.Errorf("a wrong secret: %v, asked %d times", err, asked)
+		}
+		token.Secret[0] ^= 1
+		if _, err := l.ask(s, token); err != nil || asked != 1 {
+			t.Errorf("the right one: %v, asked %d times", err, asked)
+		}
+	})
+}
+
 // TestJoinAsksTheNameService: an account of a directory service is in no file,
 // and is found all the same. A missing answer is reported, and does not count as
 // no account.
