@@ -64,13 +64,13 @@ type Status struct {
 }
 
 // Disown removes from the status all entries from number first on, which belong to
-// another log; 0 means none.
+// another log; 0 means none. Repeating it, with any number, keeps the highest Beyond.
 func (s *Status) Disown(first uint64) {
 	if first == 0 {
 		return
 	}
 	if s.Done >= first {
-		s.Beyond, s.Done = s.Done, first-1
+		s.Beyond, s.Done = max(s.Beyond, s.Done), first-1
 	}
 	if s.Blocked != nil && s.Blocked.Seq >= first {
 		s.Blocked = nil
