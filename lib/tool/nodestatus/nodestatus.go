@@ -63,20 +63,20 @@ func nodes(c *cli.Context, server *local.Server, read func(context.Context) ([]c
 	if err == nil {
 		err = Baselines(c, server, nodes)
 	}
-	for i := range nodes {
-		reason(c, &nodes[i])
-	}
+	Reasons(c, nodes)
 	if err == nil {
 		err = Contacts(c, server, nodes, head.Seq)
 	}
 	return nodes, head.Seq, err
 }
 
-// reason adds for how long the processes that cannot be killed have been
-// overdue.
-func reason(c *cli.Context, n *cluster.Node) {
-	if b := n.Status.Blocked; b != nil {
-		b.Error = b.Reason(c.Now())
+// Reasons completes the reasons of nodes that are halted by a command which cannot be
+// killed: since when it is over its time.
+func Reasons(c *cli.Context, nodes []cluster.Node) {
+	for i := range nodes {
+		if b := nodes[i].Status.Blocked; b != nil {
+			b.Error = b.Reason(c.Now())
+		}
 	}
 }
 
@@ -134,7 +134,6 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 		hung, err := attempt.Look(server.Paths.Attempts, attempt.ID{Epoch: open.Epoch, Seq: open.Seq, Attempt: open.Attempt.Attempt})
 		if err == nil && hung != nil && saved.State.Blocked() == replay.NoTrouble {
 			n.Status.Word, n.Status.Blocked = replay.WordHalted, replay.Hang(saved.Blocked, &open.Attempt, hung)
-			reason(c, &n)
 		}
 	}
 	kept, err := server.Store.Profile().Load(c)
@@ -145,6 +144,7 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 	n.Status.Profile = &standing
 	n.Status.Mounts = upkeep.Health(c, kept.Desired.Document, c.Now)
 	self := []cluster.Node{n}
+	Reasons(c, self)
 	return self, max(contact.Head, saved.Position.Seq), Baselines(c, server, self)
 }
 

@@ -263,6 +263,8 @@ func moveWaits(c *cli.Context, server *local.Server, id string, to netip.Addr) (
 		return "the manager's profile is " + profileWord(standing, own.Version), nil
 	case n.Word() == cluster.WordUnreachable:
 		return "it is unreachable", nil
+	case !n.Connects.IsValid():
+		return "it has not connected yet", nil
 	case n.Connects != to:
 		return fmt.Sprintf("it connects from %s", n.Connects), nil
 	case n.Status.Profile != nil && !n.Profile().Current():

@@ -36,6 +36,7 @@ func look(c *cli.Context, server *local.Server) (*knowledge, error) {
 	if err := nodestatus.Baselines(c, server, nodes); err != nil {
 		return nil, err
 	}
+	nodestatus.Reasons(c, nodes)
 	head, err := server.Store.Head(c)
 	if err == nil {
 		err = nodestatus.Contacts(c, server, nodes, head.Seq)

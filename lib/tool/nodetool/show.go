@@ -55,7 +55,7 @@ func verdict(c *cli.Context, n *cluster.Node) string {
 	case n.Membership == cluster.Leaving:
 		return departure(c, n)
 	case b != nil:
-		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s at entry %d: %s", n.Name, word, b.Seq, b.Reason(c.Now())))
+		return c.Paint(cli.Bad, fmt.Sprintf("node %s is %s at entry %d: %s", n.Name, word, b.Seq, b.Error))
 	case word == cluster.WordFetching:
 		return c.Paint(nodestatus.Mark(n).Level, fmt.Sprintf("node %s is %s: it %s", n.Name, word, nodestatus.FetchTrouble(n)))
 	case n.Displaced:
