@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"iwx/lib/cluster"
@@ -31,6 +32,7 @@ func (t *tx) mayAppend() error {
 	}
 	n := &nodes[0]
 	if !n.Astray() {
+		nodes = slices.DeleteFunc(nodes, func(n cluster.Node) bool { return n.Astray() })
 		return fault.Hint(fault.New(fault.Busy, "nothing is queued yet: %s not been heard since this manager was restored, and what it lost and they have could not be taken back any more", haveNames(nodes)),
 			"wait for the nodes, then: iwx-queue recover\nor go on without what %[1]s may have: iwx-queue accept %[1]s\nor, if it is gone for good: iwx-node delete %[1]s", n.Name)
 	}

@@ -107,7 +107,14 @@ func readable(path string) error {
 	return fmt.Errorf("state: open %s: %w", path, err)
 }
 
-func open(ctx context.Context, paths host.Paths) (*Store, error) {
+// The last process that closes the files removes -wal and -shm, perhaps between two
+// steps of this one: then it tries again.
+func open(ctx context.Context, paths host.Paths) (s *Store, err error) {
+	err = retry(ctx, func() error { s, err = openOnce(ctx, paths); return err })
+	return s, err
+}
+
+func openOnce(ctx context.Context, paths host.Paths) (*Store, error) {
 	claim, first, err := joinClaim(ctx, paths.StateClaim, paths.State)
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
