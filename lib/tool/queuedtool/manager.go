@@ -184,6 +184,7 @@ func (m *manager) watch(ctx context.Context) error {
 	defer sweep.Stop()
 	tries := backoff.Tries{Waits: retryWaits()}
 	var seen int64
+	behind := false // something that follows from the state is not done
 	for {
 		m.worker.Alive()
 		if err := m.fenced(); err != nil {
@@ -206,11 +207,15 @@ func (m *manager) watch(ctx context.Context) error {
 			if err != nil || !asked && now == seen {
 				return err
 			}
-			if err = m.refresh(ctx); err == nil {
-				seen = now
+			if err = m.rules.Refresh(ctx); err == nil {
+				seen, behind = now, true
 			}
 			return err
 		})
+		if err == nil && behind {
+			err = m.try(ctx, "a change of the state could not be carried out", m.follow)
+			behind = err != nil
+		}
 		if errors.Is(err, cluster.ErrWentBack) {
 			return err // the data in memory belongs to another state
 		}
@@ -232,10 +237,8 @@ func (m *manager) fenced() error {
 	return nil
 }
 
-func (m *manager) refresh(ctx context.Context) error {
-	if err := m.rules.Refresh(ctx); err != nil {
-		return err
-	}
+// follow does what follows from a change of the state.
+func (m *manager) follow(ctx context.Context) error {
 	m.tell(ctx)
 	return errors.Join(m.served.Write(m.rules.Head()), m.move(ctx), m.keep(ctx), m.readCertificate())
 }

@@ -253,7 +253,13 @@ func (n *node) once(c context.Context) error {
 	ctx, cancel := context.WithCancel(c)
 	defer cancel()
 	replayed := make(chan error, 1)
-	go func() { replayed <- panics.Try(n.log, "replay", func() error { return n.replayer.RunDue(ctx) }) }()
+	go func() {
+		err := panics.Try(n.log, "replay", func() error { return n.replayer.RunDue(ctx) })
+		if err != nil {
+			cancel() // nobody takes what the fetcher delivers any more
+		}
+		replayed <- err
+	}()
 	err := n.fetcher.Once(ctx)
 	if n.exit.isOrdered() {
 		err = n.exit.leave(ctx)
