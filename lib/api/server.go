@@ -227,10 +227,13 @@ func (s *Server) paced(w http.ResponseWriter, heard func()) io.Writer {
 // of a newer version.
 func (c *call) read(into any) error {
 	err := json.NewDecoder(c.Body).Decode(into)
-	if err != nil {
-		return cluster.Refuse(cluster.RefusedMalformed, "", "the request cannot be read: %v", err)
+	if err == nil {
+		_, err = io.Copy(io.Discard, c.Body)
 	}
-	if _, err := io.Copy(io.Discard, c.Body); err != nil {
+	if errors.Is(err, os.ErrDeadlineExceeded) && c.node != "" {
+		return cluster.Refuse(cluster.RefusedFailed, "", "the request did not arrive: no progress within %s", progressWait)
+	}
+	if err != nil {
 		return cluster.Refuse(cluster.RefusedMalformed, "", "the request cannot be read: %v", err)
 	}
 	// From here on the server watches the connection, to see a peer that goes
