@@ -61,39 +61,71 @@ type wrapper struct {
 	feeds    bool   // the command does not get its standard input
 }
 
-// wrappers returns the programs that run the command in their arguments.
-func wrappers() map[string]wrapper {
-	return map[string]wrapper{
-		"sudo":            {values: "ugpCDRrtThU", longs: "--user --group --prompt --close-from --chdir --chroot --role --type --host --other-user"},
-		"doas":            {values: "uC"},
-		"pkexec":          {longs: "--user"},
-		"gosu":            {operands: 1},
-		"setpriv":         {longs: "--reuid --regid --groups"},
-		"env":             {values: "uCS", longs: "--unset --chdir --split-string"},
-		"nohup":           {},
-		"setsid":          {},
-		"nice":            {values: "n", longs: "--adjustment"},
-		"ionice":          {values: "cnpPu", longs: "--class --classdata"},
-		"chrt":            {values: "TPDp", operands: 1},
-		"taskset":         {operands: 1},
-		"timeout":         {values: "ks", longs: "--kill-after --signal", operands: 1, limits: true},
-		"time":            {values: "fo", longs: "--format --output"},
-		"stdbuf":          {values: "ioe", longs: "--input --output --error"},
-		"chroot":          {operands: 1},
-		"flock":           {values: "wE", longs: "--timeout --wait --conflict-exit-code", operands: 1},
-		"unshare":         {values: "SG"},
-		"prlimit":         {},
-		"busybox":         {},
-		"eatmydata":       {},
-		"unbuffer":        {},
-		"exec":            {values: "a"},
-		"command":         {},
-		"builtin":         {},
-		"systemd-run":     {values: "upMHEC", longs: "--unit --property --description --slice --uid --gid --setenv --working-directory --on-active --on-boot --on-calendar --service-type", limits: true, feeds: true},
-		"runuser":         {values: "ugGws", longs: "--user --group --supp-group --shell --whitelist-environment"},
-		"systemd-inhibit": {longs: "--what --who --why --mode"},
-		"xargs":           {values: "aEILnPsd", longs: "--arg-file --delimiter --max-args --max-procs --max-lines --replace", feeds: true},
+// wrapperOf describes a program that runs the command in its arguments.
+func wrapperOf(program string) (w wrapper, known bool) {
+	switch program {
+	case "sudo":
+		w = wrapper{values: "ugpCDRrtThU", longs: "--user --group --prompt --close-from --chdir --chroot --role --type --host --other-user"}
+	case "doas":
+		w = wrapper{values: "uC"}
+	case "pkexec":
+		w = wrapper{longs: "--user"}
+	case "gosu":
+		w = wrapper{operands: 1}
+	case "setpriv":
+		w = wrapper{longs: "--reuid --regid --groups"}
+	case "env":
+		w = wrapper{values: "uCS", longs: "--unset --chdir --split-string"}
+	case "nohup":
+		w = wrapper{}
+	case "setsid":
+		w = wrapper{}
+	case "nice":
+		w = wrapper{values: "n", longs: "--adjustment"}
+	case "ionice":
+		w = wrapper{values: "cnpPu", longs: "--class --classdata"}
+	case "chrt":
+		w = wrapper{values: "TPDp", operands: 1}
+	case "taskset":
+		w = wrapper{operands: 1}
+	case "timeout":
+		w = wrapper{values: "ks", longs: "--kill-after --signal", operands: 1, limits: true}
+	case "time":
+		w = wrapper{values: "fo", longs: "--format --output"}
+	case "stdbuf":
+		w = wrapper{values: "ioe", longs: "--input --output --error"}
+	case "chroot":
+		w = wrapper{operands: 1}
+	case "flock":
+		w = wrapper{values: "wE", longs: "--timeout --wait --conflict-exit-code", operands: 1}
+	case "unshare":
+		w = wrapper{values: "SG"}
+	case "prlimit":
+		w = wrapper{}
+	case "busybox":
+		w = wrapper{}
+	case "eatmydata":
+		w = wrapper{}
+	case "unbuffer":
+		w = wrapper{}
+	case "exec":
+		w = wrapper{values: "a"}
+	case "command":
+		w = wrapper{}
+	case "builtin":
+		w = wrapper{}
+	case "systemd-run":
+		w = wrapper{values: "upMHEC", longs: "--unit --property --description --slice --uid --gid --setenv --working-directory --on-active --on-boot --on-calendar --service-type", limits: true, feeds: true}
+	case "runuser":
+		w = wrapper{values: "ugGws", longs: "--user --group --supp-group --shell --whitelist-environment"}
+	case "systemd-inhibit":
+		w = wrapper{longs: "--what --who --why --mode"}
+	case "xargs":
+		w = wrapper{values: "aEILnPsd", longs: "--arg-file --delimiter --max-args --max-procs --max-lines --replace", feeds: true}
+	default:
+		return w, false
 	}
+	return w, true
 }
 
 // wrapped returns the command in the arguments of s, if s runs one.
@@ -115,7 +147,7 @@ func (s *simple) wrapped() (simple, bool) {
 			return next, false // it only prints the commands
 		}
 	}
-	w, known := wrappers()[s.program()]
+	w, known := wrapperOf(s.program())
 	if !known {
 		return next, false
 	}

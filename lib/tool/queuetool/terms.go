@@ -66,6 +66,8 @@ type terms struct {
 	Cwd       string         `placeholder:"DIR" complete:"dir" help:"Run it in this directory; on the nodes / without it."`
 	Rerun     bool           `help:"It may run again when a crash leaves its outcome unknown."`
 	Sensitive bool           `help:"Show it nowhere, and forget it once every node has done it."`
+
+	by string `kong:"-"` // see operator
 }
 
 // keepOrForget refuses to do both: what is erased once the nodes of today have
@@ -78,13 +80,22 @@ func keepOrForget(r *recipients, t *terms) error {
 		"leave one of them out")
 }
 
+// operator returns who queues. The name service is asked once, not for each line of a
+// list.
+func (t *terms) operator(c *cli.Context) string {
+	if t.by == "" {
+		t.by = local.Operator(c)
+	}
+	return t.by
+}
+
 // command returns what is to be queued. stdin is the content of --stdin, nil
 // without it.
 func (t *terms) command(c *cli.Context, server *local.Server, argv []string, stdin []byte) (*queue.Command, error) {
 	command := &queue.Command{
 		Argv: argv, Env: t.Env, Dir: cmp.Or(t.Cwd, "/"), Umask: 0o022, Stdin: stdin,
 		Timeout: server.Config.Queue.Timeout, Rerun: t.Rerun, Sensitive: t.Sensitive,
-		QueuedAt: c.Now(), QueuedBy: local.Operator(c),
+		QueuedAt: c.Now(), QueuedBy: t.operator(c),
 	}
 	if t.Timeout != nil {
 		command.Timeout = *t.Timeout
