@@ -38,13 +38,18 @@ func (v *View) Desired() (Table, []ServiceReport) {
 		pool := v.pool(p, ability.forwarding(p))
 		pool.keepHalf()
 		servers, standby := pool.servers()
+		members := pool.reports()
 		if !v.Setup.External {
 			table[p.Key()] = Virtual{
 				Name: p.String(), Scheduler: p.Scheduler, Persistence: p.Persistence,
 				Forwarding: pool.forwarding, Proxy: p.Check.Proxy, HTTP: p.Check.Kind == health.HTTP, Servers: servers,
 			}
+			for j := range members {
+				m := &members[j]
+				m.Pending = v.Actual != nil && m.Weight == 0 && servers[m.Addr].Weight > 0
+			}
 		}
-		reports = append(reports, ServiceReport{Policy: *p, Members: pool.reports(), Standby: string(standby)})
+		reports = append(reports, ServiceReport{Policy: *p, Members: members, Standby: string(standby)})
 	}
 	return table, reports
 }

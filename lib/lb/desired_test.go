@@ -37,7 +37,7 @@ func scene(nodes int) *View {
 
 // letters are what a member can be, in stories: up, hard down, softly down,
 // unknown, starting (half way), unready, unfit, drained, of weight 0; a capital
-// for one that the engine has.
+// for one that the engine has; Z is up, and still has weight 0 there.
 func (v *View) tell(story string) *View {
 	p := &v.Setup.Policies[0]
 	servers := map[netip.AddrPort]Real{}
@@ -66,6 +66,9 @@ func (v *View) tell(story string) *View {
 		v.Verdicts[TargetID(p.Key(), s.ID, addr)] = verdict
 		if strings.ToUpper(string(letter)) == string(letter) && letter != '?' {
 			servers[addr] = Real{Weight: 100}
+		}
+		if letter == 'Z' {
+			servers[addr] = Real{}
 		}
 	}
 	v.Actual[p.Key()] = Virtual{Servers: servers}
@@ -121,6 +124,42 @@ func TestDesired(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDesiredPending holds that a server which is to take traffic, and to which the
+// engine sends none yet, is not reported like one that does.
+func TestDesiredPending(t *testing.T) {
+	for _, tt := range []struct{ name, story, want string }{
+		{"all there", "UUU", ""},
+		{"one is back", "UUu", "web2"},
+		{"one was undrained a moment ago", "UZU", "web1"},
+		{"drained ones and dead ones get none", "UDh", ""},
+		{"one that may not be added", "UUr", ""},
+	} {
+		if got := scene(2).tell(tt.story).pending(); got != tt.want {
+			t.Errorf("%s: pending %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	stopped, blind := scene(2).tell("uuu"), scene(2).tell("uuu")
+	stopped.Setup.Stopped, blind.Actual = true, nil
+	if got := stopped.pending(); got != "manager" {
+		t.Errorf("stopped: pending %q, want the manager alone", got)
+	}
+	if got := blind.pending(); got != "" {
+		t.Errorf("what the engine has is unknown: pending %q", got)
+	}
+}
+
+// pending are the members of the one policy that the engine is to give traffic.
+func (v *View) pending() string {
+	_, reports := v.Desired()
+	var names []string
+	for _, m := range reports[0].Members {
+		if m.Pending {
+			names = append(names, m.Name)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 // What nothing is known of stays as the engine has it: a watcher that is

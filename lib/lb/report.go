@@ -53,9 +53,10 @@ type MemberReport struct {
 	Verdict  health.Verdict   `json:"verdict"`
 	Unready  string           `json:"unready,omitempty"` // why it may not be added, or takes no traffic, whatever the verdict
 	Draining bool             `json:"draining,omitempty"`
-	Kept     bool             `json:"kept,omitempty"` // it fails softly, and stays since too many others do
-	In       bool             `json:"in"`             // the engine has it
-	Weight   int              `json:"weight"`         // that the engine has
-	Active   int              `json:"active"`         // connections
+	Kept     bool             `json:"kept,omitempty"`    // it fails softly, and stays since too many others do
+	In       bool             `json:"in"`                // the engine has it
+	Pending  bool             `json:"pending,omitempty"` // it is to take new connections, and the engine gives it none yet
+	Weight   int              `json:"weight"`            // that the engine has
+	Active   int              `json:"active"`            // connections
 	Other    int              `json:"other"`
 }

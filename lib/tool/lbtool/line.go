@@ -15,6 +15,7 @@ const (
 	wordStarting = "starting" // it is back, and gets more by and by
 	wordDrained  = "drained"  // no connection is left
 	wordDraining = "draining" // it gets no new ones
+	wordPending  = "pending"  // its checks pass, and the engine does not have it yet
 	wordFailing  = "failing"  // its checks fail, and it stays since too many others do
 	wordFallback = "fallback" // nobody else is left, so the manager answers whatever speaks against it
 	wordDown     = "down"
@@ -67,6 +68,8 @@ func (l line) word() string {
 		return wordFailing
 	case l.Verdict.State == health.Down:
 		return wordDown
+	case l.Pending && l.Verdict.State != health.Unknown:
+		return wordPending
 	case l.Verdict.State == health.Starting:
 		return wordStarting
 	case l.Verdict.State == health.Up:
@@ -78,7 +81,7 @@ func (l line) word() string {
 // bad reports whether somebody has to look into the server. What an operator
 // has drained is as it should be.
 func (l line) bad() bool {
-	return slices.Contains([]string{wordDown, wordFailing, wordFallback, wordUnready, wordUnknown}, l.word())
+	return slices.Contains([]string{wordDown, wordFailing, wordFallback, wordUnready, wordPending, wordUnknown}, l.word())
 }
 
 // mark is the word, coloured.
@@ -87,7 +90,7 @@ func (l line) mark() cli.Mark {
 	switch l.word() {
 	case wordUp:
 		level = cli.Good
-	case wordStarting, wordDraining, wordDrained, wordUnknown:
+	case wordStarting, wordPending, wordDraining, wordDrained, wordUnknown:
 		level = cli.Warn
 	}
 	return cli.Mark{Text: l.word(), Level: level}

@@ -26,6 +26,8 @@ func pool(service string, members ...lb.MemberReport) lb.ServiceReport {
 func TestVerdict(t *testing.T) {
 	up, down, drained := member("web1", health.Up), member("web2", health.Down), member("web3", health.Up)
 	drained.Draining = true
+	pending := member("web2", health.Up)
+	pending.In, pending.Pending = false, true
 	gone := pool("imap", down)
 	gone.Standby = string(lb.ToNone)
 	other := pool("http", up)
@@ -39,6 +41,7 @@ func TestVerdict(t *testing.T) {
 		{[]lb.ServiceReport{pool("http", up)}, false, "1 policy: complete"},
 		{[]lb.ServiceReport{pool("http", up), pool("https", up, drained)}, false, "2 policies: complete; drained: web3"},
 		{[]lb.ServiceReport{pool("http", up, down), gone, pool("smtp", up)}, false, "3 policies: 1 down (imap), 1 short (http), 1 complete"},
+		{[]lb.ServiceReport{pool("http", up, pending)}, false, "1 policy: 1 short (http)"},
 		{[]lb.ServiceReport{gone}, true, "1 policy: 1 short (imap)"},
 		{[]lb.ServiceReport{pool("http", up, down), other}, false, "2 policies: 1 short (http on 192.0.2.80), 1 complete"},
 		{[]lb.ServiceReport{pool("8080", member("web1", health.Unknown))}, false, "1 policy: 1 unknown (8080)"},
@@ -82,6 +85,8 @@ func TestLine(t *testing.T) {
 	}{
 		{wordUp, began, "", false, lb.MemberReport{In: true, Verdict: health.Verdict{State: health.Up}}, ""},
 		{wordStarting, began, "", false, lb.MemberReport{In: true, Verdict: health.Verdict{State: health.Starting}}, ""},
+		{wordPending, began, "", true, lb.MemberReport{Pending: true, Verdict: health.Verdict{State: health.Up}}, ""},
+		{wordPending, began, "", true, lb.MemberReport{Pending: true, In: true, Verdict: health.Verdict{State: health.Starting}}, ""},
 		{wordUnknown, began, "", true, lb.MemberReport{}, ""},
 		{wordDown, began, "iwx-lb probe web1 http", true, lb.MemberReport{Verdict: health.Verdict{State: health.Down}}, ""},
 		{wordFailing, began, "iwx-lb probe web1 http", true, lb.MemberReport{In: true, Kept: true, Verdict: health.Verdict{State: health.Down}}, ""},
