@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"iwx/lib/attempt/shim"
+	"iwx/lib/testenv"
 )
 
 // shimPath is the program that the tests run, built once by TestMain.
@@ -123,25 +124,13 @@ func run(t testing.TB, c *Child, spec Spec) Result {
 
 func wait(t testing.TB, running Running) Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), testenv.Wait())
 	defer cancel()
 	r, err := running.Wait(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
-}
-
-// eventually waits until ok holds.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatal("not in 30 s: ", what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
 }
 
 // alive reports whether a process exists and is no zombie.

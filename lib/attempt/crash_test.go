@@ -13,6 +13,7 @@ import (
 
 	"iwx/lib/attempt/process"
 	"iwx/lib/attempt/record"
+	"iwx/lib/testenv"
 )
 
 // What is learned after something was killed. The daemon of these tests is this
@@ -96,7 +97,7 @@ func TestDaemonKilledInMidCommand(t *testing.T) {
 		gate, count := filepath.Join(scratch, "gate"), filepath.Join(scratch, "count")
 		daemon := startDaemon(t, dir, mode, fmt.Sprintf(
 			"echo before; echo ran >>%s; until [ -e %s ]; do sleep 0.01; done; echo done; exit 4", count, gate))
-		eventually(t, "the command runs", func() bool { _, err := os.Stat(count); return err == nil })
+		testenv.Until(t, "the command runs", func() bool { _, err := os.Stat(count); return err == nil })
 		daemon.Kill()
 		daemon.Wait()
 		found := find(t, c)
@@ -126,7 +127,7 @@ func TestDaemonKilledResultFound(t *testing.T) {
 		daemon := startDaemon(t, dir, mode, "exit 7")
 		daemon.Kill()
 		daemon.Wait()
-		eventually(t, "the shim ends", func() bool { return find(t, c).State != Alive })
+		testenv.Until(t, "the shim ends", func() bool { return find(t, c).State != Alive })
 		if found := find(t, c); found.State != Finished || found.Result.Code != 7 {
 			t.Errorf("found %v, code %d", found.State, found.Result.Code)
 		}
@@ -163,11 +164,11 @@ func TestShimKilled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "both processes run", func() bool {
+		testenv.Until(t, "both processes run", func() bool {
 			b, _ := os.ReadFile(file)
 			return strings.Count(string(b), "\n") == 2
 		})
-		eventually(t, "what was written is kept", func() bool {
+		testenv.Until(t, "what was written is kept", func() bool {
 			b, _ := os.ReadFile(filepath.Join(dir, testID.String(), "stdout"))
 			return string(b) == "before\n"
 		})
@@ -179,7 +180,7 @@ func TestShimKilled(t *testing.T) {
 			t.Errorf("got %v, code %d, %q, output %q", r.Outcome, r.Code, r.Error, r.Stdout.Head)
 		}
 		for _, pid := range pids(t, file, 2) {
-			eventually(t, "the leftovers are gone", func() bool { return !alive(pid) })
+			testenv.Until(t, "the leftovers are gone", func() bool { return !alive(pid) })
 		}
 		if found := find(t, c); found.State != CutShort || found.Result.Outcome != Unknown {
 			t.Errorf("found %v, %v", found.State, found.Result.Outcome)
@@ -197,7 +198,7 @@ func TestShimIsDeaf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the command runs", func() bool {
+	testenv.Until(t, "the command runs", func() bool {
 		info, err := os.Stat(filepath.Join(dir, testID.String(), "stdout"))
 		return err == nil && info.Size() > 0
 	})

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"iwx/lib/testenv"
 )
 
 // How commands end, and what is left of them: nothing.
@@ -24,7 +26,7 @@ func TestTimeoutEndsEverything(t *testing.T) {
 			setsid sh -c "$stay" &
 			(setsid sh -c "$stay" &) &
 			sh -c "$stay"`, file))
-		spec.Timeout, spec.KillAfter = 1500*time.Millisecond, 200*time.Millisecond
+		spec.Timeout, spec.KillAfter = testenv.Limit(1500*time.Millisecond), 200*time.Millisecond
 		r := run(t, c, spec)
 		if r.Outcome != TimedOut || r.Signal != int(syscall.SIGKILL) || r.Code != -1 {
 			t.Errorf("got %v, code %d, signal %d", r.Outcome, r.Code, r.Signal)
@@ -42,7 +44,7 @@ func TestTimeoutEndsEverything(t *testing.T) {
 
 func TestTimeoutAsksFirst(t *testing.T) {
 	spec := sh(`trap 'echo asked; exit 5' TERM; while :; do sleep 0.05; done`)
-	spec.Timeout, spec.KillAfter = 500*time.Millisecond, time.Hour
+	spec.Timeout, spec.KillAfter = testenv.Limit(500*time.Millisecond), time.Hour
 	r := run(t, newChild(t, t.TempDir(), nil), spec)
 	if r.Outcome != TimedOut || r.Code != 5 || string(r.Stdout.Head) != "asked\n" {
 		t.Errorf("got %v, code %d, output %q", r.Outcome, r.Code, r.Stdout.Head)
@@ -51,7 +53,7 @@ func TestTimeoutAsksFirst(t *testing.T) {
 
 func TestTimeoutReachesStopped(t *testing.T) {
 	spec := sh(`trap 'exit 6' TERM; kill -STOP $$`)
-	spec.Timeout, spec.KillAfter = 500*time.Millisecond, time.Hour
+	spec.Timeout, spec.KillAfter = testenv.Limit(500*time.Millisecond), time.Hour
 	if r := run(t, newChild(t, t.TempDir(), nil), spec); r.Outcome != TimedOut || r.Code != 6 {
 		t.Errorf("got %v, code %d, signal %d", r.Outcome, r.Code, r.Signal)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"iwx/lib/attempt/process"
 	"iwx/lib/attempt/record"
+	"iwx/lib/testenv"
 )
 
 // What is on disk when a daemon is killed between two steps of Start, and what a
@@ -144,7 +145,7 @@ func TestUnkillable(t *testing.T) {
 	sudo := copyProgram(t, dir, "setpriv", 0o755|os.ModeSetuid)
 	f := created(t, Spec{
 		Argv:      []string{sudo, "--reuid=0", sleep, "1000"},
-		Timeout:   500 * time.Millisecond,
+		Timeout:   testenv.Limit(500 * time.Millisecond),
 		KillAfter: 10 * time.Millisecond,
 	})
 	for _, name := range []string{f.dir(testID), f.specPath(testID)} {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"iwx/lib/testenv"
 )
 
 // Processes that a command leaves: those that are ended are listed, and so are
@@ -77,7 +79,7 @@ func frozen(t *testing.T) (dir string, thaw func()) {
 }
 
 // hungWait is the time that a command has to reach the point where it hangs.
-const hungWait = 2 * time.Second
+func hungWait() time.Duration { return testenv.Limit(2 * time.Second) }
 
 // hangs runs a script that hangs on a frozen file system, DIR, and then thaws it.
 func hangs(t *testing.T, attempts string, r Runner, script string, timeout time.Duration) (hung *Hung, result Result) {
@@ -86,7 +88,7 @@ func hangs(t *testing.T, attempts string, r Runner, script string, timeout time.
 	spec := sh(strings.ReplaceAll(script, "DIR", dir))
 	spec.Timeout, spec.KillAfter = timeout, 100*time.Millisecond
 	running := start(t, r, spec)
-	eventually(t, "it is told that something hangs", func() bool {
+	testenv.Until(t, "it is told that something hangs", func() bool {
 		var err error
 		if hung, err = Look(attempts, testID); err != nil {
 			t.Fatal(err)
@@ -104,11 +106,11 @@ func hangs(t *testing.T, attempts string, r Runner, script string, timeout time.
 func TestHung(t *testing.T) {
 	eachRunner(t, func(t *testing.T, attempts string, r Runner) {
 		began := time.Now()
-		hung, got := hangs(t, attempts, r, "exec touch DIR/x", hungWait)
+		hung, got := hangs(t, attempts, r, "exec touch DIR/x", hungWait())
 		if !regexp.MustCompile(`^pid \d+ touch cannot be killed, state D$`).MatchString(hung.Processes) || !hung.TimedOut {
 			t.Errorf("%+v", hung)
 		}
-		if over := hung.Since.Sub(began); over < hungWait-time.Second || hung.Since.After(time.Now()) {
+		if over := hung.Since.Sub(began); over < hungWait()-time.Second || hung.Since.After(time.Now()) {
 			t.Errorf("over its time since %v after the start", over)
 		}
 		if got.Outcome != TimedOut {
@@ -125,7 +127,7 @@ func TestHungLeftovers(t *testing.T) {
 		outcome      Outcome
 		note         string
 	}{
-		{"two of them", "touch DIR/x & touch DIR/y & wait", hungWait,
+		{"two of them", "touch DIR/x & touch DIR/y & wait", hungWait(),
 			`^2 processes cannot be killed: pid \d+ touch \(state D\), pid \d+ touch \(state D\)$`, TimedOut, "^$"},
 		{"left by a command", `touch DIR/x & until grep -q '^State:.D' /proc/$!/status; do sleep 0.01; done; exit 3`, 0,
 			`^pid \d+ touch cannot be killed, state D$`, Exited, `^ended 1 process that was left: pid \d+ touch$`},

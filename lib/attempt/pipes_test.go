@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"iwx/lib/testenv"
 )
 
 // Output of a command: none is lost, the command is never delayed, and it takes
@@ -133,7 +135,7 @@ func TestOutputIsBounded(t *testing.T) {
 func TestEndlessOutput(t *testing.T) {
 	eachMode(t, func(t *testing.T, c *Child) {
 		spec := sh("trap 'echo ending >&2; exit 7' TERM; yes & yes >&2 & wait")
-		spec.Timeout = 500 * time.Millisecond
+		spec.Timeout = testenv.Limit(500 * time.Millisecond)
 		r := run(t, c, spec)
 		if r.Outcome != TimedOut || r.Code != 7 {
 			t.Errorf("got %v, code %d", r.Outcome, r.Code)
@@ -170,7 +172,7 @@ func TestOutputInOtherHands(t *testing.T) {
 		scratch := t.TempDir()
 		gate, file := filepath.Join(scratch, "gate"), filepath.Join(scratch, "pid")
 		running := start(t, r, sh(fmt.Sprintf("echo before; echo $$ >%[1]s.new; mv %[1]s.new %[1]s; until [ -e %[2]s ]; do sleep 0.01; done", file, gate)))
-		eventually(t, "the command runs", func() bool { _, err := os.Stat(file); return err == nil })
+		testenv.Until(t, "the command runs", func() bool { _, err := os.Stat(file); return err == nil })
 		other, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/1", pids(t, file, 1)[0]), os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -228,7 +230,7 @@ func TestShimKilledOutput(t *testing.T) {
 		spec.Stdin = counted(size)
 		running := start(t, c, spec)
 		file := filepath.Join(dir, testID.String(), "stdout")
-		eventually(t, "the output is read", func() bool {
+		testenv.Until(t, "the output is read", func() bool {
 			o, err := readOutput(file, -1)
 			return err == nil && o.Size == int64(size)
 		})

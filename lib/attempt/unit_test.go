@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"iwx/lib/fault"
+	"iwx/lib/testenv"
 )
 
 // The unit runner over a service manager of real processes, which can lose
@@ -102,7 +103,7 @@ func (s *supervisor) Close() error { return nil }
 // settle waits until no process is left.
 func (s *supervisor) settle(t *testing.T) {
 	t.Helper()
-	eventually(t, "all services have ended", func() bool {
+	testenv.Until(t, "all services have ended", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return len(s.procs) == 0
@@ -160,7 +161,7 @@ func TestUnitIsAdopted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the command runs", func() bool { _, err := os.Stat(count); return err == nil })
+	testenv.Until(t, "the command runs", func() bool { _, err := os.Stat(count); return err == nil })
 	end()
 	if _, err := running.Wait(t.Context()); !errors.Is(err, context.Canceled) {
 		t.Errorf("the first daemon's wait: %v", err)
@@ -214,7 +215,7 @@ func TestLateStart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the start is asked for", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.held) > 0 })
+			testenv.Until(t, "the start is asked for", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.held) > 0 })
 			end()
 			running.Wait(t.Context())
 			if found, err := u.Find(t.Context(), testID); err != nil || found.State != NeverStarted {
