@@ -72,6 +72,7 @@ func (b *bench) starvedCluster() error {
 	c, err := b.startBalanced()
 	if c != nil {
 		defer c.end()
+		defer c.endWhenInterrupted()()
 	}
 	if err != nil {
 		return err
@@ -164,6 +165,21 @@ func (c *balanced) end() {
 		_ = syscall.Kill(haproxy[0], syscall.SIGTERM)
 	}
 	c.stop()
+}
+
+// endWhenInterrupted stops everything and exits on SIGINT and SIGTERM, until the returned
+// function is called. All other processes end with this one.
+func (c *balanced) endWhenInterrupted() (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		if _, interrupted := <-signals; interrupted {
+			c.end()
+			_ = os.RemoveAll(c.b.dir)
+			os.Exit(1)
+		}
+	}()
+	return func() { signal.Stop(signals); close(signals) }
 }
 
 // starve runs servers with a tenth of a core under load for a minute, and
