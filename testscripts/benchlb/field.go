@@ -71,6 +71,11 @@ func (f *field) lay(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		// Keep no connections in TIME_WAIT. They take the visitors' ports for a minute,
+		// and each balancer would be slower than the one before it.
+		if out, err := f.command(ctx, h.name, "sysctl", "-qw", "net.ipv4.tcp_max_tw_buckets=0").CombinedOutput(); err != nil {
+			return fmt.Errorf("sysctl: %w: %s", err, bytes.TrimSpace(out))
+		}
 	}
 	ns := f.prefix + "manager"
 	return lines(ctx, "-n "+ns+" address add "+quorum+"/24 dev eth0", "-n "+ns+" address add "+virtual+"/24 dev eth0")
