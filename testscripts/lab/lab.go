@@ -149,6 +149,7 @@ func names() string {
 func (l *Lab) login() string { return filepath.Join(l.dir, "ssh.conf") }
 
 func (l *Lab) loginConfig() string {
+	// Without questions to the server, a connection without traffic outlives a power cut.
 	text := "Host *\n User root\n IdentityFile " + filepath.Join(l.image, "key") + `
  StrictHostKeyChecking no
  UserKnownHostsFile /dev/null
@@ -156,6 +157,8 @@ func (l *Lab) loginConfig() string {
  BatchMode yes
  ControlMaster auto
  ControlPersist yes
+ ServerAliveInterval 10
+ ServerAliveCountMax 6
  ControlPath ` + l.dir + "/%n.mux\n"
 	for _, h := range hosts() {
 		text += "Host " + h.name + "\n HostName " + h.seat() + "\n"
