@@ -69,6 +69,7 @@ const (
 type Result struct {
 	Kind    string `json:"kind"`
 	Name    string `json:"name"`
+	Digest  string `json:"digest,omitempty"` // of the item that was tried; "": a removal, or from an older version of iwx
 	Word    string `json:"word"`
 	Removal bool   `json:"removal,omitempty"` // it is no longer desired, and still to be taken back
 	Error   string `json:"error,omitempty"`   // one line
@@ -129,6 +130,37 @@ func (s Status) Trouble() *Result {
 		}
 	}
 	return first
+}
+
+// Unapplied returns which of the items, those that are desired now, the server has not
+// applied, and what it has still to take back, each with its word and error. It goes by
+// what the server reported last: an item that has changed since then is pending. A
+// result without a digest counts by kind and name. Kinds that do not count are left out.
+func (s Status) Unapplied(items []Item, counts func(kind string) bool) (list []Result) {
+	for _, item := range items {
+		if !counts(item.Kind) {
+			continue
+		}
+		now := Result{Kind: item.Kind, Name: item.Name, Digest: item.Digest(), Word: WordPending}
+		for _, r := range s.Items {
+			if !r.Removal && r.item().same(item) && (r.Digest == "" || r.Digest == now.Digest) {
+				now = r
+			}
+		}
+		if now.Word != WordApplied {
+			list = append(list, now)
+		}
+	}
+	for _, r := range s.Items {
+		switch {
+		case !counts(r.Kind) || find(items, r.item()) >= 0:
+		case r.Removal:
+			list = append(list, r)
+		default: // it is not known there yet
+			list = append(list, Result{Kind: r.Kind, Name: r.Name, Word: WordPending, Removal: true})
+		}
+	}
+	return list
 }
 
 // Change is what converging would do to one item.

@@ -26,6 +26,7 @@ type Keeper struct {
 	mu       sync.Mutex
 	received *Revision // not converged to yet
 	version  string    // received last
+	desired  []Item    // those of the document that was received last
 	status   Status
 	lookedAt time.Time          // the last check of all items, except those whose retry was not due
 	asked    bool               // try all items, also those that have just failed
@@ -39,7 +40,8 @@ func NewKeeper(ctx context.Context, c *Converger) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Keeper{converger: c, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), status: saved.Standing(), version: saved.Desired.Version}
+	k := &Keeper{converger: c, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		status: saved.Standing(), version: saved.Desired.Version, desired: saved.Desired.Items}
 	k.failures.Waits = retryWaits()
 	if k.version == "" {
 		k.version = None
@@ -53,6 +55,14 @@ func (k *Keeper) Version() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.version
+}
+
+// Desired returns the items of the document that was received last. The caller must
+// not change them.
+func (k *Keeper) Desired() []Item {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.desired
 }
 
 // Status returns how the server stands with its profile.
@@ -73,7 +83,7 @@ func (k *Keeper) Receive(rev *Revision) {
 	defer k.mu.Unlock()
 	switch {
 	case rev != nil && rev.Version != k.version:
-		k.received, k.version, k.status.Desired = rev, rev.Version, rev.Version
+		k.received, k.version, k.desired, k.status.Desired = rev, rev.Version, rev.Items, rev.Version
 		signal(k.changed)
 		if k.cancel != nil {
 			k.cancel()

@@ -80,7 +80,7 @@ func (p *pass) apply(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		r := Result{Kind: item.Kind, Name: item.Name}
+		r := Result{Kind: item.Kind, Name: item.Name, Digest: item.Digest()}
 		if other := p.failedAbove(item); other != nil {
 			r.Word, r.Error = WordPending, fmt.Sprintf("waits for %s", other)
 			p.note(item, false, r.Word, 0)

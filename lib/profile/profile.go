@@ -69,22 +69,37 @@ func (i Item) same(other Item) bool { return i.Kind == other.Kind && i.Name == o
 // equal reports whether the items are the same in all.
 func (i Item) equal(other Item) bool { return i.same(other) && string(i.Spec) == string(other.Spec) }
 
+// Digest returns a digest of the item's kind, name and spec, 12 hexadecimal digits. It
+// is the same on the server that receives the item, also where that does not know all
+// of a newer author's fields.
+func (i Item) Digest() string {
+	data, err := json.Marshal([]any{i.Kind, i.Name, i.Spec})
+	if err != nil {
+		return "" // such an item is not sent: see Check
+	}
+	return digest(data)
+}
+
+// digest returns the first 12 hexadecimal digits of the SHA-256.
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])[:12]
+}
+
 // Document is all that the cluster needs of one server. Items are applied in
 // order and taken back in reverse.
 type Document struct {
 	Items []Item `json:"items"`
 }
 
-// Version returns the first 12 hexadecimal digits of the SHA-256 over the
-// document's JSON. It is no counter: a restored manager, which has forgotten
+// Version returns a digest of the document's JSON, 12 hexadecimal digits. It is no counter: a restored manager, which has forgotten
 // what it counted, still tells documents apart.
 func (d Document) Version() string {
 	data, err := d.encode()
 	if err != nil {
 		return "" // such a document is not sent: see Check
 	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])[:12]
+	return digest(data)
 }
 
 // encode returns the document's JSON, in which the space between tokens is gone.

@@ -87,3 +87,36 @@ func TestDecode(t *testing.T) {
 		t.Error("a function was taken for a spec")
 	}
 }
+
+// TestDigest holds that an item has its digest on the other side too, whatever
+// characters it has, and that whatever changes of it changes the digest.
+func TestDigest(t *testing.T) {
+	item := document("mount /srv/<&>\u2028é=<&>\u2028é").Items[0]
+	data, err := json.Marshal(item)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got profile.Item
+	// A newer author may have fields that are not known here.
+	data = append(data[:len(data)-1], `,"order":3}`...)
+	if err := json.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	spaced := got
+	spaced.Spec = append(json.RawMessage(" \n"), got.Spec...)
+	if d := item.Digest(); len(d) != 12 || got.Digest() != d || spaced.Digest() != d {
+		t.Errorf("sent %s, received %s, with a space %s", item.Digest(), got.Digest(), spaced.Digest())
+	}
+	seen := map[string]string{}
+	for _, text := range []string{"mount /a=1", "mount /a=2", "mount /b=1", "export /a=1", "mount /a/=1", "mounta /=1"} {
+		digest := document(text).Items[0].Digest()
+		if other, is := seen[digest]; is {
+			t.Errorf("%s has the digest of %s", text, other)
+		}
+		seen[digest] = text
+	}
+	bare := profile.Item{Kind: "mount", Name: "/a"}
+	if bare.Digest() == "" || bare.Digest() == document("mount /a=").Items[0].Digest() {
+		t.Errorf("no spec: %q", bare.Digest())
+	}
+}
