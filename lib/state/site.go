@@ -35,6 +35,22 @@ func (s *Store) HasSites(ctx context.Context) (has bool, err error) {
 	return has, err
 }
 
+// notGone is SQL for a site that is not being deleted.
+const notGone = `coalesce(json_extract(spec, '$.gone'), 0) = 0`
+
+// SiteNames returns the names of the sites that are not being deleted, sorted.
+func (s *Store) SiteNames(ctx context.Context) (names []string, err error) {
+	err = s.view(ctx, func(t *tx) error {
+		return t.each(`SELECT name FROM site_name JOIN site USING (domain) WHERE `+notGone+` ORDER BY name`, nil, func(r *sql.Rows) error {
+			var name string
+			err := r.Scan(&name)
+			names = append(names, name)
+			return err
+		})
+	})
+	return names, err
+}
+
 // SiteNamed returns the site that answers to a name, its domain or an alias; nil
 // if none does.
 func (s *Store) SiteNamed(ctx context.Context, name string) (row *SiteRow, err error) {
@@ -138,7 +154,12 @@ func (t *tx) putSite(row *SiteRow, server string) error {
 		row.Domain, row.User, row.UID, string(text), row.Seq, row.Purge && row.Gone); err != nil {
 		return err
 	}
-	if _, err := t.exec(`DELETE FROM site_name WHERE domain = ?`, row.Domain); err != nil {
+	// Leave the names alone that stay: each change raises the revision of the zones.
+	names, err := json.Marshal(row.Names())
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec(`DELETE FROM site_name WHERE domain = ?1 AND name NOT IN (SELECT value FROM json_each(?2))`, row.Domain, string(names)); err != nil {
 		return err
 	}
 	for _, name := range row.Names() {
@@ -155,6 +176,8 @@ func (t *tx) putSite(row *SiteRow, server string) error {
 func (t *tx) claimName(name, domain string) error {
 	var other string
 	switch err := t.row(`SELECT domain FROM site_name WHERE name = ?`, []any{name}, []any{&other}); {
+	case err == nil && other == domain:
+		return nil
 	case err == nil:
 		return fault.Hint(fault.New(fault.Failed, "%s is a name of site %s already", name, other), "iwx-site show %s", other)
 	case !errors.Is(err, sql.ErrNoRows):

@@ -39,6 +39,18 @@ func (s *Store) DeleteZone(ctx context.Context, name string) error {
 	return s.set(ctx, `DELETE FROM zone WHERE name = ?`, name)
 }
 
+// ZonesRevision returns a number that is raised in each transaction that changes which
+// zones there are or what is in them, as far as that is in the state: Zones,
+// AdoptedZones and SiteNames. some reports whether there is a zone to serve.
+func (s *Store) ZonesRevision(ctx context.Context) (revision uint64, some bool, err error) {
+	err = s.view(ctx, func(t *tx) error {
+		return t.row(`SELECT revision, EXISTS (SELECT 1 FROM adopted_zone)
+			OR EXISTS (SELECT 1 FROM site_name JOIN site USING (domain) WHERE `+notGone+`)
+			OR EXISTS (SELECT 1 FROM zone WHERE json_extract(zone, '$.alone')) FROM zones_revision`, nil, []any{&revision, &some})
+	})
+	return revision, some, err
+}
+
 // endZones forgets what was changed of the zones of a site that goes.
 func (t *tx) endZones(domain string) error {
 	_, err := t.exec(`DELETE FROM zone WHERE name IN (SELECT name FROM site_name WHERE domain = ?) AND coalesce(json_extract(zone, '$.alone'), 0) = 0`, domain)
