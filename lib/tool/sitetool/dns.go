@@ -107,7 +107,7 @@ func changeZones(c *cli.Context, name string, change func(server *local.Server, 
 	if err != nil {
 		return err
 	}
-	want, err := look.Primary()
+	want, err := look.Primary(c, server)
 	if err != nil {
 		return err
 	}

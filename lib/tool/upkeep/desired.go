@@ -29,19 +29,37 @@ func Look(ctx context.Context, s *local.Server) (*Cluster, error) {
 
 // Of is Look for who knows the nodes that belong to the cluster, by name.
 func Of(ctx context.Context, s *local.Server, members []cluster.Roster) (*Cluster, error) {
-	last, err := lastBackup(ctx, s)
+	c, err := load(ctx, s, members)
 	if err != nil {
 		return nil, err
 	}
+	if c.Backup, err = lastBackup(ctx, s); err != nil {
+		return nil, err
+	}
+	c.DNS, err = loadDNS(ctx, s)
+	return c, err
+}
+
+// Traffic is Look for whether servers may take traffic, which neither copies of backups
+// nor zones are part of: none are read, and the documents lack their items. nodes are
+// those that belong to the cluster, by name.
+func Traffic(ctx context.Context, s *local.Server, nodes []cluster.Node) (*Cluster, error) {
+	var members []cluster.Roster
+	for i := range nodes {
+		n := &nodes[i]
+		members = append(members, cluster.Roster{ID: n.ID, Name: n.Name, Membership: n.Membership, Address: n.Address, Former: n.Former})
+	}
+	return load(ctx, s, members)
+}
+
+// load reads what all documents are made from, but for backups and DNS.
+func load(ctx context.Context, s *local.Server, members []cluster.Roster) (*Cluster, error) {
 	balancing, err := s.Store.Balancing(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{Identity: s.Identity, Config: s.Config, Members: members, Backup: last, Balancing: balancing, Own: s.Own()}
-	if c.Sites, err = s.Store.HasSites(ctx); err != nil {
-		return nil, err
-	}
-	return c, c.lookDNS(ctx, s)
+	sites, err := s.Store.HasSites(ctx)
+	return &Cluster{Identity: s.Identity, Config: s.Config, Members: members, Balancing: balancing, Sites: sites, Own: s.Own()}, err
 }
 
 // Desired returns the document that this server is to converge to: a manager

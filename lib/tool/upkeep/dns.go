@@ -27,45 +27,49 @@ import (
 // KindDNS is the kind of the item that has a server serve the cluster's zones.
 const KindDNS = "dns"
 
-// DNS is what the cluster's name servers are to serve; nil leaves them alone.
+// DNS is what the cluster's name servers are to be configured with, and what, beside
+// the cluster itself, its zones are made from; nil leaves DNS alone.
 type DNS struct {
-	Zones  func() ([]bind.Zone, error) // renders them; the error tells of one that is not valid
-	Others []string                    // zones that are kept by hand
-	Key    string
+	Revision uint64 // of the zones in the state
+	Template string // of a site's zone; "" is dns.DefaultTemplate
+	Fault    string // why the template cannot be read, which applying the item reports
+	Key      string // of the transfers: hmac-sha256, base64
 }
 
-// lookDNS reads what is to be served; nil where BIND is not used. Unless it is asked
+// loadDNS reads what there is to serve; nil where BIND is not used. Unless it is asked
 // for, it is not touched before there is a zone.
-func (c *Cluster) lookDNS(ctx context.Context, s *local.Server) error {
+func loadDNS(ctx context.Context, s *local.Server) (*DNS, error) {
 	provider := s.Config.DNS.Provider
 	if provider == "none" || provider == "" && bind.Find(s.Root, nil) == nil {
-		return nil
+		return nil, nil
 	}
-	others, err := s.Store.AdoptedZones(ctx)
-	if err != nil {
-		return err
+	revision, some, err := s.Store.ZonesRevision(ctx)
+	if err != nil || provider == "" && !some {
+		return nil, err
 	}
-	zones, err := c.Zones(ctx, s)
-	if err != nil || provider == "" && len(zones)+len(others) == 0 {
-		return err
+	d := &DNS{Revision: revision}
+	if d.Template, err = zoneTemplate(s); err != nil {
+		d.Fault = err.Error()
 	}
-	key, err := s.Store.TransferKey(ctx, newTransferKey)
-	c.DNS = &DNS{Others: others, Key: key, Zones: func() ([]bind.Zone, error) { return c.render(s, zones) }}
-	return err
+	d.Key, err = s.Store.TransferKey(ctx, newTransferKey)
+	return d, err
+}
+
+// zoneTemplate reads the administrator's template of a site's zone, "" if there is none.
+func zoneTemplate(s *local.Server) (string, error) {
+	text, err := os.ReadFile(filepath.Join(s.Templates, "default.zone"))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return string(text), err
 }
 
 // Zones returns the zones of the sites that are not being deleted, and those of the
 // administrator's; without those that are kept in BIND by hand.
 func (c *Cluster) Zones(ctx context.Context, s *local.Server) ([]dns.Zone, error) {
-	sites, err := s.Store.Sites(ctx)
+	names, err := s.Store.SiteNames(ctx)
 	if err != nil {
 		return nil, err
-	}
-	var names []string
-	for i := range sites {
-		if !sites[i].Gone {
-			names = append(names, sites[i].Names()...)
-		}
 	}
 	return c.ZonesOf(ctx, s, names)
 }
@@ -80,31 +84,16 @@ func (c *Cluster) ZonesOf(ctx context.Context, s *local.Server, names []string) 
 	return dns.Needed(names, kept, others), err
 }
 
-// render makes zones ready for BIND; the error tells of the first that is not valid.
-func (c *Cluster) render(s *local.Server, zones []dns.Zone) (list []bind.Zone, err error) {
-	in, err := c.Surroundings(s)
-	if err != nil {
-		return nil, err
-	}
-	for i := range zones {
-		text, err := dns.Render(&zones[i], in)
-		if err != nil {
-			return list, err
-		}
-		list = append(list, bind.Zone{Name: zones[i].Name, Text: text})
-	}
-	return list, nil
-}
-
 // Surroundings are what the zones say of this cluster, and the template they are
 // made from.
 func (c *Cluster) Surroundings(s *local.Server) (*dns.Surroundings, error) {
-	template, err := os.ReadFile(filepath.Join(s.Templates, "default.zone"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
+	template, err := zoneTemplate(s)
+	return c.surroundings(template), err
+}
+
+func (c *Cluster) surroundings(template string) *dns.Surroundings {
 	in := &dns.Surroundings{
-		Template:    string(template),
+		Template:    template,
 		Nameservers: c.Config.DNS.Names(), Hostmaster: c.Config.DNS.Hostmaster,
 		Servers: []dns.Host{{Name: c.Identity.Name, Addrs: []netip.Addr{c.own()}}},
 		Web:     c.reachedAt("http", "https"), Mail: c.reachedAt("smtp"),
@@ -114,7 +103,7 @@ func (c *Cluster) Surroundings(s *local.Server) (*dns.Surroundings, error) {
 			in.Servers = append(in.Servers, dns.Host{Name: n.Name, Addrs: []netip.Addr{n.Address}})
 		}
 	}
-	return in, nil
+	return in
 }
 
 // own is the manager's own address; of an older cluster the quorum IP.
@@ -152,34 +141,53 @@ func newTransferKey() string {
 	return base64.StdEncoding.EncodeToString(key)
 }
 
-// Primary is what the manager's BIND is to serve; nil for nothing. The error tells of
-// a zone that is not valid.
-func (c *Cluster) Primary() (*bind.Primary, error) {
+// Primary returns what the manager's BIND is to serve, with all zones rendered; nil
+// leaves it alone. The error names the first zone that is not valid.
+func (c *Cluster) Primary(ctx context.Context, s *local.Server) (*bind.Primary, error) {
 	if c.DNS == nil {
 		return nil, nil
 	}
-	zones, err := c.DNS.Zones()
-	p := &bind.Primary{Zones: zones, Others: c.DNS.Others, Key: c.DNS.Key}
-	for i := range c.Members {
-		if n := &c.Members[i]; n.Address.IsValid() {
-			p.Secondaries = append(p.Secondaries, n.Address)
-		}
+	others, err := s.Store.AdoptedZones(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	zones, err := c.Zones(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	in, err := c.Surroundings(s)
+	if err != nil {
+		return nil, err
+	}
+	p := &bind.Primary{Others: others, Secondaries: c.secondaries(), Key: c.DNS.Key}
+	for i := range zones {
+		text, err := dns.Render(&zones[i], in)
+		if err != nil {
+			return nil, err
+		}
+		p.Zones = append(p.Zones, bind.Zone{Name: zones[i].Name, Text: text})
+	}
+	return p, nil
 }
 
-// servesZones is the item of the manager. It holds a digest alone: what counts is
-// in the state, and another digest has it looked at.
+// secondaries are the addresses of the nodes.
+func (c *Cluster) secondaries() (list []netip.Addr) {
+	for i := range c.Members {
+		if n := &c.Members[i]; n.Address.IsValid() {
+			list = append(list, n.Address)
+		}
+	}
+	return list
+}
+
+// servesZones is the item of the manager. Its spec is a digest of all that Primary makes
+// the zones from; they are rendered only where the item is checked or applied.
 func (c *Cluster) servesZones() ([]profile.Item, error) {
-	p, invalid := c.Primary() // which the item tells when it is applied
-	if p == nil {
+	if c.DNS == nil {
 		return nil, nil
 	}
 	sum := sha256.New()
-	for _, z := range p.Zones {
-		fmt.Fprintln(sum, z.Name, z.Text(0))
-	}
-	fmt.Fprintln(sum, p.Others, p.Secondaries, invalid)
+	fmt.Fprintf(sum, "%d %q %q %q", c.DNS.Revision, *c.surroundings(c.DNS.Template), c.secondaries(), c.DNS.Fault)
 	item, err := profile.Make(KindDNS, "zones", hex.EncodeToString(sum.Sum(nil))[:12])
 	return []profile.Item{item}, err
 }
@@ -247,7 +255,7 @@ func zones(ctx context.Context, s *local.Server, now func() time.Time) (*bind.Se
 	if err != nil {
 		return nil, nil, err
 	}
-	want, err := c.Primary()
+	want, err := c.Primary(ctx, s)
 	return b, want, err
 }
 
