@@ -292,24 +292,37 @@ func TestLeft(t *testing.T) {
 
 // TestLacks has what is waited for of a server's profile.
 func TestLacks(t *testing.T) {
-	item := func(kind, word string, removal bool, text string) profile.Result {
-		return profile.Result{Kind: kind, Name: "192.0.2.80", Word: word, Removal: removal, Error: text}
+	item := func(kind, spec string) profile.Item {
+		made, err := profile.Make(kind, "192.0.2.80", spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
 	}
-	status := func(items ...profile.Result) *profile.Status { return &profile.Status{Desired: "7", Items: items} }
+	result := func(i profile.Item, word, text string) profile.Result {
+		return profile.Result{Kind: i.Kind, Name: i.Name, Digest: i.Digest(), Word: word, Error: text}
+	}
+	held, other, answers, mount := item("vip", "1"), item("vip", "2"), item("endpoint", "1"), item("mount", "1")
+	removal := result(held, profile.WordPending, "")
+	removal.Removal, removal.Digest = true, ""
 	for name, tt := range map[string]struct {
-		status *profile.Status
-		want   string
+		desired  []profile.Item
+		reported []profile.Result
+		want     string
 	}{
-		"nothing told":     {nil, "web1: its newest profile"},
-		"an older one":     {&profile.Status{Desired: "6"}, "web1: its newest profile"},
-		"nothing to do":    {status(), ""},
-		"held":             {status(item("vip", profile.WordApplied, false, "")), ""},
-		"not yet":          {status(item("vip", profile.WordPending, false, "")), "web1: vip 192.0.2.80"},
-		"it cannot":        {status(item("vip", profile.WordFailed, false, "no such device")), "web1: vip 192.0.2.80: no such device"},
-		"to be taken back": {status(item("vip", profile.WordPending, true, "")), "web1: take back vip 192.0.2.80"},
-		"something else":   {status(item("mount", profile.WordFailed, false, "no route to host")), ""},
+		"nothing is reported":       {[]profile.Item{held, mount}, nil, "web1: vip 192.0.2.80"},
+		"nothing to do":             {nil, nil, ""},
+		"nothing of balancing":      {[]profile.Item{mount}, nil, ""},
+		"held":                      {[]profile.Item{held}, []profile.Result{result(held, profile.WordApplied, "")}, ""},
+		"held otherwise":            {[]profile.Item{other}, []profile.Result{result(held, profile.WordApplied, "")}, "web1: vip 192.0.2.80"},
+		"not yet":                   {[]profile.Item{held}, []profile.Result{result(held, profile.WordPending, "")}, "web1: vip 192.0.2.80"},
+		"it cannot":                 {[]profile.Item{held}, []profile.Result{result(held, profile.WordFailed, "no such device")}, "web1: vip 192.0.2.80: no such device"},
+		"no endpoint yet":           {[]profile.Item{held, answers}, []profile.Result{result(held, profile.WordApplied, "")}, "web1: endpoint 192.0.2.80"},
+		"to be taken back":          {nil, []profile.Result{removal}, "web1: take back vip 192.0.2.80"},
+		"it does not know that yet": {nil, []profile.Result{result(held, profile.WordApplied, "")}, "web1: take back vip 192.0.2.80"},
+		"something else":            {[]profile.Item{mount}, []profile.Result{result(mount, profile.WordFailed, "no route to host")}, ""},
 	} {
-		if got := strings.Join(lacks("web1", "7", tt.status), ", "); got != tt.want {
+		if got := strings.Join(lacks("web1", tt.desired, profile.Status{Items: tt.reported}), ", "); got != tt.want {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
 	}

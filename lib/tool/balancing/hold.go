@@ -15,7 +15,7 @@ import (
 	"iwx/lib/vip"
 )
 
-// holdLimit is for the servers' profiles to be fetched and applied.
+// holdLimit is for the items to be fetched and applied.
 const holdLimit = 20 * time.Second
 
 // Hold waits until the manager, and every node that can be reached, has the
@@ -52,42 +52,38 @@ func (m *Manager) Hold(c *cli.Context) error {
 	}
 }
 
-// unheld tells what the servers do not have yet, "web1: vip 192.0.2.80: pending".
+// unheld returns what the servers do not have yet: "web1: vip 192.0.2.80".
 func (m *Manager) unheld(ctx context.Context) (left []string, err error) {
-	known, err := upkeep.Look(ctx, m.Server)
+	nodes, err := m.Store.Present(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known, err := upkeep.Traffic(ctx, m.Server, nodes)
 	if err != nil {
 		return nil, err
 	}
 	own, err1 := known.Manager()
 	documents, err2 := known.Documents()
 	saved, err3 := m.Store.Profile().Load(ctx)
-	nodes, err4 := m.Store.Members(ctx)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	left = lacks(m.Identity.Name, own.Version(), &saved.Status)
+	left = lacks(m.Identity.Name, own.Items, saved.Status)
 	for i := range nodes {
 		if n := &nodes[i]; n.Membership == cluster.Member && n.Word() != cluster.WordUnreachable {
-			left = append(left, lacks(n.Name, documents[n.ID].Version(), n.Status.Profile)...)
+			left = append(left, lacks(n.Name, documents[n.ID].Items, n.Profile())...)
 		}
 	}
 	return left, nil
 }
 
-// lacks tells what a server does not have of a version of its profile, as far as
-// that has to do with balancing. A status of nil is of a server that never told.
-func lacks(server, version string, s *profile.Status) (left []string) {
-	if s == nil || s.Desired != version {
-		return []string{server + ": its newest profile"}
-	}
-	for i := range s.Items {
-		r := &s.Items[i]
-		if r.Word == profile.WordApplied || r.Kind != vip.Kind && r.Kind != endpoint.Kind {
-			continue
-		}
-		text := fmt.Sprintf("%s: %s", server, r)
+// lacks returns which virtual IPs and endpoint, of the items of its profile, a server
+// does not have, and which it has still to take back.
+func lacks(server string, items []profile.Item, s profile.Status) (left []string) {
+	for _, r := range s.Unapplied(items, func(kind string) bool { return kind == vip.Kind || kind == endpoint.Kind }) {
+		text := fmt.Sprintf("%s: %s", server, &r)
 		if r.Removal {
-			text = fmt.Sprintf("%s: take back %s", server, r)
+			text = fmt.Sprintf("%s: take back %s", server, &r)
 		}
 		if r.Error != "" {
 			text += ": " + r.Error

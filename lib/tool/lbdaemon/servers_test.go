@@ -1,79 +1,31 @@
 package lbdaemon
 
 import (
-	"cmp"
+	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
+	"iwx/lib/dns"
+	"iwx/lib/host"
 	"iwx/lib/lb"
 	"iwx/lib/nfs"
 	"iwx/lib/profile"
 	"iwx/lib/queue"
+	"iwx/lib/site"
 	"iwx/lib/state"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/upkeep"
 )
 
-func TestUnready(t *testing.T) {
-	applied := profile.Result{Kind: "mount", Name: "/srv/iwx", Word: profile.WordApplied}
-	failed := profile.Result{Kind: "mount", Name: "/srv/iwx", Word: profile.WordFailed, Error: "no such host"}
-	pending := profile.Result{Kind: "vip", Name: "192.0.2.10", Word: profile.WordPending}
-	copies := profile.Result{Kind: "backup", Name: "daily", Word: profile.WordFailed, Error: "disk full"}
-	removal := failed
-	removal.Removal = true
-	halted := &cluster.Blocked{Seq: 7, Attempts: 3}
-	for _, tt := range []struct {
-		name string
-		node cluster.Node
-		want string
-	}{
-		{"nothing told", cluster.Node{}, "it has not told of its profile yet"},
-		{"applied", with("v2", applied), ""},
-		{"a halted queue", cluster.Node{Status: cluster.Status{Word: "halted", Blocked: halted, Profile: with("v2", applied).Status.Profile}}, ""},
-		{"an older one", with("v1", applied), "it has not received its newest profile yet"},
-		{"a mount that fails", with("v2", applied, failed), "its profile is not applied: mount /srv/iwx: no such host"},
-		{"one that waits", with("v2", applied, pending), "its profile is not applied: vip 192.0.2.10 is pending"},
-		{"a copy of a backup that fails", with("v2", applied, copies), ""},
-		{"what would not go", with("v2", applied, removal), ""},
-		{"nothing could be looked at", cluster.Node{Status: cluster.Status{Profile: &profile.Status{Desired: "v2", Error: "locked"}}}, "its profile is not applied: locked"},
-	} {
-		if got := unready(&tt.node, "v2"); got != tt.want {
-			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
-		}
-	}
-	fresh := with("v2", applied)
-	fresh.Baseline = &cluster.Progress{Done: 3, Total: 4}
-	if got := unready(&fresh, "v2"); got != "it is new, and has replayed 3 of 4 entries of the baseline" {
-		t.Error(got)
-	}
-	fresh.Baseline.Done = 4
-	if got := unready(&fresh, "v2"); got != "" {
-		t.Error(got)
-	}
-}
-
-// with is a node that has received a version, and tells of these items. It has
-// not reached the version as a whole: a copy of a backup may be in the way.
-func with(version string, items ...profile.Result) cluster.Node {
-	return cluster.Node{Status: cluster.Status{Profile: &profile.Status{Desired: version, Items: items}}}
-}
-
-func TestUnfit(t *testing.T) {
-	for _, tt := range []struct {
-		mounts []nfs.Health
-		want   string
-	}{
-		{nil, ""},
-		{[]nfs.Health{{Path: "/srv/iwx", Word: nfs.Healthy}}, ""},
-		{[]nfs.Health{{Path: "/srv/iwx", Word: nfs.Healthy}, {Path: "/srv/mail", Word: nfs.Hung}}, "/srv/mail is hung"},
-		{[]nfs.Health{{Path: "/srv/iwx", Word: nfs.Missing, Error: "it is not mounted"}}, "/srv/iwx is missing: it is not mounted"},
-	} {
-		if got := unfit(tt.mounts); got != tt.want {
-			t.Errorf("got %q, want %q", got, tt.want)
-		}
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -82,33 +34,33 @@ func TestUnfit(t *testing.T) {
 func TestManagerIsAMember(t *testing.T) {
 	export := profile.Result{Kind: nfs.KindExport, Name: "/srv/iwx", Word: profile.WordFailed, Error: "nfs-server is not installed"}
 	mount := profile.Result{Kind: nfs.KindMount, Name: "/srv/iwx", Word: profile.WordFailed, Error: "no such host"}
-	hung := []nfs.Health{{Path: "/srv/iwx", Word: nfs.Hung}}
+	mounted, hung := mount, []nfs.Health{{Path: "/srv/iwx", Word: nfs.Hung}}
+	mounted.Word, mounted.Error = profile.WordApplied, ""
+	elsewhere := mounted
+	elsewhere.Digest = "000000000000"
 	outside := conf.Default()
 	outside.Storage.Server = "nas.example"
 	for _, tt := range []struct {
 		name           string
 		config         conf.Config
-		version        string // that it has received; "": the newest
-		told           []profile.Result
+		reported       []profile.Result
 		mounts         []nfs.Health
 		unready, unfit string
 	}{
 		{name: "it exports", config: conf.Default()},
-		{name: "it exports, and that fails", config: conf.Default(), told: []profile.Result{export}},
-		{name: "it has mounted", config: outside},
-		{name: "it has not looked yet", config: outside, version: "older", unready: "it has not received its newest profile yet"},
-		{name: "it cannot mount", config: outside, told: []profile.Result{mount}, unready: "its profile is not applied: mount /srv/iwx: no such host"},
-		{name: "its mount hangs", config: outside, mounts: hung, unfit: "/srv/iwx is hung"},
+		{name: "it exports, and that fails", config: conf.Default(), reported: []profile.Result{export}},
+		{name: "it has mounted", config: outside, reported: []profile.Result{mounted}},
+		{name: "it has not looked yet", config: outside, unready: "its profile is not applied: mount /srv/iwx is pending"},
+		{name: "it has mounted something else", config: outside, reported: []profile.Result{elsewhere}, unready: "its profile is not applied: mount /srv/iwx is pending"},
+		{name: "it cannot mount", config: outside, reported: []profile.Result{mount}, unready: "its profile is not applied: mount /srv/iwx: no such host"},
+		{name: "its mount hangs", config: outside, reported: []profile.Result{mounted}, mounts: hung, unfit: "/srv/iwx is hung"},
 	} {
 		c := &upkeep.Cluster{Identity: &cluster.Identity{Name: "mgr", ClusterID: "00c1", Address: netip.MustParseAddr("192.0.2.1")}, Config: tt.config}
 		doc, err := c.Manager()
-		if err != nil {
-			t.Fatal(err)
-		}
-		saved := &profile.Saved{Desired: profile.Revision{Version: cmp.Or(tt.version, doc.Version())}, Status: profile.Status{Items: tt.told}}
-		got, err := manager(c, saved, tt.mounts)
-		if err != nil || got.Unready != tt.unready || got.Unfit != tt.unfit || !got.Manager || got.ID != lb.ManagerID || got.Name != "mgr" {
-			t.Errorf("%s: %+v, %v", tt.name, got, err)
+		must(t, err)
+		got := manager(c.Identity, doc, &profile.Status{Items: tt.reported}, tt.mounts)
+		if got.Unready != tt.unready || got.Unfit != tt.unfit || !got.Manager || got.ID != lb.ManagerID || got.Name != "mgr" {
+			t.Errorf("%s: %+v", tt.name, got)
 		}
 	}
 }
@@ -116,8 +68,10 @@ func TestManagerIsAMember(t *testing.T) {
 // TestManagerWithoutNeeds: where nothing is needed of it, nothing has to be applied.
 func TestManagerWithoutNeeds(t *testing.T) {
 	c := &upkeep.Cluster{Identity: &cluster.Identity{Name: "mgr"}, Config: conf.Default(), Own: true}
-	if got, err := manager(c, &profile.Saved{}, nil); err != nil || got.Unready != "" || got.Unfit != "" {
-		t.Errorf("%+v, %v", got, err)
+	doc, err := c.Manager()
+	must(t, err)
+	if got := manager(c.Identity, doc, &profile.Status{}, nil); got.Unready != "" || got.Unfit != "" {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -126,30 +80,208 @@ func TestManagerWithoutNeeds(t *testing.T) {
 // it is as it should be.
 func TestNewNodeWaitsForItsBaseline(t *testing.T) {
 	ctx := t.Context()
-	store, err := state.Create(ctx, filepath.Join(t.TempDir(), "state.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	if err := store.SetIdentity(ctx, &cluster.Identity{ClusterID: "c", ClusterName: "demo", Role: cluster.RoleManager, NodeID: "m", Name: "mgr"}); err != nil {
-		t.Fatal(err)
-	}
+	s := newManager(t)
 	baseline := state.Draft{Kind: queue.KindCommand, Targets: queue.Targets{Scope: queue.ScopeBaseline}, Body: []byte("{}")}
 	others := state.Draft{Kind: queue.KindCommand, Targets: queue.Members(), Body: []byte("{}")}
-	if _, err := store.Append(ctx, baseline, others, baseline, others); err != nil {
+	if _, err := s.Store.Append(ctx, baseline, others, baseline, others); err != nil {
 		t.Fatal(err)
 	}
-	doc := profile.Document{}
 	for done, want := range map[uint64]string{
 		0: "it is new, and has replayed 0 of 2 entries of the baseline",
 		2: "it is new, and has replayed 1 of 2 entries of the baseline",
 		3: "", 4: "",
 	} {
-		n := with(doc.Version())
-		n.ID, n.Name, n.Membership, n.Start, n.Status.Done = "n1", "web1", cluster.Member, 5, done
-		server, err := member(ctx, &local.Server{Store: store}, &n, doc)
-		if err != nil || server == nil || server.Unready != want {
+		n := cluster.Node{ID: "n1", Name: "web1", Membership: cluster.Member, Start: 5, Status: cluster.Status{Done: done, Profile: &profile.Status{}}}
+		server, err := member(ctx, s, &n, profile.Document{})
+		if err != nil || server.Unready != want {
 			t.Errorf("done with %d: %+v, %v, want %q", done, server, err, want)
+		}
+	}
+}
+
+// newManager returns a manager below a root of its own whose BIND serves zones.
+func newManager(t testing.TB) *local.Server {
+	t.Helper()
+	paths := host.At(t.TempDir())
+	for _, dir := range []string{paths.Lib, paths.Templates, paths.Backups} {
+		must(t, os.MkdirAll(dir, 0o700))
+	}
+	store, err := state.Create(t.Context(), paths.State)
+	must(t, err)
+	t.Cleanup(func() { store.Close() })
+	id := &cluster.Identity{
+		Role: cluster.RoleManager, ClusterID: "00c1", ClusterName: "demo", NodeID: "m", Name: "mgr",
+		Manager: netip.MustParseAddrPort("192.0.2.10:2480"), Address: netip.MustParseAddr("192.0.2.9"),
+	}
+	must(t, store.SetIdentity(t.Context(), id))
+	s := &local.Server{Paths: paths, Store: store, Identity: id, Config: conf.Default()}
+	s.Config.DNS.Provider = "bind"
+	s.Config.Backup.Keep = 7
+	return s
+}
+
+// joinNodes has nodes join: web0, web1, …
+func joinNodes(t testing.TB, s *local.Server, n int) {
+	t.Helper()
+	for i := range n {
+		id, name := fmt.Sprint("n", i), fmt.Sprint("web", i)
+		token := &cluster.Token{ID: "t-" + id, Name: name, Hash: []byte{1}, From: cluster.FromNow, CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}
+		must(t, s.Store.AddToken(t.Context(), token))
+		must(t, s.Store.Admit(t.Context(), token.ID, func(token *cluster.Token, _ []cluster.Node, _ uint64) ([]cluster.Node, error) {
+			token.UsedAt, token.NodeID = time.Now(), id
+			return []cluster.Node{{ID: id, Name: name, Membership: cluster.Member, MachineID: name, Start: 1, JoinedAt: time.Now(),
+				Address: netip.AddrFrom4([4]byte{192, 0, 2, byte(11 + i)})}}, nil
+		}))
+	}
+}
+
+// addSites adds a site for each domain.
+func addSites(t testing.TB, s *local.Server, domains ...string) {
+	t.Helper()
+	specs := make([]site.Spec, len(domains))
+	last, err := s.Store.LastUID(t.Context())
+	must(t, err)
+	for i, domain := range domains {
+		last++
+		user := fmt.Sprint("u", last)
+		specs[i] = site.Spec{VHost: "server { }", Site: site.Site{Domain: domain, Aliases: []string{"www." + domain}, User: user, UID: 20000 + last, Home: "/srv/iwx/home/" + user}}
+	}
+	_, err = s.Store.ChangeSites(t.Context(), &state.SiteChange{Specs: specs, LastUID: last, WebServer: "nginx"})
+	must(t, err)
+}
+
+// applies has the manager and all nodes report that they have received their profiles
+// and applied them.
+func applies(t testing.TB, s *local.Server) {
+	t.Helper()
+	known, err := upkeep.Look(t.Context(), s)
+	must(t, err)
+	done := func(doc profile.Document) profile.Status {
+		status := profile.Status{Desired: doc.Version(), Reached: doc.Version()}
+		for _, item := range doc.Items {
+			status.Items = append(status.Items, profile.Result{Kind: item.Kind, Name: item.Name, Digest: item.Digest(), Word: profile.WordApplied, Since: 1})
+		}
+		return status
+	}
+	own, err := known.Manager()
+	must(t, err)
+	must(t, s.Store.Profile().Receive(t.Context(), own.Revision()))
+	must(t, s.Store.Profile().Report(t.Context(), done(own)))
+	documents, err := known.Documents()
+	must(t, err)
+	for id, doc := range documents {
+		status := done(doc)
+		must(t, s.Store.SaveReport(t.Context(), id, time.Now(), cluster.Status{Word: cluster.WordCurrent, Profile: &status}, nil))
+	}
+}
+
+func putZone(t testing.TB, s *local.Server, name, data string) {
+	t.Helper()
+	must(t, s.Store.PutZone(t.Context(), &dns.Zone{Name: name, Sets: []dns.Set{{Name: "host", Type: "A", TTL: 300, Data: []string{data}}}}))
+}
+
+// TestChangesHoldNobodyOut: what clients do not notice, such as a zone that was edited,
+// keeps no server from being added while it travels. What they do notice does.
+func TestChangesHoldNobodyOut(t *testing.T) {
+	s := newManager(t)
+	joinNodes(t, s, 2)
+	addSites(t, s, "a.example", "b.example")
+	must(t, s.Store.ChangeBalancing(t.Context(), func(setup lb.Setup) (lb.Setup, error) {
+		setup.Engine, setup.VIPs = "haproxy", []lb.VIP{{Addr: netip.MustParseAddr("192.0.2.80"), AddedAt: time.Now()}}
+		setup.Policies = []lb.Policy{lb.NewPolicy(lb.Service{Name: "http", Port: 80}, netip.MustParseAddr("192.0.2.80"))}
+		return setup, nil
+	}))
+	applies(t, s)
+	held := func() (list []string) {
+		t.Helper()
+		servers, err := Servers(t.Context(), s, nil)
+		if err != nil || len(servers) != 3 {
+			t.Fatalf("%+v, %v", servers, err)
+		}
+		for _, server := range servers {
+			if server.Unready != "" {
+				list = append(list, server.Name+": "+server.Unready)
+			}
+		}
+		return list
+	}
+	if list := held(); list != nil {
+		t.Fatalf("all is applied: %q", list)
+	}
+	for _, step := range []struct {
+		name   string
+		change func()
+	}{
+		{"a zone is edited", func() { putZone(t, s, "a.example", "192.0.2.99") }},
+		{"and again", func() { putZone(t, s, "a.example", "192.0.2.98") }},
+		{"a zone is adopted", func() { must(t, s.Store.AdoptZone(t.Context(), "c.example")) }},
+		{"a site is added", func() { addSites(t, s, "d.example") }},
+		{"the zones have another template", func() {
+			must(t, os.WriteFile(filepath.Join(s.Templates, "default.zone"), []byte("x TXT y\n"), 0o600))
+		}},
+		{"a zone is not valid", func() { s.Config.DNS.Nameservers = "ns1.a.example" }},
+		{"a backup is made", func() {
+			must(t, os.WriteFile(filepath.Join(s.Backups, "b"), []byte("x"), 0o600))
+			must(t, s.Store.SetBackup(t.Context(), state.Backup{Name: "b", Size: 1, SHA256: "00"}))
+		}},
+		{"DNS is left alone", func() { s.Config.DNS.Provider = "none" }},
+	} {
+		before := versions(t, s)
+		step.change()
+		if versions(t, s) == before {
+			t.Errorf("%s: the profiles are the same", step.name)
+		}
+		if list := held(); list != nil {
+			t.Errorf("%s: held out are %q", step.name, list)
+		}
+	}
+	must(t, s.Store.ChangeBalancing(t.Context(), func(setup lb.Setup) (lb.Setup, error) {
+		setup.Policies[0].ServerPort = 8080
+		return setup, nil
+	}))
+	if list := held(); len(list) != 2 || list[0] != "web0: its profile is not applied: watch services is pending" {
+		t.Errorf("another port is balanced: held out are %q", list)
+	}
+}
+
+// versions are those of the profiles of the manager and of a node.
+func versions(t testing.TB, s *local.Server) [2]string {
+	t.Helper()
+	known, err := upkeep.Look(t.Context(), s)
+	must(t, err)
+	own, err := known.Manager()
+	must(t, err)
+	documents, err := known.Documents()
+	must(t, err)
+	return [2]string{own.Version(), documents["n0"].Version()}
+}
+
+// BenchmarkServers is what the daemon does at every commit, in a cluster with many sites
+// and zones.
+func BenchmarkServers(b *testing.B) {
+	s := newManager(b)
+	joinNodes(b, s, 8)
+	domains := make([]string, 1000)
+	for i := range domains {
+		domains[i] = fmt.Sprintf("site%d.example", i)
+	}
+	addSites(b, s, domains...)
+	for _, domain := range domains[:200] {
+		putZone(b, s, domain, "192.0.2.99")
+	}
+	must(b, s.Store.ChangeBalancing(b.Context(), func(setup lb.Setup) (lb.Setup, error) {
+		vip := netip.MustParseAddr("192.0.2.80")
+		setup.Engine, setup.VIPs = "haproxy", []lb.VIP{{Addr: vip, AddedAt: time.Now()}}
+		for _, service := range []lb.Service{{Name: "http", Port: 80}, {Name: "https", Port: 443}, {Name: "smtp", Port: 25}, {Name: "imap", Port: 143}} {
+			setup.Policies = append(setup.Policies, lb.NewPolicy(service, vip))
+		}
+		return setup, nil
+	}))
+	applies(b, s)
+	for b.Loop() {
+		servers, err := Servers(b.Context(), s, nil)
+		if err != nil || len(servers) != 9 || servers[1].Unready != "" {
+			b.Fatal(servers, err)
 		}
 	}
 }

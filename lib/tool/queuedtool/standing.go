@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"iwx/lib/backoff"
+	"iwx/lib/cluster"
 	"iwx/lib/endpoint"
 	"iwx/lib/nfs"
 	"iwx/lib/panics"
@@ -48,10 +49,12 @@ func (d *server) stand(mounts func() []nfs.Health, settled func() bool) (is endp
 	if err != nil {
 		return is, err
 	}
-	unready, unfit := upkeep.Unready(d.keeper.Status()), upkeep.Unfit(mounts())
+	var baseline *cluster.Progress
 	if settled != nil && !settled() {
-		unready = "it is new, and has not replayed the baseline yet"
+		baseline = &cluster.Progress{}
 	}
-	is = was.Next(unready, unfit)
+	status := d.keeper.Status()
+	now := upkeep.Eligible(d.keeper.Desired(), &status, mounts(), baseline)
+	is = was.Next(now.Unready, now.Unfit)
 	return is, files.WriteStanding(is)
 }

@@ -5,12 +5,10 @@ import (
 	"net/netip"
 	"slices"
 
-	"iwx/lib/backup"
 	"iwx/lib/endpoint"
 	"iwx/lib/lb"
 	"iwx/lib/nfs"
 	"iwx/lib/profile"
-	"iwx/lib/realip"
 	"iwx/lib/tool/local"
 )
 
@@ -57,36 +55,4 @@ func endpointer(s *local.Server) *endpoint.Applier {
 		}
 	}
 	return a
-}
-
-// Matters reports whether clients of a server's services notice that an item of
-// this kind is not applied there. Copies of backups are of no account to them, those
-// who ask for names have other servers, to what a server exports it needs no export
-// itself, and where it is not told who its clients are it serves them all the same.
-func Matters(kind string) bool {
-	return kind != backup.CopyKind && kind != KindDNS && kind != nfs.KindExport && kind != realip.Kind
-}
-
-// Unready tells why a server may not be given traffic, "" if it may: its profile
-// is not applied.
-func Unready(status profile.Status) string {
-	if status.Error != "" {
-		return "its profile is not applied: " + status.Error
-	}
-	for i := range status.Items {
-		r := &status.Items[i]
-		if r.Word != profile.WordApplied && Matters(r.Kind) && !r.Removal {
-			return "its profile is not applied: " + r.String() + " is " + r.Word
-		}
-	}
-	return ""
-}
-
-// Unfit tells why a server may not go on to have traffic, "" if it may: a mount
-// is not healthy.
-func Unfit(mounts []nfs.Health) string {
-	if bad := nfs.Worst(mounts); bad != nil {
-		return bad.Path + " is " + bad.Word
-	}
-	return ""
 }
