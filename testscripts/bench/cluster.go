@@ -22,9 +22,10 @@ type cluster struct {
 	nodes []*exec.Cmd
 }
 
-// startCluster sets up a manager and n nodes with the tools themselves.
-func (b *bench) startCluster(n int) (*cluster, error) {
-	c := &cluster{b: b, dir: filepath.Join(b.dir, fmt.Sprintf("cluster-%d", n))}
+// startCluster sets up a manager and n nodes with the tools themselves, in a directory
+// of that name. settings are more lines for the manager's iwx.toml.
+func (b *bench) startCluster(name string, n int, settings string) (*cluster, error) {
+	c := &cluster{b: b, dir: filepath.Join(b.dir, name)}
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -33,7 +34,7 @@ func (b *bench) startCluster(n int) (*cluster, error) {
 	if err := os.MkdirAll(filepath.Dir(conf), 0o755); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(conf, fmt.Appendf(nil, "[cluster]\nport = %d\n", port), 0o644); err != nil {
+	if err := os.WriteFile(conf, fmt.Appendf(nil, "[cluster]\nport = %d\n%s", port, settings), 0o644); err != nil {
 		return nil, err
 	}
 	if _, err := c.tool("manager", nil, "iwx-cluster-setup", "manager", "--quorum-ip", "127.0.0.1", "--address", "127.0.0.2"); err != nil {
@@ -124,7 +125,7 @@ func (c *cluster) stop() {
 
 // cluster measures a cluster of n nodes.
 func (b *bench) cluster(n int) error {
-	c, err := b.startCluster(n)
+	c, err := b.startCluster(fmt.Sprintf("cluster-%d", n), n, "")
 	if c != nil {
 		defer c.stop()
 	}
@@ -132,10 +133,7 @@ func (b *bench) cluster(n int) error {
 		return err
 	}
 	target := map[int]string{8: "20 ms", 50: "100 ms", 200: "450 ms"}[n]
-	s, err := measure(21, func() error {
-		_, err := c.tool("manager", nil, "iwx-queue", "add", "--wait", "--", "/bin/true")
-		return err
-	})
+	s, err := c.adds()
 	if err != nil {
 		return err
 	}
@@ -151,6 +149,14 @@ func (b *bench) cluster(n int) error {
 		return err
 	}
 	return c.memory()
+}
+
+// adds measures how long a command takes on all nodes.
+func (c *cluster) adds() (spread, error) {
+	return measure(21, func() error {
+		_, err := c.tool("manager", nil, "iwx-queue", "add", "--wait", "--", "/bin/true")
+		return err
+	})
 }
 
 // rate measures how many commands a node replays in a second.

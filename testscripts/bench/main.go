@@ -8,6 +8,7 @@
 // that are open, their own settings for speed, and the best of several fanouts.
 //
 //	bench BINDIR [NODES...]
+//	bench BINDIR sites
 //	bench BINDIR starved
 package main
 
@@ -35,8 +36,12 @@ func run(args []string) error {
 	if args[0] == "serve" { // the benchmark runs itself to provide the services that are checked
 		return serveServices(args[1])
 	}
-	sizes, starved := []int{1, 8, 50}, len(args) == 2 && args[1] == "starved"
-	if len(args) > 1 && !starved {
+	only := ""
+	if len(args) == 2 && (args[1] == "sites" || args[1] == "starved") {
+		only = args[1]
+	}
+	sizes := []int{1, 8, 50}
+	if len(args) > 1 && only == "" {
 		sizes = nil
 		for _, a := range args[1:] {
 			n, err := strconv.Atoi(a)
@@ -53,7 +58,10 @@ func run(args []string) error {
 	defer os.RemoveAll(dir)
 	b := &bench{bin: args[0], dir: dir}
 	fmt.Println(load.Machine())
-	if starved {
+	switch only {
+	case "sites":
+		return b.sites()
+	case "starved":
 		return b.starved()
 	}
 	b.versions()
@@ -73,6 +81,9 @@ func run(args []string) error {
 		if err := b.peers(n); err != nil {
 			return err
 		}
+	}
+	if err := b.sites(); err != nil {
+		return err
 	}
 	if err := b.starved(); err != nil {
 		return err

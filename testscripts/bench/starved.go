@@ -96,7 +96,7 @@ func (b *bench) starvedCluster() error {
 
 // startBalanced starts a cluster of two nodes whose services are balanced.
 func (b *bench) startBalanced() (*balanced, error) {
-	plain, err := b.startCluster(2)
+	plain, err := b.startCluster("starved", 2, "")
 	if plain == nil {
 		return nil, err
 	}
