@@ -2,6 +2,7 @@ package lbdaemon
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"iwx/lib/profile"
 	"iwx/lib/realip"
 	"iwx/lib/tool/local"
+	"iwx/lib/tool/nodestatus"
 	"iwx/lib/tool/upkeep"
 )
 
@@ -19,8 +21,11 @@ import (
 // eligible: the manager first, then its nodes by name. mounts is how those of the
 // manager are doing; a node reports its own. It is called at every commit, so it reads
 // no more than it needs.
-func Servers(ctx context.Context, s *local.Server, mounts []nfs.Health) ([]lb.Server, error) {
+func Servers(ctx context.Context, s *local.Server, mounts []nfs.Health) (list []lb.Server, err error) {
 	nodes, err := s.Store.Present(ctx)
+	if err == nil {
+		err = nodestatus.Baselines(ctx, s, nodes)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -28,33 +33,26 @@ func Servers(ctx context.Context, s *local.Server, mounts []nfs.Health) ([]lb.Se
 	if err != nil {
 		return nil, err
 	}
-	own, err := known.Manager()
-	if err != nil {
+	own, err1 := known.Manager()
+	documents, err2 := known.Documents()
+	saved, err3 := s.Store.Profile().Load(ctx)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	documents, err := known.Documents()
-	if err != nil {
-		return nil, err
-	}
-	saved, err := s.Store.Profile().Load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	list := []lb.Server{manager(s.Identity, own, &saved.Status, mounts)}
-	for i := range nodes {
-		n := &nodes[i]
-		if n.Membership != cluster.Member {
-			continue
-		}
-		server, err := member(ctx, s, n, documents[n.ID])
-		if err != nil {
-			return nil, err
+
+	add := func(server lb.Server, doc profile.Document, status *profile.Status, mounts []nfs.Health, baseline *cluster.Progress) {
+		is := upkeep.Eligible(doc.Items, status, mounts, baseline)
+		server.Unready, server.Unfit = is.Unready, is.Unfit
+		if !known.Balancing.External { // which goes by the ports that it was given
+			server.Proxied = proxied(doc, status)
 		}
 		list = append(list, server)
 	}
-	if known.Balancing.External { // it goes by the ports that it was given
-		for i := range list {
-			list[i].Proxied = nil
+	id := s.Identity
+	add(lb.Server{ID: lb.ManagerID, Name: id.Name, Addrs: []netip.Addr{id.Address}, Manager: true}, own, &saved.Status, mounts, nil)
+	for i := range nodes {
+		if n := &nodes[i]; n.Membership == cluster.Member {
+			add(lb.Server{ID: n.ID, Name: n.Name, Addrs: []netip.Addr{n.Address}}, documents[n.ID], n.Status.Profile, n.Status.Mounts, n.Baseline)
 		}
 	}
 	return list, nil
@@ -68,33 +66,6 @@ func Look(ctx context.Context, s *local.Server, now func() time.Time) ([]lb.Serv
 		return nil, err
 	}
 	return Servers(ctx, s, upkeep.Health(ctx, saved.Desired.Document, now))
-}
-
-// manager is this server as balancing sees it, by the same rules as a node.
-func manager(id *cluster.Identity, doc profile.Document, status *profile.Status, mounts []nfs.Health) lb.Server {
-	is := upkeep.Eligible(doc.Items, status, mounts, nil)
-	return lb.Server{
-		ID: lb.ManagerID, Name: id.Name, Addrs: []netip.Addr{id.Address}, Manager: true,
-		Unready: is.Unready, Unfit: is.Unfit, Proxied: proxied(doc, status),
-	}
-}
-
-// member is a node as balancing sees it.
-func member(ctx context.Context, s *local.Server, n *cluster.Node, doc profile.Document) (lb.Server, error) {
-	if n.Status.Done+1 < n.Start {
-		p, err := s.Store.Baseline(ctx, n)
-		if err != nil {
-			return lb.Server{}, err
-		}
-		if p.Done < p.Total {
-			n.Baseline = &p
-		}
-	}
-	is := upkeep.Eligible(doc.Items, n.Status.Profile, n.Status.Mounts, n.Baseline)
-	return lb.Server{
-		ID: n.ID, Name: n.Name, Addrs: []netip.Addr{n.Address},
-		Unready: is.Unready, Unfit: is.Unfit, Proxied: proxied(doc, n.Status.Profile),
-	}, nil
 }
 
 // proxied returns the services that a server is to expect the PROXY protocol for,

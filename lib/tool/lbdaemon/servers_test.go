@@ -55,23 +55,21 @@ func TestManagerIsAMember(t *testing.T) {
 		{name: "it cannot mount", config: outside, reported: []profile.Result{mount}, unready: "its profile is not applied: mount /srv/iwx: no such host"},
 		{name: "its mount hangs", config: outside, reported: []profile.Result{mounted}, mounts: hung, unfit: "/srv/iwx is hung"},
 	} {
-		c := &upkeep.Cluster{Identity: &cluster.Identity{Name: "mgr", ClusterID: "00c1", Address: netip.MustParseAddr("192.0.2.1")}, Config: tt.config}
-		doc, err := c.Manager()
-		must(t, err)
-		got := manager(c.Identity, doc, &profile.Status{Items: tt.reported}, tt.mounts)
-		if got.Unready != tt.unready || got.Unfit != tt.unfit || !got.Manager || got.ID != lb.ManagerID || got.Name != "mgr" {
-			t.Errorf("%s: %+v", tt.name, got)
+		s := newManager(t)
+		s.Config, s.Root = tt.config, "" // below a root, nothing is mounted
+		must(t, s.Store.Profile().Receive(t.Context(), profile.Document{}.Revision()))
+		must(t, s.Store.Profile().Report(t.Context(), profile.Status{Items: tt.reported}))
+		got, err := Servers(t.Context(), s, tt.mounts)
+		if err != nil || len(got) != 1 || got[0].Unready != tt.unready || got[0].Unfit != tt.unfit || !got[0].Manager || got[0].ID != lb.ManagerID || got[0].Name != "mgr" {
+			t.Errorf("%s: %+v, %v", tt.name, got, err)
 		}
 	}
 }
 
 // TestManagerWithoutNeeds: where nothing is needed of it, nothing has to be applied.
 func TestManagerWithoutNeeds(t *testing.T) {
-	c := &upkeep.Cluster{Identity: &cluster.Identity{Name: "mgr"}, Config: conf.Default(), Own: true}
-	doc, err := c.Manager()
-	must(t, err)
-	if got := manager(c.Identity, doc, &profile.Status{}, nil); got.Unready != "" || got.Unfit != "" {
-		t.Errorf("%+v", got)
+	if got, err := Servers(t.Context(), newManager(t), nil); err != nil || len(got) != 1 || got[0].Unready != "" || got[0].Unfit != "" {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
@@ -86,15 +84,14 @@ func TestNewNodeWaitsForItsBaseline(t *testing.T) {
 	if _, err := s.Store.Append(ctx, baseline, others, baseline, others); err != nil {
 		t.Fatal(err)
 	}
-	for done, want := range map[uint64]string{
-		0: "it is new, and has replayed 0 of 2 entries of the baseline",
-		2: "it is new, and has replayed 1 of 2 entries of the baseline",
-		3: "", 4: "",
+	joinNodes(t, s, 1)
+	for done, want := range []string{
+		"it is new, and has replayed 0 of 2 entries of the baseline", "it is new, and has replayed 1 of 2 entries of the baseline",
+		"it is new, and has replayed 1 of 2 entries of the baseline", "", "",
 	} {
-		n := cluster.Node{ID: "n1", Name: "web1", Membership: cluster.Member, Start: 5, Status: cluster.Status{Done: done, Profile: &profile.Status{}}}
-		server, err := member(ctx, s, &n, profile.Document{})
-		if err != nil || server.Unready != want {
-			t.Errorf("done with %d: %+v, %v, want %q", done, server, err, want)
+		applies(t, s, uint64(done))
+		if got, err := Servers(ctx, s, nil); err != nil || len(got) != 2 || got[1].Unready != want {
+			t.Errorf("done with %d: %+v, %v, want %q", done, got, err, want)
 		}
 	}
 }
@@ -127,9 +124,9 @@ func joinNodes(t testing.TB, s *local.Server, n int) {
 		id, name := fmt.Sprint("n", i), fmt.Sprint("web", i)
 		token := &cluster.Token{ID: "t-" + id, Name: name, Hash: []byte{1}, From: cluster.FromNow, CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}
 		must(t, s.Store.AddToken(t.Context(), token))
-		must(t, s.Store.Admit(t.Context(), token.ID, func(token *cluster.Token, _ []cluster.Node, _ uint64) ([]cluster.Node, error) {
+		must(t, s.Store.Admit(t.Context(), token.ID, func(token *cluster.Token, _ []cluster.Node, head uint64) ([]cluster.Node, error) {
 			token.UsedAt, token.NodeID = time.Now(), id
-			return []cluster.Node{{ID: id, Name: name, Membership: cluster.Member, MachineID: name, Start: 1, JoinedAt: time.Now(),
+			return []cluster.Node{{ID: id, Name: name, Membership: cluster.Member, MachineID: name, Start: head + 1, JoinedAt: time.Now(),
 				Address: netip.AddrFrom4([4]byte{192, 0, 2, byte(11 + i)})}}, nil
 		}))
 	}
@@ -151,12 +148,12 @@ func addSites(t testing.TB, s *local.Server, domains ...string) {
 }
 
 // applies has the manager and all nodes report that they have received their profiles
-// and applied them.
-func applies(t testing.TB, s *local.Server) {
+// and applied them, and are done with that entry.
+func applies(t testing.TB, s *local.Server, done uint64) {
 	t.Helper()
 	known, err := upkeep.Look(t.Context(), s)
 	must(t, err)
-	done := func(doc profile.Document) profile.Status {
+	all := func(doc profile.Document) profile.Status {
 		status := profile.Status{Desired: doc.Version(), Reached: doc.Version()}
 		for _, item := range doc.Items {
 			status.Items = append(status.Items, profile.Result{Kind: item.Kind, Name: item.Name, Digest: item.Digest(), Word: profile.WordApplied, Since: 1})
@@ -166,12 +163,12 @@ func applies(t testing.TB, s *local.Server) {
 	own, err := known.Manager()
 	must(t, err)
 	must(t, s.Store.Profile().Receive(t.Context(), own.Revision()))
-	must(t, s.Store.Profile().Report(t.Context(), done(own)))
+	must(t, s.Store.Profile().Report(t.Context(), all(own)))
 	documents, err := known.Documents()
 	must(t, err)
 	for id, doc := range documents {
-		status := done(doc)
-		must(t, s.Store.SaveReport(t.Context(), id, time.Now(), cluster.Status{Word: cluster.WordCurrent, Profile: &status}, nil))
+		status := all(doc)
+		must(t, s.Store.SaveReport(t.Context(), id, time.Now(), cluster.Status{Word: cluster.WordCurrent, Done: done, Profile: &status}, nil))
 	}
 }
 
@@ -191,7 +188,7 @@ func TestChangesHoldNobodyOut(t *testing.T) {
 		setup.Policies = []lb.Policy{lb.NewPolicy(lb.Service{Name: "http", Port: 80}, netip.MustParseAddr("192.0.2.80"))}
 		return setup, nil
 	}))
-	applies(t, s)
+	applies(t, s, 0)
 	held := func() (list []string) {
 		t.Helper()
 		servers, err := Servers(t.Context(), s, nil)
@@ -277,7 +274,7 @@ func BenchmarkServers(b *testing.B) {
 		}
 		return setup, nil
 	}))
-	applies(b, s)
+	applies(b, s, 0)
 	for b.Loop() {
 		servers, err := Servers(b.Context(), s, nil)
 		if err != nil || len(servers) != 9 || servers[1].Unready != "" {

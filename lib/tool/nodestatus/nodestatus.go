@@ -80,14 +80,14 @@ func Reasons(c *cli.Context, nodes []cluster.Node) {
 	}
 }
 
-// Baselines tells of the nodes that are new how far they are with the baseline.
-func Baselines(c *cli.Context, server *local.Server, nodes []cluster.Node) error {
+// Baselines sets how far the nodes that are new are with the baseline.
+func Baselines(ctx context.Context, server *local.Server, nodes []cluster.Node) error {
 	for i := range nodes {
 		n := &nodes[i]
 		if !n.Membership.Belongs() || n.Status.Done+1 >= n.Start {
 			continue
 		}
-		p, err := server.Store.Baseline(c, n)
+		p, err := server.Store.Baseline(ctx, n)
 		if err != nil {
 			return err
 		}
