@@ -115,14 +115,14 @@ func run(t testing.TB, c *Child, spec Spec) Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := wait(t, running)
+	r := await(t, running)
 	if err := c.Remove(testID); err != nil {
 		t.Error(err)
 	}
 	return r
 }
 
-func wait(t testing.TB, running Running) Result {
+func await(t testing.TB, running Running) Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testenv.Wait())
 	defer cancel()
@@ -278,7 +278,7 @@ func TestStartRefusesSecondStart(t *testing.T) {
 	if _, err := c.Start(t.Context(), testID, sh("echo twice")); !errors.Is(err, os.ErrExist) {
 		t.Errorf("second start: %v", err)
 	}
-	if r := wait(t, running); string(r.Stdout.Head) != "once\n" {
+	if r := await(t, running); string(r.Stdout.Head) != "once\n" {
 		t.Errorf("output of the first start is %q", r.Stdout.Head)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"time"
 
+	"iwx/lib/wait"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -53,7 +55,7 @@ func (f files) awaitLock(ctx context.Context, id ID) error {
 // bell rings when a file is closed that was open for writing: inotify(7).
 type bell struct {
 	inotify *os.File // nil: this process can have no more of them
-	rings   chan struct{}
+	rings   wait.Signal
 }
 
 // hang makes a bell for the file at path. Without it the looks are closer.
@@ -62,7 +64,7 @@ func hang(path string) *bell {
 	if err != nil {
 		return &bell{}
 	}
-	b := &bell{inotify: os.NewFile(uintptr(fd), "inotify"), rings: make(chan struct{}, 1)}
+	b := &bell{inotify: os.NewFile(uintptr(fd), "inotify"), rings: wait.NewSignal()}
 	if _, err := unix.InotifyAddWatch(fd, path, unix.IN_CLOSE_WRITE); err != nil {
 		b.close()
 		return &bell{}
@@ -78,10 +80,7 @@ func (b *bell) listen() {
 		if _, err := b.inotify.Read(events); err != nil {
 			return
 		}
-		select {
-		case b.rings <- struct{}{}:
-		default:
-		}
+		b.rings.Set()
 	}
 }
 

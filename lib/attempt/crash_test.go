@@ -107,7 +107,7 @@ func TestDaemonKilledInMidCommand(t *testing.T) {
 		if err := os.WriteFile(gate, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r := wait(t, found.Running)
+		r := await(t, found.Running)
 		if r.Outcome != Exited || r.Code != 4 || string(r.Stdout.Head) != "before\ndone\n" {
 			t.Errorf("adopted: %v, code %d, output %q", r.Outcome, r.Code, r.Stdout.Head)
 		}
@@ -175,7 +175,7 @@ func TestShimKilled(t *testing.T) {
 		for _, pid := range shims(t, dir) {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
-		r := wait(t, running)
+		r := await(t, running)
 		if r.Outcome != Unknown || r.Code != -1 || r.Error == "" || string(r.Stdout.Head) != "before\n" {
 			t.Errorf("got %v, code %d, %q, output %q", r.Outcome, r.Code, r.Error, r.Stdout.Head)
 		}
@@ -214,7 +214,7 @@ func TestShimIsDeaf(t *testing.T) {
 	if err := os.WriteFile(gate, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := wait(t, running); r.Outcome != Exited || r.Code != 0 {
+	if r := await(t, running); r.Outcome != Exited || r.Code != 0 {
 		t.Errorf("got %v, code %d, signal %d", r.Outcome, r.Code, r.Signal)
 	}
 }
@@ -229,7 +229,7 @@ func damage(t *testing.T, offset int64, b []byte) Found {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wait(t, running)
+	await(t, running)
 	file, err := os.OpenFile(filepath.Join(dir, testID.String(), "spec"), os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)

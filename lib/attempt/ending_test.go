@@ -151,7 +151,7 @@ func TestWaitCanBeCalledOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, waiter := range []Running{running, found.Running} {
-		if r := wait(t, waiter); string(r.Stdout.Head) != "through\n" {
+		if r := await(t, waiter); string(r.Stdout.Head) != "through\n" {
 			t.Errorf("output %q", r.Stdout.Head)
 		}
 	}

@@ -96,7 +96,7 @@ func hangs(t *testing.T, attempts string, r Runner, script string, timeout time.
 		return hung != nil
 	})
 	thaw()
-	result = wait(t, running)
+	result = await(t, running)
 	if h, err := r.Hung(testID); h != nil || err != nil {
 		t.Errorf("after its end: %+v, %v", h, err)
 	}

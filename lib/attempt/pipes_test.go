@@ -29,7 +29,7 @@ func eachRunner(t *testing.T, f func(t *testing.T, dir string, r Runner)) {
 // runWith is run for any runner.
 func runWith(t *testing.T, r Runner, spec Spec) Result {
 	t.Helper()
-	result := wait(t, start(t, r, spec))
+	result := await(t, start(t, r, spec))
 	if err := r.Remove(testID); err != nil {
 		t.Error(err)
 	}
@@ -184,7 +184,7 @@ func TestOutputInOtherHands(t *testing.T) {
 		if err := os.WriteFile(gate, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := wait(t, running); got.Outcome != Exited || got.Code != 0 || string(got.Stdout.Head) != "before\nfrom elsewhere\n" {
+		if got := await(t, running); got.Outcome != Exited || got.Code != 0 || string(got.Stdout.Head) != "before\nfrom elsewhere\n" {
 			t.Errorf("%v, code %d, output %q", got.Outcome, got.Code, got.Stdout.Head)
 		}
 	})
@@ -237,7 +237,7 @@ func TestShimKilledOutput(t *testing.T) {
 		for _, pid := range shims(t, dir) {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
-		r := wait(t, running)
+		r := await(t, running)
 		if r.Outcome != Unknown {
 			t.Errorf("got %v", r.Outcome)
 		}

@@ -10,6 +10,7 @@ import (
 	"iwx/lib/backoff"
 	"iwx/lib/fault"
 	"iwx/lib/panics"
+	"iwx/lib/wait"
 )
 
 // Units is what a runner needs of the service manager, PID 1.
@@ -156,21 +157,16 @@ func (u *Unit) begin(ctx context.Context, id ID) error {
 	defer cancel()
 	description := fmt.Sprintf("iwx replay of entry %d, attempt %d", id.Seq, id.Attempt)
 	tries := backoff.Tries{Waits: startWaits()}
-	for {
-		took := backoff.Clock()
+	var last error
+	_ = wait.Until(ctx, tries.Failed, func() (bool, error) {
 		started, err := u.units.Start(ctx, id.unit(), description, []string{u.shim, u.dir(id)})
 		if err == nil && !started {
 			err = fault.New(fault.Busy, "there is a unit %[1]s already, see systemctl status %[1]s", id.unit())
 		}
-		if err == nil || fault.CodeOf(err) != fault.Busy || u.begun(id) {
-			return err
-		}
-		select {
-		case <-time.After(tries.Failed(took())):
-		case <-ctx.Done():
-			return err
-		}
-	}
+		last = err
+		return err == nil || fault.CodeOf(err) != fault.Busy || u.begun(id), nil
+	})
+	return last
 }
 
 // begun reports whether a shim has taken hold of the attempt.

@@ -134,7 +134,7 @@ func TestUnitRuns(t *testing.T) {
 	spec := sh(`printf '%s|' "$@"; cat; exit 4`)
 	spec.Argv = append(spec.Argv, "sh", "$HOME", "a$$b", "%n", "\xff\xfe", "")
 	spec.Stdin = []byte("input")
-	r := wait(t, start(t, u, spec))
+	r := await(t, start(t, u, spec))
 	if want := "$HOME|a$$b|%n|\xff\xfe||input"; r.Outcome != Exited || r.Code != 4 || string(r.Stdout.Head) != want {
 		t.Errorf("%v, code %d, output %q, want %q", r.Outcome, r.Code, r.Stdout.Head, want)
 	}
@@ -174,7 +174,7 @@ func TestUnitIsAdopted(t *testing.T) {
 	if err := os.WriteFile(gate, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := wait(t, found.Running); r.Outcome != Exited || r.Code != 4 {
+	if r := await(t, found.Running); r.Outcome != Exited || r.Code != 4 {
 		t.Errorf("adopted: %v, code %d", r.Outcome, r.Code)
 	}
 	if b, _ := os.ReadFile(count); string(b) != "ran\n" || s.starts != 1 {
@@ -189,7 +189,7 @@ func TestLostAnswer(t *testing.T) {
 		s := newSupervisor()
 		s.unanswered = 2
 		u := newUnit(t, t.TempDir(), s)
-		if r := wait(t, start(t, u, sh(fmt.Sprintf(script, count)))); r.Outcome != Exited || r.Code != 0 {
+		if r := await(t, start(t, u, sh(fmt.Sprintf(script, count)))); r.Outcome != Exited || r.Code != 0 {
 			t.Errorf("%v, code %d, %s", r.Outcome, r.Code, r.Error)
 		}
 		s.settle(t)
@@ -236,7 +236,7 @@ func TestLateStart(t *testing.T) {
 			s.mu.Unlock()
 			again := start(t, u, spec)
 			at("after the second start")
-			if r := wait(t, again); r.Outcome != Exited || r.Code != 0 {
+			if r := await(t, again); r.Outcome != Exited || r.Code != 0 {
 				t.Errorf("%v, code %d, %s", r.Outcome, r.Code, r.Error)
 			}
 			s.settle(t)
@@ -269,7 +269,7 @@ func TestUnitInTheWay(t *testing.T) {
 	s.mu.Lock()
 	delete(s.procs, testID.unit())
 	s.mu.Unlock()
-	if r := wait(t, running); r.Outcome != Exited || string(r.Stdout.Head) != "ran\n" {
+	if r := await(t, running); r.Outcome != Exited || string(r.Stdout.Head) != "ran\n" {
 		t.Errorf("%v, output %q, %s", r.Outcome, r.Stdout.Head, r.Error)
 	}
 }
@@ -291,7 +291,7 @@ func TestUnitNotStarted(t *testing.T) {
 		"start iwx-replay-1-42.service: access denied":                         newUnit(t, t.TempDir(), refused),
 		"the unit iwx-replay-1-42.service ended before it started the command": vanished,
 	} {
-		r := wait(t, start(t, u, sh("true")))
+		r := await(t, start(t, u, sh("true")))
 		if r.Outcome != NotStarted || r.Code != 125 || r.Error != want {
 			t.Errorf("%v, code %d, %q; want %q", r.Outcome, r.Code, r.Error, want)
 		}
@@ -323,7 +323,7 @@ func TestUnitShimKilled(t *testing.T) {
 	s.mu.Lock()
 	s.procs[testID.unit()].Process.Kill()
 	s.mu.Unlock()
-	if r := wait(t, running); r.Outcome != Unknown || r.Code != -1 || s.kills != 1 {
+	if r := await(t, running); r.Outcome != Unknown || r.Code != -1 || s.kills != 1 {
 		t.Errorf("%v, code %d, %d kills", r.Outcome, r.Code, s.kills)
 	}
 	if found, err := u.Find(t.Context(), testID); err != nil || found.State != CutShort {

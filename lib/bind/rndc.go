@@ -9,6 +9,7 @@ import (
 
 	"iwx/lib/backoff"
 	"iwx/lib/fault"
+	"iwx/lib/wait"
 )
 
 // Times of telling named.
@@ -71,18 +72,15 @@ func until(ctx context.Context, limit time.Duration, try func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tries := backoff.Tries{Waits: askWaits()}
-	for {
-		took := backoff.Clock()
-		err := try()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fault.Hint(err, "journalctl -u %s", Unit)
-		case <-time.After(tries.Failed(took())):
-		}
+	var last error
+	err := wait.Until(ctx, tries.Failed, func() (bool, error) {
+		last = try()
+		return last == nil, nil
+	})
+	if err != nil {
+		return fault.Hint(last, "journalctl -u %s", Unit)
 	}
+	return nil
 }
 
 // tell has named take over what was written. The catalog comes last: a node asks

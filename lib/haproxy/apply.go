@@ -23,6 +23,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/lb"
+	"iwx/lib/wait"
 )
 
 // Limits on what HAProxy is waited for.
@@ -363,17 +364,15 @@ func until(ctx context.Context, limit time.Duration, or, hint string, is func(co
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tries := backoff.Tries{Waits: lookWaits()}
-	for {
-		took := backoff.Clock()
-		if done, err := is(ctx); done || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fault.Hint(fault.New(fault.TimedOut, "%s: %w", or, ctx.Err()), "%s", hint)
-		case <-time.After(tries.Failed(took())):
-		}
+	var failed error
+	err := wait.Until(ctx, tries.Failed, func() (done bool, err error) {
+		done, failed = is(ctx)
+		return done, failed
+	})
+	if err != nil && failed == nil {
+		err = fault.Hint(fault.New(fault.TimedOut, "%s: %w", or, err), "%s", hint)
 	}
+	return err
 }
 
 // start starts an instance with the draft, whose mark is given. One that is still

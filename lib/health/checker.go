@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"iwx/lib/panics"
+	"iwx/lib/wait"
 )
 
 // Checker has every target probed again and again, each for itself, so that a
@@ -54,7 +55,7 @@ type Checker struct {
 
 	mu         sync.Mutex
 	began      time.Time // from which the intervals are counted
-	news       chan struct{}
+	news       wait.Signal
 	watches    map[string]*watch
 	hosts      map[string]*host
 	complained time.Time // of probes that could not be made
@@ -85,7 +86,7 @@ func (c *Checker) Set(targets []Target, known map[string]Verdict) {
 	}
 	c.watches = kept
 	c.group(targets)
-	signal(c.news)
+	c.news.Set()
 }
 
 // group gives each watch the ways to its service. The caller holds c.mu.
@@ -98,14 +99,14 @@ func (c *Checker) group(targets []Target) {
 	}
 	for _, w := range c.watches {
 		w.ways = ways[w.target.Service]
-		signal(w.wake)
+		w.wake.Set()
 	}
 }
 
 // begin makes what the zero Checker has not. c.mu is held.
 func (c *Checker) begin() {
 	if c.news == nil {
-		c.news = make(chan struct{}, 1)
+		c.news = wait.NewSignal()
 		c.hosts = map[string]*host{}
 		c.began = c.Now()
 	}
@@ -124,7 +125,7 @@ func (c *Checker) newWatch(t Target, known Verdict) *watch {
 		c.hosts[t.Host] = h
 	}
 	_, phase := math.Modf(float64(h.targets)/math.Phi + float64(h.number)*math.Sqrt2)
-	w := &watch{target: t, verdict: known, turn: h.targets + h.number, phase: phase, began: c.began, wake: make(chan struct{}, 1)}
+	w := &watch{target: t, verdict: known, turn: h.targets + h.number, phase: phase, began: c.began, wake: wait.NewSignal()}
 	h.targets++
 	w.notBefore = c.Now().Add(time.Duration(phase * float64(firstSpread)))
 	w.look()
@@ -272,8 +273,8 @@ func (c *Checker) watch(ctx context.Context, w *watch) {
 	for {
 		now := c.Now()
 		at, level := c.plan(w, now)
-		if wait := at.Sub(now); wait > 0 {
-			timer.Reset(wait)
+		if left := at.Sub(now); left > 0 {
+			timer.Reset(left)
 			select {
 			case <-ctx.Done():
 				return
@@ -397,7 +398,7 @@ func (c *Checker) spread(w *watch, f finding, was Verdict) {
 		switch {
 		case o == w || was.State == is.State && (was.Fails > 0) == (is.Fails > 0):
 		case f.Word.Up():
-			signal(o.wake) // it may be probed less often from now on
+			o.wake.Set() // it may be probed less often from now on
 		default:
 			o.rouse()
 		}
@@ -425,13 +426,5 @@ func (c *Checker) complain(r Result, now time.Time) {
 	if now.Sub(c.complained) >= time.Minute {
 		c.complained = now
 		c.Log.Error("this server cannot check services", "reason", r.Reason)
-	}
-}
-
-// signal wakes who waits at a channel, now or next.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"iwx/lib/backoff"
+	"iwx/lib/wait"
 )
 
 // How often a target is probed; see Checker.
@@ -28,7 +29,7 @@ const (
 type watch struct {
 	target  Target
 	verdict Verdict
-	wake    chan struct{} // there is something to do now
+	wake    wait.Signal // there is something to do now
 
 	began time.Time // from which its intervals are counted
 	phase float64   // 0..1: where in an interval its turn is
@@ -54,7 +55,7 @@ type watch struct {
 // look has the target probed as soon as that may be.
 func (w *watch) look() {
 	w.doubted = true
-	signal(w.wake)
+	w.wake.Set()
 }
 
 // rouse has the target probed at once, since there is news: it ends the rest of
@@ -172,7 +173,7 @@ func (w *watch) stall(until time.Time) {
 		w.rouse()
 	}
 	w.stalled = until
-	signal(w.wake)
+	w.wake.Set()
 }
 
 func (w *watch) isStalled(now time.Time) bool { return now.Before(w.stalled) }
@@ -242,7 +243,7 @@ func (w *watch) end(a *asking) bool {
 		return false
 	}
 	w.asked = slices.Delete(w.asked, i, i+1)
-	signal(w.wake)
+	w.wake.Set()
 	return true
 }
 

@@ -15,6 +15,7 @@ import (
 	"iwx/lib/backoff"
 	"iwx/lib/health"
 	"iwx/lib/panics"
+	"iwx/lib/wait"
 )
 
 // Times that a reconciler goes by.
@@ -39,7 +40,7 @@ type Reconciler struct {
 	view    func() View // Setup, Servers and Verdicts at present
 	now     func() time.Time
 	log     *slog.Logger
-	wake    chan struct{}
+	wake    wait.Signal
 
 	mu       sync.Mutex // held while an engine is used
 	engine   string     // in use
@@ -56,18 +57,13 @@ type Reconciler struct {
 // Setup, Servers and Verdicts which view returns.
 func NewReconciler(engines map[string]Engine, view func() View, now func() time.Time, log *slog.Logger) *Reconciler {
 	return &Reconciler{
-		engines: engines, view: view, now: now, log: log, wake: make(chan struct{}, 1),
+		engines: engines, view: view, now: now, log: log, wake: wait.NewSignal(),
 		relieved: map[string]bool{}, ended: map[netip.AddrPort]bool{}, tries: backoff.Tries{Waits: retryWaits()},
 	}
 }
 
 // Look has the reconciler look again at once. It does not block.
-func (r *Reconciler) Look() {
-	select {
-	case r.wake <- struct{}{}:
-	default: // it is about to
-	}
-}
+func (r *Reconciler) Look() { r.wake.Set() }
 
 // Run reconciles until ctx is done, and calls alive at every pass. The engine
 // keeps what it has.

@@ -10,6 +10,7 @@ import (
 	"iwx/lib/backoff"
 	"iwx/lib/panics"
 	"iwx/lib/profile"
+	"iwx/lib/wait"
 )
 
 // Times that a watcher goes by: a look costs a process for each mount.
@@ -47,7 +48,7 @@ type Watcher struct {
 	prober  *Prober
 	mounts  func(ctx context.Context) ([]Mount, error)
 	log     *slog.Logger
-	changed chan struct{}
+	changed wait.Signal
 
 	tries backoff.Tries // checks that found an unhealthy mount
 
@@ -57,7 +58,7 @@ type Watcher struct {
 
 // NewWatcher returns a watcher of what mounts returns at every look.
 func NewWatcher(prober *Prober, mounts func(ctx context.Context) ([]Mount, error), log *slog.Logger) *Watcher {
-	return &Watcher{prober: prober, mounts: mounts, log: log, changed: make(chan struct{}, 1), tries: backoff.Tries{Waits: againWaits()}}
+	return &Watcher{prober: prober, mounts: mounts, log: log, changed: wait.NewSignal(), tries: backoff.Tries{Waits: againWaits()}}
 }
 
 // Health returns how the mounts are doing, in the order of the profile.
@@ -131,9 +132,6 @@ func (w *Watcher) set(found []Health) bool {
 		}
 	}
 	w.health = found
-	select {
-	case w.changed <- struct{}{}:
-	default:
-	}
+	w.changed.Set()
 	return true
 }

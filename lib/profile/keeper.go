@@ -8,6 +8,7 @@ import (
 
 	"iwx/lib/backoff"
 	"iwx/lib/panics"
+	"iwx/lib/wait"
 )
 
 // Times that a keeper goes by.
@@ -20,8 +21,8 @@ const (
 // runs. Its methods may be called by many goroutines.
 type Keeper struct {
 	converger *Converger
-	wake      chan struct{} // there is something to look at
-	changed   chan struct{}
+	wake      wait.Signal // there is something to look at
+	changed   wait.Signal
 
 	mu       sync.Mutex
 	received *Revision // not converged to yet
@@ -40,7 +41,7 @@ func NewKeeper(ctx context.Context, c *Converger) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Keeper{converger: c, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+	k := &Keeper{converger: c, wake: wait.NewSignal(), changed: wait.NewSignal(),
 		status: saved.Standing(), version: saved.Desired.Version, desired: saved.Desired.Items}
 	k.failures.Waits = retryWaits()
 	if k.version == "" {
@@ -84,19 +85,19 @@ func (k *Keeper) Receive(rev *Revision) {
 	switch {
 	case rev != nil && rev.Version != k.version:
 		k.received, k.version, k.desired, k.status.Desired = rev, rev.Version, rev.Items, rev.Version
-		signal(k.changed)
+		k.changed.Set()
 		if k.cancel != nil {
 			k.cancel()
 		}
 	case k.converger.Now().Sub(k.lookedAt) < lookLeast:
 		return
 	}
-	signal(k.wake)
+	k.wake.Set()
 }
 
 // Look starts a check at once, for example after a change by someone else. Items
 // that have just failed keep their wait.
-func (k *Keeper) Look() { signal(k.wake) }
+func (k *Keeper) Look() { k.wake.Set() }
 
 // Retry tries all items at once, also those that have just failed: an
 // administrator requests it.
@@ -104,15 +105,7 @@ func (k *Keeper) Retry() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.asked = true
-	signal(k.wake)
-}
-
-// signal wakes who waits at c, now or next.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
+	k.wake.Set()
 }
 
 // Run converges at once, when a document is received, and now and then, until
@@ -223,6 +216,6 @@ func (k *Keeper) set(s Status, err error) {
 	}
 	if !s.equal(&k.status) {
 		k.status = s
-		signal(k.changed)
+		k.changed.Set()
 	}
 }

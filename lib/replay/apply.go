@@ -158,9 +158,4 @@ func (r *Replayer) tell(d time.Duration) {
 }
 
 // signal wakes the reporter.
-func (r *Replayer) signal() {
-	select {
-	case r.changed <- struct{}{}:
-	default:
-	}
-}
+func (r *Replayer) signal() { r.changed.Set() }

@@ -13,6 +13,7 @@ import (
 	"iwx/lib/panics"
 	"iwx/lib/profile"
 	"iwx/lib/queue"
+	"iwx/lib/wait"
 )
 
 // Manager is the cluster manager, as a node reaches it. An error that wraps a
@@ -96,11 +97,11 @@ func (f *Fetcher) Run(ctx context.Context) error {
 			tries.Reset()
 			continue
 		}
-		wait := tries.Failed(min(f.Now().Sub(began)-patience, mostCost))
+		pause := tries.Failed(min(f.Now().Sub(began)-patience, mostCost))
 		if refusal := (*cluster.Refusal)(nil); errors.As(err, &refusal) && lasts(refusal.Reason) {
-			wait = backoff.Jitter(refusedWait, rand.Float64())
+			pause = backoff.Jitter(refusedWait, rand.Float64())
 		}
-		sleep(ctx, wait)
+		_ = wait.Sleep(ctx, pause)
 	}
 	return nil
 }
@@ -145,15 +146,6 @@ func (f *Fetcher) begin(ctx context.Context) error {
 	f.position, f.orders, f.epoch = f.Replayer.position, f.Replayer.orders, f.Replayer.epoch
 	f.lastHeard = f.Replayer.heardAt
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 // poll asks once and hands on the answer. more is true when the next poll is

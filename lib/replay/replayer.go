@@ -12,6 +12,7 @@ import (
 	"iwx/lib/cluster"
 	"iwx/lib/panics"
 	"iwx/lib/queue"
+	"iwx/lib/wait"
 )
 
 // window is how many pending records are kept in memory.
@@ -72,7 +73,7 @@ type Replayer struct {
 	results  chan result
 	inbox    chan delivery
 	ready    chan struct{}
-	changed  chan struct{}
+	changed  wait.Signal
 	telling  *time.Timer // wakes the reporter
 	tellAt   time.Time   // when it does, or did
 	status   atomic.Pointer[cluster.Status]
@@ -130,7 +131,7 @@ func (r *Replayer) New() *Replayer {
 	r.results = make(chan result, 1)
 	r.inbox = make(chan delivery)
 	r.ready = make(chan struct{})
-	r.changed = make(chan struct{}, 1)
+	r.changed = wait.NewSignal()
 	r.telling = time.AfterFunc(time.Hour, r.signal)
 	r.telling.Stop()
 	r.status.Store(&cluster.Status{Version: r.Version})

@@ -11,6 +11,7 @@ import (
 	"iwx/lib/host"
 	"iwx/lib/nfs"
 	"iwx/lib/panics"
+	"iwx/lib/wait"
 )
 
 // reportAttempts limits the attempts in one report, besides the limit on their
@@ -113,11 +114,11 @@ func (p *Reporter) Run(ctx context.Context) error {
 		}
 		if err != nil {
 			// The fetcher, which meets the same manager, logs why.
-			wait := tries.Failed(min(p.Replayer.Now().Sub(began), mostCost))
+			pause := tries.Failed(min(p.Replayer.Now().Sub(began), mostCost))
 			if refusal := (*cluster.Refusal)(nil); errors.As(err, &refusal) && lasts(refusal.Reason) {
-				wait = backoff.Jitter(refusedWait, rand.Float64())
+				pause = backoff.Jitter(refusedWait, rand.Float64())
 			}
-			sleep(ctx, wait)
+			_ = wait.Sleep(ctx, pause)
 			continue
 		}
 		tries.Reset()

@@ -24,9 +24,11 @@ import (
 	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 
+	"iwx/lib/backoff"
 	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/panics"
+	"iwx/lib/wait"
 )
 
 // maxReaders bounds the connections that read at the same time.
@@ -387,6 +389,40 @@ func (d *DataVersion) Read(ctx context.Context) (n int64, err error) {
 
 // Close gives the connection back.
 func (d *DataVersion) Close() error { return d.conn.close() }
+
+// Times that Follow goes by: most of what tools wait for is over in milliseconds.
+const (
+	quickLook  = 2 * time.Millisecond
+	calmLook   = 20 * time.Millisecond
+	quickSpell = time.Second
+)
+
+// Follow calls look, and again after each commit to the file, until look reports true or
+// fails. It returns the error of look, or that of ctx if ctx ends between two calls. It
+// calls look at least once.
+func (s *Store) Follow(ctx context.Context, look func() (done bool, err error)) error {
+	whole := context.WithoutCancel(ctx) // to read the number even when ctx has ended
+	version, err := s.Watch(whole)
+	if err != nil {
+		return err
+	}
+	defer version.Close()
+	spell := backoff.Clock()
+	seen, first := int64(0), true
+	return wait.Until(ctx, func(time.Duration) time.Duration {
+		if spell() < quickSpell {
+			return quickLook
+		}
+		return calmLook
+	}, func() (bool, error) {
+		now, err := version.Read(whole) // before the look: a later commit is seen next time
+		if err != nil || !first && now == seen {
+			return false, err
+		}
+		seen, first = now, false
+		return look()
+	})
+}
 
 // SQLite result codes (sqlite.org/rescode.html); the low byte is the class.
 const (

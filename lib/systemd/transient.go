@@ -13,6 +13,7 @@ import (
 
 	"iwx/lib/backoff"
 	"iwx/lib/fault"
+	"iwx/lib/wait"
 )
 
 // stopLimit is how long a service's processes have between SIGTERM and SIGKILL
@@ -174,18 +175,9 @@ func (t *Transient) Kill(ctx context.Context, name string) error {
 		}
 		return err
 	})
-	tries := backoff.Tries{Waits: backoff.Waits{First: time.Millisecond, Most: time.Second}}
-	for err == nil {
-		took := backoff.Clock()
-		var ended bool
-		if ended, err = t.Ended(ctx, name); ended || err != nil {
-			break
-		}
-		select {
-		case <-time.After(tries.Failed(took())):
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
+	if err == nil {
+		tries := backoff.Tries{Waits: backoff.Waits{First: time.Millisecond, Most: time.Second}}
+		err = wait.Until(ctx, tries.Failed, func() (bool, error) { return t.Ended(ctx, name) })
 	}
 	if err != nil {
 		return fmt.Errorf("kill %s: %w", name, err)

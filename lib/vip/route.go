@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"time"
 
+	"iwx/lib/wait"
+
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -150,7 +152,7 @@ func awaitOwnRoute(ctx context.Context, try func() (done bool, err error)) error
 		if done, err := try(); done || err != nil {
 			return err
 		}
-		if !wait(ctx, ownRouteEvery) {
+		if wait.Sleep(ctx, ownRouteEvery) != nil {
 			return nil
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"iwx/lib/backoff"
 	"iwx/lib/host"
 	"iwx/lib/panics"
+	"iwx/lib/wait"
 )
 
 // Watcher notices when a virtual address, or the interface that is to have it,
@@ -39,7 +40,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		if ctx.Err() == nil {
 			w.Log.Error("changes of addresses could not be watched", "error", err)
 		}
-		if !wait(ctx, tries.Failed(0)) {
+		if wait.Sleep(ctx, tries.Failed(0)) != nil {
 			return nil
 		}
 	}
@@ -56,7 +57,7 @@ func (w *Watcher) listen(ctx context.Context, heard func()) error {
 		return fmt.Errorf("rtnetlink: %w", err)
 	}
 	defer conn.Close() // which ends read too
-	changed, ended := make(chan struct{}, 1), make(chan error, 1)
+	changed, ended := wait.NewSignal(), make(chan error, 1)
 	go func() { ended <- panics.Catch(func() error { return read(conn, changed) }) }()
 	for {
 		if err := w.look(ctx); err != nil {
@@ -70,22 +71,19 @@ func (w *Watcher) listen(ctx context.Context, heard func()) error {
 		case <-changed:
 			heard()
 		}
-		if !wait(ctx, settleFor) {
+		if wait.Sleep(ctx, settleFor) != nil {
 			return ctx.Err()
 		}
 	}
 }
 
 // read signals whatever comes, until the connection ends.
-func read(conn *netlink.Conn, changed chan<- struct{}) error {
+func read(conn *netlink.Conn, changed wait.Signal) error {
 	for {
 		if _, err := conn.Receive(); err != nil {
 			return err
 		}
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
+		changed.Set()
 	}
 }
 
@@ -95,18 +93,6 @@ func groups(list ...uint) (mask uint32) {
 		mask |= 1 << (g - 1)
 	}
 	return mask
-}
-
-// wait returns false when ctx ended first.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 // look has the addresses looked at if one that is wanted is not there.

@@ -20,14 +20,6 @@ import (
 	"iwx/lib/tool/nodestatus"
 )
 
-// How often the state is looked at for a change. Most commands are over in
-// milliseconds, and those that are not can wait for a few more.
-const (
-	quickLook  = 2 * time.Millisecond
-	calmLook   = 20 * time.Millisecond
-	quickSpell = time.Second
-)
-
 // Flags are those of the verbs that can wait for what they queue.
 type Flags struct {
 	Asked   bool          `name:"wait" help:"Wait until the nodes have done it."`
@@ -50,14 +42,10 @@ func (w Flags) Wait(c *cli.Context, server *local.Server, seq uint64, targets qu
 		ctx, cancel = context.WithTimeout(c.Context, w.Timeout)
 		defer cancel()
 	}
-	watch, err := server.Store.Watch(c)
-	if err != nil {
-		return err
-	}
-	defer watch.Close()
 	p := &vigil{c: c, server: server, store: server.Store, seq: seq, targets: targets, progress: c.Progress(), name: nameOf(c, server.Store, seq)}
 	defer p.progress.Clear()
-	err = p.keep(ctx, watch)
+	// ctx cuts no look short: what it says of the nodes is known when the time is over.
+	err := server.Store.Follow(ctx, func() (bool, error) { return p.look(c) })
 	if errors.Is(err, context.DeadlineExceeded) && c.Err() == nil {
 		return p.late(w.Timeout)
 	}
@@ -98,37 +86,6 @@ type vigil struct {
 	targets  queue.Targets
 	progress *cli.Progress
 	left     []cluster.Node // those that are not, at the last look
-}
-
-// keep looks whenever the state has changed, until nothing is left to wait for or
-// ctx is done. It looks at least once, and ctx cuts no look short: what it says of
-// the nodes is known whenever the time is over.
-func (p *vigil) keep(ctx context.Context, watch *state.DataVersion) error {
-	began := p.c.Now()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for seen, first := int64(0), true; ; {
-		version, err := watch.Read(p.c) // before the look: what comes after it is seen next time
-		if err != nil {
-			return err
-		}
-		if first || version != seen {
-			seen, first = version, false
-			if done, err := p.look(p.c); done || err != nil {
-				return err
-			}
-		}
-		pause := quickLook
-		if p.c.Now().Sub(began) > quickSpell {
-			pause = calmLook
-		}
-		timer.Reset(pause)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		}
-	}
 }
 
 // look reads how the nodes stand. The error is that one of them will not get

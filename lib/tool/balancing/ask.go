@@ -11,6 +11,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/lb"
+	"iwx/lib/wait"
 )
 
 // Running reports whether iwx-lb daemon runs on this server.
@@ -59,19 +60,10 @@ func (m *Manager) Await(c *cli.Context, limit time.Duration, done func(*lb.Repor
 		ctx, cancel = context.WithTimeout(c.Context, limit)
 	}
 	defer cancel()
-	tick := time.NewTicker(askEvery)
-	defer tick.Stop()
-	for {
+	return wait.Until(ctx, wait.Every(askEvery), func() (bool, error) {
 		report, err := m.Ask(c)
-		if err != nil || done(&report) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
+		return err == nil && done(&report), err
+	})
 }
 
 // Settled reports whether the engine has all that it should.

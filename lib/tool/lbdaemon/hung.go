@@ -6,6 +6,7 @@ import (
 
 	"iwx/lib/haproxy"
 	"iwx/lib/panics"
+	"iwx/lib/wait"
 )
 
 // hungEvery is the interval of checks whether HAProxy hangs.
@@ -14,15 +15,8 @@ const hungEvery = 5 * time.Second
 // hung restarts an HAProxy that hangs, while it balances.
 func (b *balancer) hung(ctx context.Context) error {
 	watch := haproxy.NewWatch(b.Paths, b.c.Now, b.log)
-	tick := time.NewTicker(hungEvery)
-	defer tick.Stop()
 	told := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+	for wait.Sleep(ctx, hungEvery) == nil {
 		if s := &b.wanted.Load().setup; s.Engine != "haproxy" || len(s.Policies) == 0 {
 			continue
 		}
@@ -35,4 +29,5 @@ func (b *balancer) hung(ctx context.Context) error {
 		}
 		told = text
 	}
+	return nil
 }

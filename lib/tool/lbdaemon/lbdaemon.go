@@ -30,6 +30,7 @@ import (
 	"iwx/lib/panics"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/upkeep"
+	"iwx/lib/wait"
 )
 
 // Times that the daemon goes by.
@@ -57,8 +58,8 @@ type balancer struct {
 	reconciler *lb.Reconciler
 	mounts     *nfs.Watcher // this server's own
 	wanted     atomic.Pointer[wanted]
-	dirty      chan struct{} // verdicts have changed
-	told       string        // the status line last told to systemd
+	dirty      wait.Signal // verdicts have changed
+	told       string      // the status line last told to systemd
 
 	mu     sync.Mutex
 	pulses map[string]heard // last heard, by server id
@@ -112,7 +113,7 @@ const daemonName = "iwx-lb"
 
 // begin takes this server's one place for the daemon.
 func begin(c *cli.Context, s *local.Server) (*balancer, error) {
-	b := &balancer{Server: s, c: c, level: &slog.LevelVar{}, dirty: make(chan struct{}, 1), pulses: map[string]heard{}}
+	b := &balancer{Server: s, c: c, level: &slog.LevelVar{}, dirty: wait.NewSignal(), pulses: map[string]heard{}}
 	b.panics = panics.NewCounter(s.Panics, daemonName, c.Now)
 	b.log = b.panics.Logger(daemon.NewLogger(c.Stderr, b.level, c.Getenv))
 	b.dog = daemon.NewWatchdog(b.log, c.Now)
@@ -171,10 +172,7 @@ func (b *balancer) reload(ctx context.Context) error {
 // follows.
 func (b *balancer) changed(string, health.Verdict, health.Verdict) {
 	b.reconciler.Look()
-	select {
-	case b.dirty <- struct{}{}:
-	default:
-	}
+	b.dirty.Set()
 }
 
 // view is what the reconciler goes by.

@@ -15,12 +15,8 @@ import (
 	"iwx/lib/tool/crossing"
 )
 
-// Times of a trial: how long the nodes have, and how often it is looked whether
-// all have told.
-const (
-	trialLimit = 7 * time.Second
-	trialLook  = 100 * time.Millisecond
-)
+// trialLimit is how long the nodes have to report what came of a trial.
+const trialLimit = 7 * time.Second
 
 // trials are those of one run of preflight, by node id.
 type trials struct {
@@ -89,23 +85,15 @@ func (t *trials) begin(ctx context.Context, nodes []cluster.Node, until time.Tim
 
 // await returns when all nodes that have an order have told, or ctx ends.
 func (t *trials) await(ctx context.Context) {
-	tick := time.NewTicker(trialLook)
-	defer tick.Stop()
-	for {
-		nodes, err := t.Store.Standings(ctx)
-		told := func(n cluster.Node) bool {
-			order := t.orders[n.ID]
-			return order == nil || n.Status.Trial != nil && n.Status.Trial.Nonce == order.Nonce
-		}
-		if err == nil && !slices.ContainsFunc(nodes, func(n cluster.Node) bool { return !told(n) }) {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	waits := func(n cluster.Node) bool {
+		order := t.orders[n.ID]
+		return order != nil && (n.Status.Trial == nil || n.Status.Trial.Nonce != order.Nonce)
 	}
+	// What has not come is reported as unknown, whatever the reason.
+	_ = t.Store.Follow(ctx, func() (bool, error) {
+		nodes, err := t.Store.Standings(ctx)
+		return !slices.ContainsFunc(nodes, waits), err
+	})
 }
 
 // judge puts together what came here, and what the nodes tell.

@@ -203,34 +203,26 @@ func (v *editVerb) await(c *cli.Context, server *local.Server, node *cluster.Nod
 		ctx, cancel = context.WithTimeout(c.Context, v.Timeout)
 		defer cancel()
 	}
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for told := ""; ; {
-		waits, err := moveWaits(c, server, node.ID, to)
-		if err != nil {
-			return err
-		}
-		if waits == "" {
-			c.Notef("node %s has moved to %s", node.Name, to)
-			return nil
-		}
-		if waits != told {
-			told = waits
+	var waits string
+	err := server.Store.Follow(ctx, func() (moved bool, err error) {
+		was := waits
+		waits, err = moveWaits(c, server, node.ID, to)
+		if err == nil && waits != "" && waits != was {
 			c.Notef("node %s is moving: %s", node.Name, waits)
 		}
-		select {
-		case <-tick.C:
-			continue
-		case <-ctx.Done():
-		}
-		again := fmt.Sprintf("iwx-node edit %s --address %s --wait", node.Name, to)
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) && c.Err() == nil {
-			return fault.Hint(fault.New(fault.TimedOut, "after %s node %s has not moved: %s; it goes on moving", cli.Duration(v.Timeout), node.Name, waits),
-				"wait again: %s", again)
-		}
+		return waits == "", err
+	})
+	again := fmt.Sprintf("iwx-node edit %s --address %s --wait", node.Name, to)
+	switch {
+	case err == nil:
+		c.Notef("node %s has moved to %s", node.Name, to)
+	case errors.Is(err, context.DeadlineExceeded) && c.Err() == nil:
+		return fault.Hint(fault.New(fault.TimedOut, "after %s node %s has not moved: %s; it goes on moving", cli.Duration(v.Timeout), node.Name, waits),
+			"wait again: %s", again)
+	case ctx.Err() != nil:
 		c.Notef("node %s goes on moving; to wait again: %s", node.Name, again)
-		return ctx.Err()
 	}
+	return err
 }
 
 // moveWaits returns what the move of a node's address waits for, or "" once it

@@ -11,10 +11,6 @@ import (
 	"iwx/lib/tool/local"
 )
 
-// lookEvery is how often the state is looked at for a change: leaving takes
-// tenths of a second at the least.
-const lookEvery = 50 * time.Millisecond
-
 // farewell waits until a node that was told to leave has left.
 type farewell struct {
 	c     *cli.Context
@@ -31,28 +27,10 @@ type farewell struct {
 func (f *farewell) wait(limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(f.c, limit)
 	defer cancel()
-	watch, err := f.store.Watch(ctx)
-	if err != nil {
-		return err
-	}
-	defer watch.Close()
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for seen := int64(-1); ; {
-		version, err := watch.Read(ctx)
-		if err == nil && version != seen {
-			seen = version
-			err = f.look(ctx)
-		}
-		if err != nil || !f.node.Membership.Belongs() {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
+	return f.store.Follow(ctx, func() (gone bool, err error) {
+		err = f.look(ctx)
+		return !f.node.Membership.Belongs(), err
+	})
 }
 
 // look reads how far the node is, and tells what it waits for.

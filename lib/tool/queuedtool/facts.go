@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"iwx/lib/host"
+	"iwx/lib/wait"
 )
 
 // factsEvery is the interval at which a node checks for changes of its
@@ -21,7 +22,7 @@ type facts struct {
 	given []netip.Addr // see host.Read
 	log   *slog.Logger
 
-	changed chan struct{}
+	changed wait.Signal
 	mu      sync.Mutex
 	latest  *host.Facts
 	failed  string // the last logged error
@@ -30,7 +31,7 @@ type facts struct {
 // newFacts reads the facts for the first time. own is the address given to this
 // server at setup, if any.
 func newFacts(root string, own netip.Addr, log *slog.Logger) *facts {
-	f := &facts{root: root, log: log, changed: make(chan struct{}, 1)}
+	f := &facts{root: root, log: log, changed: wait.NewSignal()}
 	if own.IsValid() {
 		f.given = []netip.Addr{own}
 	}
@@ -67,15 +68,12 @@ func (f *facts) look() {
 		return
 	}
 	f.latest = &read
-	select {
-	case f.changed <- struct{}{}:
-	default:
-	}
+	f.changed.Set()
 }
 
 // run calls look at intervals until ctx is done.
 func (f *facts) run(ctx context.Context) error {
-	for sleep(ctx, factsEvery) {
+	for wait.Sleep(ctx, factsEvery) == nil {
 		f.look()
 	}
 	return nil

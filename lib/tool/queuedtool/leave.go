@@ -16,6 +16,7 @@ import (
 	"iwx/lib/systemd"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/teardown"
+	"iwx/lib/wait"
 )
 
 // Times of a node that leaves.
@@ -106,25 +107,20 @@ func (d *departure) endCommand(ctx context.Context) error {
 	if err := d.replayer.Begun(ctx); err != nil { // it may have one to adopt
 		return err
 	}
-	limit := time.NewTimer(commandWait)
-	defer limit.Stop()
-	look := time.NewTicker(commandLook)
-	defer look.Stop()
-	for {
-		running := d.replayer.Status().Running
-		if running == 0 {
-			return nil
+	limited, cancel := context.WithTimeout(ctx, commandWait)
+	defer cancel()
+	var running uint64
+	err := wait.Until(limited, wait.Every(commandLook), func() (bool, error) {
+		if running = d.replayer.Status().Running; running != 0 {
+			d.wait(false, "the command of entry %d is to end first, within %s", running, commandWait)
 		}
-		d.wait(false, "the command of entry %d is to end first, within %s", running, commandWait)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-limit.C:
-			d.log.Warn("a command is left to itself", "entry", running)
-			return nil
-		case <-look.C:
-		}
+		return running == 0, nil
+	})
+	if err != nil && ctx.Err() == nil {
+		d.log.Warn("a command is left to itself", "entry", running)
+		return nil
 	}
+	return err
 }
 
 // takeBack converges to a profile with nothing in it. What cannot be taken back,
@@ -144,7 +140,7 @@ func (d *departure) takeBack(ctx context.Context) error {
 			return nil
 		}
 		d.wait(true, "%s", unmet(&status))
-		if !sleep(ctx, tries.Failed(d.c.Now().Sub(began))) {
+		if wait.Sleep(ctx, tries.Failed(d.c.Now().Sub(began))) != nil {
 			return ctx.Err()
 		}
 	}
@@ -174,7 +170,7 @@ func (d *departure) sayFarewell(ctx context.Context) error {
 		if ctx.Err() == nil {
 			d.log.Warn("the manager could not be told that this node leaves", "error", err)
 		}
-		if !sleep(ctx, tries.Failed(d.c.Now().Sub(began))) {
+		if wait.Sleep(ctx, tries.Failed(d.c.Now().Sub(began))) != nil {
 			return ctx.Err()
 		}
 	}
@@ -193,7 +189,7 @@ func (d *departure) dismantle() error {
 			return nil
 		}
 		d.log.Error("the setup of this server could not be undone", "error", err)
-		if !sleep(d.c, tries.Failed(d.c.Now().Sub(began))) {
+		if wait.Sleep(d.c, tries.Failed(d.c.Now().Sub(began))) != nil {
 			return err
 		}
 	}

@@ -26,6 +26,7 @@ import (
 	"iwx/lib/systemd"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/upkeep"
+	"iwx/lib/wait"
 )
 
 // node is the daemon of a node.
@@ -232,7 +233,7 @@ func (n *node) tell(ctx context.Context) error {
 			daemon.Status(text)
 			told = text
 		}
-		if !sleep(ctx, tellEvery) {
+		if wait.Sleep(ctx, tellEvery) != nil {
 			return nil
 		}
 	}

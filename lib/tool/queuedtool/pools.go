@@ -8,6 +8,7 @@ import (
 
 	"iwx/lib/control"
 	"iwx/lib/lb"
+	"iwx/lib/wait"
 )
 
 // Times by which entries that roll follow load balancing.
@@ -61,16 +62,9 @@ func (p *pools) Shares(ctx context.Context) (map[string]lb.Share, bool, error) {
 // rules look at what has changed.
 func (p *pools) run(ctx context.Context) error {
 	worker := p.dog.Worker("pools", stuckAfter)
-	tick := time.NewTicker(askEvery)
-	defer tick.Stop()
 	var looked time.Time
-	for {
+	for wait.Sleep(ctx, askEvery) == nil {
 		worker.Alive()
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
 		if !p.rules.Rolling() {
 			p.rest()
 			continue
@@ -84,6 +78,7 @@ func (p *pools) run(ctx context.Context) error {
 			return nil
 		})
 	}
+	return nil
 }
 
 // rest forgets what was heard.

@@ -6,6 +6,7 @@ import (
 
 	"iwx/lib/backoff"
 	"iwx/lib/tool/upkeep"
+	"iwx/lib/wait"
 )
 
 // overdueEvery is how often it is looked whether a reload of the web server is owed.
@@ -28,13 +29,13 @@ func (d *server) reloads(ctx context.Context) error {
 			return err
 		})
 		took := d.c.Now().Sub(began)
-		wait := backoff.Pace(overdueEvery, took)
+		pause := backoff.Pace(overdueEvery, took)
 		if err != nil {
-			wait = tries.Failed(took)
+			pause = tries.Failed(took)
 		} else {
 			tries.Reset()
 		}
-		if !sleep(ctx, wait) {
+		if wait.Sleep(ctx, pause) != nil {
 			return nil
 		}
 	}

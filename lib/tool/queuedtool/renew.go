@@ -10,6 +10,7 @@ import (
 	"iwx/lib/backoff"
 	"iwx/lib/panics"
 	"iwx/lib/pki"
+	"iwx/lib/wait"
 )
 
 // Times of the renewal.
@@ -28,8 +29,8 @@ func (d *server) renew(ctx context.Context) error {
 		if leaf := d.creds.Leaf(); current == nil || !leaf.Equal(current) {
 			current, at = leaf, pki.RenewAt(leaf, rand.Float64())
 		}
-		wait := at.Sub(d.c.Now())
-		if wait <= 0 {
+		pause := at.Sub(d.c.Now())
+		if pause <= 0 {
 			err := panics.Try(d.log, "renewal of the certificate", func() error { return d.renewNow(ctx) })
 			if ctx.Err() != nil {
 				return nil
@@ -38,9 +39,9 @@ func (d *server) renew(ctx context.Context) error {
 				continue
 			}
 			d.log.Warn("the certificate could not be renewed", "expires", current.NotAfter, "error", err)
-			wait = backoff.Jitter(renewAgain, rand.Float64())
+			pause = backoff.Jitter(renewAgain, rand.Float64())
 		}
-		if !sleep(ctx, min(wait, renewLook)) {
+		if wait.Sleep(ctx, min(pause, renewLook)) != nil {
 			return nil
 		}
 	}

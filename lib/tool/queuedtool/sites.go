@@ -11,6 +11,7 @@ import (
 	"iwx/lib/panics"
 	"iwx/lib/site"
 	"iwx/lib/tool/upkeep"
+	"iwx/lib/wait"
 )
 
 // Times at which a node looks at what it has of the sites, unasked.
@@ -25,13 +26,13 @@ const (
 type inspection struct {
 	*node
 	inspector *upkeep.Inspector
-	wake      chan struct{}
+	wake      wait.Signal
 	asked     atomic.Uint64 // the last request, cluster.Orders.Look
 	report    atomic.Pointer[site.Report]
 }
 
 func newInspection(n *node) *inspection {
-	i := &inspection{node: n, wake: make(chan struct{}, 1)}
+	i := &inspection{node: n, wake: wait.NewSignal()}
 	i.inspector = &upkeep.Inspector{Server: n.Server, Now: n.c.Now, Done: func() uint64 { return n.replayer.Status().Done }}
 	i.report.Store(&site.Report{})
 	return i
@@ -42,10 +43,7 @@ func (i *inspection) heed(orders cluster.Orders) {
 	if i.asked.Swap(orders.Look) == orders.Look {
 		return
 	}
-	select {
-	case i.wake <- struct{}{}:
-	default:
-	}
+	i.wake.Set()
 }
 
 // extend implements replay.Reporter's Extend. Before the first look the report is

@@ -10,6 +10,7 @@ import (
 	"iwx/lib/nfs"
 	"iwx/lib/panics"
 	"iwx/lib/tool/upkeep"
+	"iwx/lib/wait"
 )
 
 // standingEvery is how often it is looked whether this server may take traffic.
@@ -33,7 +34,7 @@ func (d *server) standing(ctx context.Context, mounts func() []nfs.Health, settl
 			told = is.Unready
 			d.log.Info("the health endpoint was told how this server stands", "unready", told)
 		}
-		if !sleep(ctx, backoff.Pace(standingEvery, took)) {
+		if wait.Sleep(ctx, backoff.Pace(standingEvery, took)) != nil {
 			return nil
 		}
 	}

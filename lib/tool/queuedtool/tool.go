@@ -24,6 +24,7 @@ import (
 	"iwx/lib/profile"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/upkeep"
+	"iwx/lib/wait"
 )
 
 // Tool returns iwx-queued.
@@ -233,21 +234,9 @@ func (d *server) prune(ctx context.Context) error {
 			}
 			return err
 		})
-		if !sleep(ctx, pruneEvery) {
+		if wait.Sleep(ctx, pruneEvery) != nil {
 			return nil
 		}
-	}
-}
-
-// sleep returns false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 

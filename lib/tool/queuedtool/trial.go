@@ -11,6 +11,7 @@ import (
 	"iwx/lib/host"
 	"iwx/lib/panics"
 	"iwx/lib/tool/crossing"
+	"iwx/lib/wait"
 )
 
 // trialWait is for the manager's packets, which come again and again.
@@ -20,19 +21,16 @@ const trialWait = 3 * time.Second
 type trials struct {
 	*node
 	order  atomic.Pointer[string] // heard last
-	wake   chan struct{}
+	wake   wait.Signal
 	report atomic.Pointer[cluster.TrialReport]
 }
 
-func newTrials(n *node) *trials { return &trials{node: n, wake: make(chan struct{}, 1)} }
+func newTrials(n *node) *trials { return &trials{node: n, wake: wait.NewSignal()} }
 
 // heed takes an order; it does not wait for what comes of it.
 func (t *trials) heed(orders cluster.Orders) {
 	t.order.Store(&orders.Trial)
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
+	t.wake.Set()
 }
 
 // extend adds what came of the last trial.

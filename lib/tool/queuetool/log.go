@@ -13,9 +13,6 @@ import (
 	"iwx/lib/tool/local"
 )
 
-// followLook is how often log --follow looks whether there is more.
-const followLook = 50 * time.Millisecond
-
 type logVerb struct {
 	Number *int `short:"n" name:"number" placeholder:"N" help:"Begin with the last so many, 0 with the first that there is. Without it 50; all with -H, -p and --json."`
 	Follow bool `short:"f" help:"Go on, and print new records as they come."`
@@ -135,28 +132,7 @@ func (l *logReader) last(n int) ([]logged, error) {
 
 // follow prints records as they come, until a signal ends it.
 func (l *logReader) follow(feed func(logged) error) error {
-	watch, err := l.server.Store.Watch(l.c)
-	if err != nil {
-		return err
-	}
-	defer watch.Close()
-	ticker := time.NewTicker(followLook)
-	defer ticker.Stop()
-	for seen := int64(-1); ; {
-		version, err := watch.Read(l.c)
-		if err == nil && version != seen {
-			seen = version
-			err = l.more(l.c, feed)
-		}
-		if err != nil {
-			return err
-		}
-		select {
-		case <-l.c.Done():
-			return l.c.Err()
-		case <-ticker.C:
-		}
-	}
+	return l.server.Store.Follow(l.c, func() (bool, error) { return false, l.more(l.c, feed) })
 }
 
 func (l *logReader) more(ctx context.Context, feed func(logged) error) error {

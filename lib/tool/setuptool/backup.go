@@ -16,6 +16,7 @@ import (
 	"iwx/lib/pki"
 	"iwx/lib/queue"
 	"iwx/lib/state"
+	"iwx/lib/wait"
 )
 
 // The names of files in a backup. Keys are below backupKeys under their own
@@ -205,10 +206,8 @@ func (h *here) copyState(path string) (m backup.Manifest, err error) {
 		if err := os.Remove(path); err != nil {
 			return m, err
 		}
-		select {
-		case <-h.c.Done():
-			return m, h.c.Err()
-		case <-time.After(serveEvery):
+		if err := wait.Sleep(h.c, serveEvery); err != nil {
+			return m, err
 		}
 	}
 }

@@ -20,9 +20,6 @@ import (
 	"iwx/lib/tool/upkeep"
 )
 
-// moveLook is how often the state is looked at while the quorum IP moves.
-const moveLook = 100 * time.Millisecond
-
 type quorumVerb struct {
 	New     ip            `arg:"" complete:"address" help:"The new quorum IP, an address of the manager."`
 	Port    uint16        `placeholder:"PORT" help:"Port of the API there; without it, the one it has."`
@@ -195,25 +192,19 @@ func (h *here) tellTokens() error {
 func (v *quorumVerb) await(h *here) error {
 	ctx, cancel := context.WithTimeout(h.c, v.Timeout)
 	defer cancel()
-	tick := time.NewTicker(moveLook)
-	defer tick.Stop()
-	for missing := ""; ; {
-		done, now, err := h.lookAtMove(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return v.late(h, missing)
-		case err != nil || done:
-			return err
-		case now != missing && now != "":
+	missing := ""
+	err := h.store.Follow(ctx, func() (bool, error) {
+		done, now, err := h.lookAtMove(h.c)
+		if err == nil && !done && now != missing && now != "" {
 			h.c.Notef("not there yet: %s", now)
 			missing = now
 		}
-		select {
-		case <-ctx.Done():
-			return v.late(h, missing)
-		case <-tick.C:
-		}
+		return done, err
+	})
+	if err != nil && ctx.Err() != nil {
+		return v.late(h, missing)
 	}
+	return err
 }
 
 // lookAtMove reports whether the move has come to its end, and if not who is

@@ -1,6 +1,7 @@
 package setuptool
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -15,12 +16,9 @@ import (
 	"iwx/lib/tool/upkeep"
 )
 
-// Times of settle. What fails at first, such as a mount which the NFS server
-// does not admit yet, is tried again within half a minute.
-const (
-	settleLimit = 40 * time.Second
-	settleLook  = 200 * time.Millisecond
-)
+// settleLimit is the longest wait of settle. What fails at first, such as a mount which
+// the NFS server does not admit yet, is tried again within half a minute.
+const settleLimit = 40 * time.Second
 
 // settle waits until the daemon of a new node has applied its profile, with the
 // mounts of the shared storage, and warns of what could not be. That does not
@@ -30,30 +28,25 @@ func (h *here) settle() error {
 		return nil // no daemon was started
 	}
 	defer h.c.Slow("wait until this server is as the cluster needs it")()
-	end, tick := h.c.Now().Add(settleLimit), time.NewTicker(settleLook)
-	defer tick.Stop()
-	for {
+	ctx, cancel := context.WithTimeout(h.c, settleLimit)
+	defer cancel()
+	var status profile.Status
+	err := h.store.Follow(ctx, func() (bool, error) {
 		saved, err := h.store.Profile().Load(h.c)
 		if err != nil {
-			return err
+			return false, err
 		}
-		status := saved.Standing()
-		switch late := h.c.Now().After(end); {
-		case status.Word() == profile.WordApplied:
-			return nil
-		case late && upkeep.Faults(status) != nil:
-			h.c.Warnf("the profile is not applied yet: %v", upkeep.Faults(status))
-			h.c.Notef("hint: mend the cause, then: iwx-cluster-setup profile")
-			return nil
-		case late:
-			return nil
-		}
-		select {
-		case <-h.c.Done():
-			return h.c.Err()
-		case <-tick.C:
-		}
+		status = saved.Standing()
+		return status.Word() == profile.WordApplied, nil
+	})
+	if err == nil || ctx.Err() == nil || h.c.Err() != nil {
+		return err
 	}
+	if faults := upkeep.Faults(status); faults != nil {
+		h.c.Warnf("the profile is not applied yet: %v", faults)
+		h.c.Notef("hint: mend the cause, then: iwx-cluster-setup profile")
+	}
+	return nil
 }
 
 // reportStorage tells how the shared storage is doing here: what is mounted,

@@ -159,40 +159,19 @@ func (q *inquiry) self() answer {
 	return judgeReport(q.Identity.Name, inspector.Look(q.c))
 }
 
-// awaitEvery is how often it is looked whether a node has answered.
-const awaitEvery = 10 * time.Millisecond
-
 // await returns the nodes once each of them has answered that will, or ctx ends.
 func (q *inquiry) await(ctx context.Context, number uint64) ([]cluster.Node, error) {
 	idle := len(q.whom.nodes) > 0 && q.WarnIdle(q.c, "no node can be asked")
-	watch, err := q.Store.Watch(q.c)
-	if err != nil {
-		return nil, err
+	var nodes []cluster.Node
+	err := q.Store.Follow(ctx, func() (done bool, err error) {
+		nodes, err = q.standings()
+		waits := func(n cluster.Node) bool { return pending(&n, number) }
+		return idle || !slices.ContainsFunc(nodes, waits), err
+	})
+	if err != nil && ctx.Err() != nil && q.c.Err() == nil {
+		return q.standings() // the time is over
 	}
-	defer watch.Close()
-	tick := time.NewTicker(awaitEvery)
-	defer tick.Stop()
-	for seen := int64(-1); ; {
-		version, err := watch.Read(q.c) // before the look: what comes after it is seen next time
-		if err != nil {
-			return nil, err
-		}
-		if version != seen {
-			seen = version
-			nodes, err := q.standings()
-			waits := func(n cluster.Node) bool { return pending(&n, number) }
-			if err != nil || idle || !slices.ContainsFunc(nodes, waits) {
-				return nodes, err
-			}
-		}
-		select {
-		case <-q.c.Done():
-			return nil, q.c.Err()
-		case <-ctx.Done():
-			return q.standings()
-		case <-tick.C:
-		}
-	}
+	return nodes, err
 }
 
 // standings returns the nodes that are asked as they are now.

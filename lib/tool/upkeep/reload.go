@@ -9,6 +9,7 @@ import (
 	"iwx/lib/site"
 	"iwx/lib/tool/local"
 	"iwx/lib/vhost"
+	"iwx/lib/wait"
 )
 
 // Reloads has this server's web server take what was changed of the sites, no more
@@ -81,8 +82,8 @@ func (r Reloads) Pay(ctx context.Context) error {
 // PayDue is Pay, unless the last reload was less than the interval ago: then it
 // stays owed.
 func (r Reloads) PayDue(ctx context.Context) error {
-	_, wait, err := r.look(ctx)
-	if err != nil || wait > 0 {
+	_, left, err := r.look(ctx)
+	if err != nil || left > 0 {
 		return err
 	}
 	return r.Pay(ctx)
@@ -90,11 +91,11 @@ func (r Reloads) PayDue(ctx context.Context) error {
 
 // PayInTime is Pay when the interval is over; it blocks until then.
 func (r Reloads) PayInTime(ctx context.Context) error {
-	is, wait, err := r.look(ctx)
+	is, left, err := r.look(ctx)
 	if err != nil || is.Owed.IsZero() {
 		return err
 	}
-	if err := pause(ctx, wait); err != nil {
+	if err := wait.Sleep(ctx, left); err != nil {
 		return err
 	}
 	return r.Pay(ctx)
@@ -104,12 +105,12 @@ func (r Reloads) PayInTime(ctx context.Context) error {
 // time, and takes SiteLock to pay the reload itself where nobody else does.
 func (r Reloads) Await(ctx context.Context, made time.Time) error {
 	for {
-		is, wait, err := r.look(ctx)
+		is, left, err := r.look(ctx)
 		if err != nil || is.Owed.IsZero() || !is.Last.Before(made) {
 			return err
 		}
-		if wait > 0 {
-			err = pause(ctx, wait)
+		if left > 0 {
+			err = wait.Sleep(ctx, left)
 		} else {
 			err = r.locked(ctx, r.PayDue)
 		}
@@ -135,8 +136,8 @@ func (r Reloads) locked(ctx context.Context, pay func(context.Context) error) er
 // however long that takes, or to the last of the entries that come one after the
 // other.
 func (r Reloads) Overdue(ctx context.Context) (site.Reload, error) {
-	is, wait, err := r.look(ctx)
-	if err != nil || wait > 0 || is.Owed.IsZero() {
+	is, pause, err := r.look(ctx)
+	if err != nil || pause > 0 || is.Owed.IsZero() {
 		return site.Reload{}, err
 	}
 	left := !is.Owed.Before(is.Last.Add(r.Interval))
@@ -156,16 +157,4 @@ const leftFor = 10 * time.Second
 func (r Reloads) look(ctx context.Context) (is site.Reload, wait time.Duration, err error) {
 	is, err = r.Server.Store.Reload(ctx)
 	return is, is.Wait(r.Interval, r.Now()), err
-}
-
-// pause blocks for a while, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
