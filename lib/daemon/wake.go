@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/fault"
+	"iwx/lib/wait"
 )
 
 // wakeName is the datagram socket in the run directory.
@@ -56,23 +57,20 @@ func Listen(dir string) (*Waker, error) {
 		conn.Close()
 		return nil, fmt.Errorf("wake socket: %w", err)
 	}
-	c := make(chan struct{}, 1)
+	c := wait.NewSignal()
 	w := &Waker{C: c, conn: conn, path: path}
 	w.end.Go(func() { w.receive(c) })
 	return w, nil
 }
 
 // receive turns datagrams into values of C. Their content is of no account.
-func (w *Waker) receive(c chan<- struct{}) {
+func (w *Waker) receive(c wait.Signal) {
 	var buf [16]byte
 	for {
 		if _, _, err := w.conn.ReadFromUnix(buf[:]); err != nil {
 			return // closed; were it anything else, the daemon polls anyway
 		}
-		select {
-		case c <- struct{}{}:
-		default: // one is waiting, and says the same
-		}
+		c.Set()
 	}
 }
 

@@ -28,28 +28,19 @@ func (m *Manager) Hold(c *cli.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context, holdLimit)
 	defer cancel()
-	tick := time.NewTicker(askEvery)
-	defer tick.Stop()
 	var left []string
-	for {
-		now, err := m.unheld(ctx)
-		switch {
-		case err == nil && len(now) == 0:
-			return nil
-		case err == nil:
+	err := m.Store.Follow(ctx, func() (bool, error) {
+		now, err := m.unheld(c)
+		if err == nil {
 			left = now
-		case ctx.Err() == nil:
-			return err
 		}
-		select {
-		case <-c.Done():
-			return c.Err()
-		case <-ctx.Done():
-			return fault.Hint(fault.New(fault.TimedOut, "after %s it is still to be done: %s; it goes on", cli.Duration(holdLimit), cli.Some(left, 3)),
-				"iwx-cluster-setup status\niwx-node status")
-		case <-tick.C:
-		}
+		return len(now) == 0, err
+	})
+	if err != nil && ctx.Err() != nil && c.Err() == nil {
+		return fault.Hint(fault.New(fault.TimedOut, "after %s it is still to be done: %s; it goes on", cli.Duration(holdLimit), cli.Some(left, 3)),
+			"iwx-cluster-setup status\niwx-node status")
 	}
+	return err
 }
 
 // unheld returns what the servers do not have yet: "web1: vip 192.0.2.80".
