@@ -1,13 +1,11 @@
 package account
 
 import (
-	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"iwx/lib/fault"
+	"iwx/lib/host"
 	"iwx/lib/site"
 )
 
@@ -31,13 +29,12 @@ func (a Accounts) Book() *Book {
 // lines reads one file. Its third field is an id that belongs to what kind says,
 // "" for none.
 func (b *Book) lines(a Accounts, file, kind string) map[string][]string {
-	data, err := os.ReadFile(filepath.Join(a.Root, "/etc", file))
+	entries, err := host.ReadEntries(filepath.Join(a.Root, "/etc", file))
 	if err != nil {
 		return nil
 	}
 	list := map[string][]string{}
-	for line := range bytes.Lines(data) {
-		f := strings.Split(strings.TrimRight(string(line), "\n"), ":")
+	for _, f := range entries {
 		if _, has := list[f[0]]; !has {
 			list[f[0]] = f
 		}

@@ -47,32 +47,36 @@ func LookupUser(ctx context.Context, name string) (Account, error) {
 
 // parseAccount reads a line of passwd(5).
 func parseAccount(line string) (Account, error) {
-	u, ok := parseUser(line)
-	fields := strings.Split(line, ":")
-	if !ok || len(fields) < 6 {
+	e, isEntry := parseEntry(line)
+	u, isUser := e.user()
+	if !isEntry || !isUser || len(e) < 6 {
 		return Account{}, fmt.Errorf("%.80q is no account, passwd(5)", line)
 	}
-	return Account{User: u, Home: fields[5]}, nil
+	return Account{User: u, Home: e[5]}, nil
 }
 
 // LookupGroup returns the name and number of a group. It looks as LookupUser does.
 func LookupGroup(ctx context.Context, name string) (string, uint32, error) {
 	for _, look := range []func(string) (*user.Group, error){user.LookupGroup, user.LookupGroupId} {
 		if g, err := look(name); err == nil {
-			gid, err := strconv.ParseUint(g.Gid, 10, 32)
-			return g.Name, uint32(gid), err
+			return parseGroup(g.Name + ":x:" + g.Gid + ":")
 		}
 	}
 	line, err := getent(ctx, "group", name)
 	if err != nil {
 		return "", 0, fmt.Errorf("group %q: %w", name, err)
 	}
-	fields := strings.Split(line, ":")
-	if len(fields) < 3 {
+	return parseGroup(line)
+}
+
+// parseGroup reads a line of group(5).
+func parseGroup(line string) (string, uint32, error) {
+	e, isEntry := parseEntry(line)
+	gid, isGroup := e.ID()
+	if !isEntry || !isGroup {
 		return "", 0, fmt.Errorf("%.80q is no group, group(5)", line)
 	}
-	gid, err := strconv.ParseUint(fields[2], 10, 32)
-	return fields[0], uint32(gid), err
+	return e[0], gid, nil
 }
 
 // GroupsOf returns the numbers of all groups of an account, the primary one

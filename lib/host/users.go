@@ -1,13 +1,6 @@
 package host
 
-import (
-	"errors"
-	"io/fs"
-	"os"
-	"slices"
-	"strconv"
-	"strings"
-)
+import "slices"
 
 // The uids of ordinary users: Debian Policy §9.2.2 and login.defs(5). Those
 // below belong to the system, and those above to containers and "nobody".
@@ -34,18 +27,11 @@ func services() []string {
 }
 
 // readUsers lists, of a passwd file, the ordinary users and those of services;
-// none if there is no file. Lines that are not accounts (NIS markers, damage) are
-// passed over, as getpwent(3) does.
+// none if there is no file.
 func readUsers(path string) (ordinary, service []User, err error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	for line := range strings.Lines(string(data)) {
-		u, ok := parseUser(strings.TrimSpace(line))
+	entries, err := ReadEntries(path)
+	for _, e := range entries {
+		u, ok := e.user()
 		switch {
 		case !ok:
 		case u.UID >= FirstUID && u.UID <= LastUID:
@@ -54,22 +40,13 @@ func readUsers(path string) (ordinary, service []User, err error) {
 			service = append(service, u)
 		}
 	}
-	return ordinary, service, nil
+	return ordinary, service, err
 }
 
-// parseUser reads name:password:uid:gid:…, passwd(5).
-func parseUser(line string) (User, bool) {
-	field := strings.Split(line, ":")
-	if len(field) < 4 || field[0] == "" || strings.ContainsAny(field[0][:1], "#+-") {
-		return User{}, false
-	}
-	uid, err := strconv.ParseUint(field[2], 10, 32)
-	if err != nil {
-		return User{}, false
-	}
-	gid, err := strconv.ParseUint(field[3], 10, 32)
-	if err != nil {
-		return User{}, false
-	}
-	return User{Name: field[0], UID: uint32(uid), GID: uint32(gid)}, true
+// user returns the user of an entry of passwd(5), whose fourth field is the primary
+// group. ok is false if an id is missing or not a number.
+func (e Entry) user() (u User, ok bool) {
+	uid, ok := e.ID()
+	gid, ok2 := e.number(3)
+	return User{Name: e[0], UID: uid, GID: gid}, ok && ok2
 }

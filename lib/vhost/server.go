@@ -131,24 +131,11 @@ func (s *Server) User() (uid int, err error) {
 // else the machine's own.
 func (s *Server) lookUp(file, name string) (id int, found bool) {
 	for _, path := range []string{s.at(file), file} {
-		if id, found = idIn(path, name); found {
-			return id, true
-		}
-	}
-	return 0, false
-}
-
-// idIn looks a name up in a file in which the id comes third.
-func idIn(path, name string) (id int, found bool) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return 0, false
-	}
-	for line := range strings.Lines(string(data)) {
-		f := strings.Split(strings.TrimSpace(line), ":")
-		if len(f) >= 3 && f[0] == name {
-			id, err := strconv.Atoi(f[2])
-			return id, err == nil
+		entries, _ := host.ReadEntries(path) // a file that cannot be read has no such name
+		for _, e := range entries {
+			if id, ok := e.ID(); ok && e[0] == name {
+				return int(id), true
+			}
 		}
 	}
 	return 0, false
