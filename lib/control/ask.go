@@ -4,17 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/http"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/fault"
+	"iwx/lib/sockets"
 )
 
 // ask makes one request, and returns the body of the answer.
@@ -49,34 +48,11 @@ func explain(err error) error {
 }
 
 func dial(ctx context.Context, dir string) (net.Conn, error) {
-	path, err := short(dir)
+	name, release, err := sockets.Name(dir, socketName)
 	if err != nil {
 		return nil, err
 	}
-	defer path.release()
+	defer release()
 	var d net.Dialer
-	return d.DialContext(ctx, "unix", path.name)
-}
-
-// maxSocketPath is what fits into sun_path with its closing zero, unix(7).
-const maxSocketPath = 107
-
-// socketPath is a name for the socket that fits.
-type socketPath struct {
-	name    string
-	release func()
-}
-
-// short is the name of the socket in dir. One that is too long goes by way of an
-// open descriptor of its directory, proc(5).
-func short(dir string) (socketPath, error) {
-	name := filepath.Join(dir, socketName)
-	if len(name) <= maxSocketPath {
-		return socketPath{name, func() {}}, nil
-	}
-	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return socketPath{}, &fs.PathError{Op: "open", Path: dir, Err: err}
-	}
-	return socketPath{fmt.Sprintf("/proc/self/fd/%d/%s", fd, socketName), func() { unix.Close(fd) }}, nil
+	return d.DialContext(ctx, "unix", name)
 }

@@ -19,6 +19,7 @@ import (
 	"iwx/lib/health"
 	"iwx/lib/lb"
 	"iwx/lib/panics"
+	"iwx/lib/sockets"
 )
 
 // socketName is that of the socket in the daemon's run directory.
@@ -70,15 +71,15 @@ func Serve(ctx context.Context, dir string, d Daemon, log *slog.Logger, ready fu
 }
 
 func listen(dir string) (net.Listener, error) {
-	path, err := short(dir)
+	name, release, err := sockets.Name(dir, socketName)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	defer path.release()
+	defer release()
 	if err := os.Remove(filepath.Join(dir, socketName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path.name, Net: "unix"})
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", filepath.Join(dir, socketName), err)
 	}

@@ -13,14 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iwx/lib/fault"
+	"iwx/lib/sockets"
 	"iwx/lib/wait"
 )
 
 // wakeName is the datagram socket in the run directory.
 const wakeName = "wake"
-
-// maxSocketPath is what fits into sun_path with its closing zero, unix(7).
-const maxSocketPath = 107
 
 // Waker is the end of the wake socket that the daemon holds.
 type Waker struct {
@@ -37,7 +35,7 @@ type Waker struct {
 // 0700). The socket of a daemon that is gone is replaced; one that is alive
 // makes it fail with exit code 4.
 func Listen(dir string) (*Waker, error) {
-	address, release, err := wakeAddress(dir)
+	address, release, err := sockets.Name(dir, wakeName)
 	if err != nil {
 		return nil, fmt.Errorf("wake socket: %w", err)
 	}
@@ -85,7 +83,7 @@ func (w *Waker) Close() error {
 // has no error: without a daemon there is nobody to wake, and one that misses
 // the poke polls the state once a second.
 func Poke(dir string) {
-	address, release, err := wakeAddress(dir)
+	address, release, err := sockets.Name(dir, wakeName)
 	if err != nil {
 		return
 	}
@@ -96,7 +94,7 @@ func Poke(dir string) {
 // Alive reports whether a daemon listens in dir. It does not wake it and, unlike
 // Lock, cannot get in the way of one that is about to start.
 func Alive(dir string) bool {
-	address, release, err := wakeAddress(dir)
+	address, release, err := sockets.Name(dir, wakeName)
 	if err != nil {
 		return false
 	}
@@ -132,18 +130,4 @@ func send(address string) error {
 		return nil
 	}
 	return err
-}
-
-// wakeAddress is the name to bind and send to. A path that is too long for a
-// socket is reached by way of an open descriptor of its directory, proc(5).
-func wakeAddress(dir string) (address string, release func(), err error) {
-	path := filepath.Join(dir, wakeName)
-	if len(path) <= maxSocketPath {
-		return path, func() {}, nil
-	}
-	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", nil, &fs.PathError{Op: "open", Path: dir, Err: err}
-	}
-	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, wakeName), func() { unix.Close(fd) }, nil
 }
