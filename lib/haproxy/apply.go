@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +21,7 @@ import (
 	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/lb"
+	"iwx/lib/sockets"
 	"iwx/lib/wait"
 )
 
@@ -223,36 +222,14 @@ func (e *Engine) leaveOut(ctx context.Context, has worker, want lb.Table) error 
 		if _, ours := has.services[key]; ours {
 			continue
 		}
-		if err := tryBind(ctx, key); errors.Is(err, unix.EADDRINUSE) {
+		// As HAProxy does: with SO_REUSEPORT a worker listens beside the one before it.
+		if err := sockets.TryBind(ctx, key, unix.SO_REUSEPORT); errors.Is(err, unix.EADDRINUSE) {
 			err := fault.New(fault.Failed, "%s: another program on this server has port %d", want[key].Name, key.Port())
 			failed = append(failed, fault.Hint(err, "ss -ltnp 'sport = :%d'", key.Port()))
 			delete(want, key)
 		}
 	}
 	return errors.Join(failed...)
-}
-
-// tryBind listens for an instant, as HAProxy does: with SO_REUSEPORT, by which a
-// worker stands beside the one before, and whether the address is there or not.
-func tryBind(ctx context.Context, at netip.AddrPort) error {
-	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var err error
-		wrong := c.Control(func(fd uintptr) {
-			level, option := unix.SOL_IP, unix.IP_FREEBIND
-			if at.Addr().Is6() {
-				level, option = unix.SOL_IPV6, unix.IPV6_FREEBIND
-			}
-			err = errors.Join(
-				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1),
-				unix.SetsockoptInt(int(fd), level, option, 1))
-		})
-		return errors.Join(wrong, err)
-	}}
-	l, err := config.Listen(ctx, "tcp", at.String())
-	if err != nil {
-		return err
-	}
-	return l.Close()
 }
 
 // check has HAProxy read a configuration, and leaves it as the draft.

@@ -6,26 +6,27 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"iwx/lib/sockets"
 )
 
 // daemonProgram holds the port after an earlier setup, and is no obstacle to
 // running it again.
 const daemonProgram = "iwx-queued"
 
-// ports binds the API's port, as the daemon will, and lets it go again.
+// ports binds the API's port, as the daemon will, and lets it go again. An address
+// that is not up yet is not mistaken for a port that is taken.
 func (s Server) ports(ctx context.Context) Result {
 	addr := netip.AddrPortFrom(s.QuorumIP, s.Port)
-	err := tryBind(ctx, addr)
+	err := sockets.TryBind(ctx, addr)
 	switch {
 	case err == nil:
 		return ok("port %d is free on %s", s.Port, s.QuorumIP)
@@ -46,28 +47,6 @@ func (s Server) portTaken(addr netip.AddrPort) Result {
 	}
 	return fail(fmt.Sprintf("stop it, or set [cluster] port in %s", s.Paths.Config),
 		"port %d on %s is taken by %s (pid %d)", addr.Port(), addr.Addr(), p.name, p.pid)
-}
-
-// tryBind listens on addr for an instant. IP_FREEBIND, ip(7), is set as the
-// daemon sets it, so that an address which is not up yet is not mistaken for a
-// port that is taken.
-func tryBind(ctx context.Context, addr netip.AddrPort) error {
-	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var option error
-		err := c.Control(func(fd uintptr) {
-			if addr.Addr().Is4() {
-				option = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1)
-			} else {
-				option = unix.SetsockoptInt(int(fd), unix.SOL_IPV6, unix.IPV6_FREEBIND, 1)
-			}
-		})
-		return errors.Join(err, option)
-	}}
-	l, err := config.Listen(ctx, "tcp", addr.String())
-	if err != nil {
-		return err
-	}
-	return l.Close()
 }
 
 // program is a process that listens.

@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"iwx/lib/api"
 	"iwx/lib/backoff"
@@ -19,6 +16,7 @@ import (
 	"iwx/lib/daemon"
 	"iwx/lib/fault"
 	"iwx/lib/host"
+	"iwx/lib/sockets"
 	"iwx/lib/tool/local"
 	"iwx/lib/tool/upkeep"
 )
@@ -144,24 +142,11 @@ func (m *manager) addresses() []netip.Addr {
 	return given
 }
 
-// listen opens the API's port. The address need not be on an interface yet
-// (IP_FREEBIND, ip(7)), so that the order of things at boot does not matter.
+// listen opens the API's port. The address need not be on an interface yet, so that
+// the order of things at boot does not matter.
 func listen(ctx context.Context, at netip.AddrPort) (net.Listener, error) {
 	config := net.ListenConfig{
-		Control: func(_, _ string, raw syscall.RawConn) error {
-			var err error
-			control := raw.Control(func(fd uintptr) {
-				if at.Addr().Is4() {
-					err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1)
-				} else {
-					err = unix.SetsockoptInt(int(fd), unix.SOL_IPV6, unix.IPV6_FREEBIND, 1)
-				}
-			})
-			if control != nil {
-				return control
-			}
-			return err
-		},
+		Control:         sockets.FreeBind(),
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
 	}
 	l, err := config.Listen(ctx, "tcp", at.String())
