@@ -1,9 +1,7 @@
 package preflight
 
 import (
-	"bufio"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -65,15 +63,15 @@ func listenerOn(sys string, addr netip.AddrPort) (program, bool) {
 	return found[0], true
 }
 
-// owners are the processes that have the sockets open.
-func owners(sys string, inodes []string) (list []program) {
-	if len(inodes) == 0 {
+// owners are the processes that have the sockets of the links open.
+func owners(sys string, links []string) (list []program) {
+	if len(links) == 0 {
 		return nil
 	}
 	fds, _ := filepath.Glob(filepath.Join(sys, "proc/[0-9]*/fd/*")) // the pattern is a good one
 	for _, fd := range fds {
 		target, err := os.Readlink(fd)
-		if err != nil || !slices.Contains(inodes, target) {
+		if err != nil || !slices.Contains(links, target) {
 			continue
 		}
 		dir := filepath.Dir(filepath.Dir(fd))
@@ -86,58 +84,13 @@ func owners(sys string, inodes []string) (list []program) {
 	return list
 }
 
-// listening returns the sockets ("socket:[inode]", as /proc/PID/fd shows them)
-// of a transport, tcp or udp, that listen where addr would.
-func listening(sys, transport string, addr netip.AddrPort) (inodes []string) {
-	state := "0A" // TCP_LISTEN of the kernel's tcp_states.h
-	if transport == "udp" {
-		state = "07" // TCP_CLOSE: of a socket that is bound, and not connected
-	}
-	for _, version := range []string{"", "6"} {
-		inodes = append(inodes, listeningIn(filepath.Join(sys, "proc/self/net", transport+version), state, addr)...)
-	}
-	return inodes
-}
-
-// listeningIn returns the sockets of one table of /proc/net that are in the state.
-func listeningIn(table, state string, addr netip.AddrPort) (inodes []string) {
-	f, err := os.Open(table)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		field := strings.Fields(lines.Text())
-		if len(field) < 10 || field[3] != state {
-			continue
-		}
-		local, err := parseSocketAddr(field[1])
-		if err != nil || local.Port() != addr.Port() {
-			continue
-		}
-		if a := local.Addr().Unmap(); a == addr.Addr() || a.IsUnspecified() {
-			inodes = append(inodes, "socket:["+field[9]+"]")
+// listening returns the links of the sockets of a transport, tcp or udp, that listen
+// where addr would.
+func listening(sys, transport string, addr netip.AddrPort) (links []string) {
+	for _, l := range sockets.Listeners(filepath.Join(sys, "proc/self/net"), transport) {
+		if l.At.Port() == addr.Port() && (l.At.Addr() == addr.Addr() || l.At.Addr().IsUnspecified()) {
+			links = append(links, l.Link)
 		}
 	}
-	return inodes
-}
-
-// parseSocketAddr reads "0100007F:09B0". The kernel prints the address as
-// 32-bit words in the machine's byte order, the port as a number; all machines
-// that iwx is built for are little-endian.
-func parseSocketAddr(text string) (netip.AddrPort, error) {
-	addr, port, _ := strings.Cut(text, ":")
-	n, err := strconv.ParseUint(port, 16, 16)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	raw, err := hex.DecodeString(addr)
-	if err != nil || len(raw) != 4 && len(raw) != 16 {
-		return netip.AddrPort{}, fmt.Errorf("socket address %q", text)
-	}
-	for word := range slices.Chunk(raw, 4) {
-		slices.Reverse(word)
-	}
-	a, _ := netip.AddrFromSlice(raw)
-	return netip.AddrPortFrom(a, uint16(n)), nil
+	return links
 }

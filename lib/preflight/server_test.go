@@ -216,24 +216,6 @@ func TestPortTakenByOurDaemon(t *testing.T) {
 	}
 }
 
-func TestParseSocketAddr(t *testing.T) {
-	for text, want := range map[string]string{
-		"0100007F:09B0":                         "127.0.0.1:2480",
-		"00000000:0050":                         "0.0.0.0:80",
-		"00000000000000000000000001000000:09B0": "[::1]:2480",
-		"0000000000000000FFFF00000100007F:0050": "[::ffff:127.0.0.1]:80",
-		"B80D0120000000000000000001000000:0050": "[2001:db8::1]:80",
-		"":                                      "invalid AddrPort",
-		"0100:09B0":                             "invalid AddrPort",
-		"0100007F":                              "invalid AddrPort",
-		"zz00007F:09B0":                         "invalid AddrPort",
-	} {
-		if got, _ := parseSocketAddr(text); got.String() != want {
-			t.Errorf("%q: %s, want %s", text, got, want)
-		}
-	}
-}
-
 func TestDisk(t *testing.T) {
 	s := fake(t)
 	s.Paths = host.At(t.TempDir())

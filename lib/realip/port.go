@@ -3,7 +3,6 @@ package realip
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -16,6 +15,7 @@ import (
 	"syscall"
 
 	"iwx/lib/fault"
+	"iwx/lib/sockets"
 )
 
 // vacant fails unless a program can be told to listen there: some do not outlive
@@ -45,23 +45,15 @@ func listens(process int, port uint16) bool {
 		return false
 	}
 	proc := filepath.Join("/proc", strconv.Itoa(process))
-	sockets := map[string]bool{}
+	links := map[string]bool{}
 	names, _ := filepath.Glob(filepath.Join(proc, "fd", "*"))
 	for _, name := range names {
 		to, _ := os.Readlink(name)
-		sockets[to] = true
+		links[to] = true
 	}
-	for _, table := range []string{"tcp", "tcp6"} {
-		text, _ := os.ReadFile(filepath.Join(proc, "net", table))
-		for line := range strings.Lines(string(text)) {
-			const local, state, inode, listening = 1, 3, 9, "0A"
-			fields := strings.Fields(line)
-			if len(fields) > inode && fields[state] == listening && strings.HasSuffix(fields[local], fmt.Sprintf(":%04X", port)) && sockets["socket:["+fields[inode]+"]"] {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(sockets.Listeners(filepath.Join(proc, "net"), "tcp"), func(l sockets.Listener) bool {
+		return l.At.Port() == port && links[l.Link]
+	})
 }
 
 // processOf reads the number of a process from a file, 0 if there is none.
