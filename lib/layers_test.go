@@ -20,7 +20,7 @@ import (
 func layers() [][]string {
 	return [][]string{
 		// 0: errors, settings, files, what this server is
-		{"lib/testenv", "lib/fault", "lib/backoff", "lib/wait", "lib/atomicfile", "lib/input", "lib/panics", "lib/conf", "lib/host", "lib/sockets"},
+		{"lib/testenv", "lib/fault", "lib/backoff", "lib/wait", "lib/atomicfile", "lib/input", "lib/panics", "lib/conf", "lib/host", "lib/sockets", "lib/flock"},
 		// 1: types, rules and the small interface that each needs
 		{
 			"lib/attempt/record", "lib/attempt/process", "lib/attempt/shim", "lib/attempt",

@@ -8,13 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"iwx/lib/attempt/record"
 	"iwx/lib/attempt/shim"
+	"iwx/lib/flock"
 )
 
 // files is the directory of all attempts. What it knows holds for every runner,
@@ -58,7 +56,7 @@ func (f files) write(id ID, parts ...[]byte) (*os.File, error) {
 	}
 	// New, and so the lock is free, or held for a moment by the shim of a start
 	// that was withdrawn, which finds the file empty and ends.
-	err = flock(file, unix.LOCK_EX)
+	err = flock.Lock(file)
 	for _, part := range parts {
 		if err == nil {
 			_, err = file.Write(part)
@@ -91,21 +89,7 @@ func (f files) list() ([]ID, error) {
 
 // locked reports whether the shim of an attempt lives. An attempt without files
 // has none.
-func (f files) locked(id ID) (bool, error) {
-	file, err := os.Open(f.specPath(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer file.Close()
-	err = flock(file, unix.LOCK_SH|unix.LOCK_NB)
-	if err == unix.EWOULDBLOCK {
-		return true, nil
-	}
-	return false, err
-}
+func (f files) locked(id ID) (bool, error) { return flock.Held(f.specPath(id)) }
 
 // settled tells how an attempt stands and, if its shim does not live, reads its
 // outputs. One that was not begun by now never will be, see claim.
@@ -150,22 +134,17 @@ func (f files) claim(id ID) (page record.Page, held bool, err error) {
 		return record.Page{}, false, err
 	}
 	defer file.Close()
-	if err := flock(file, unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return record.Page{}, err == unix.EWOULDBLOCK, ignore(err, unix.EWOULDBLOCK)
+	err = flock.TryLock(file)
+	if errors.Is(err, flock.ErrTaken) {
+		return record.Page{}, true, nil
 	}
-	page, err = readPage(file)
+	if err == nil {
+		page, err = readPage(file)
+	}
 	if err == nil && page.Mark == nil && page.Result == nil {
 		err = file.Truncate(0)
 	}
 	return page, false, err
-}
-
-// ignore returns err, or nil if it is the one that is expected.
-func ignore(err, expected error) error {
-	if err == expected {
-		return nil
-	}
-	return err
 }
 
 // page reads the first page of an attempt's file, whoever holds it. An attempt
@@ -224,13 +203,4 @@ func unixMilli(ms int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms)
-}
-
-func flock(file *os.File, how int) error {
-	for {
-		err := unix.Flock(int(file.Fd()), how)
-		if err != syscall.EINTR {
-			return err
-		}
-	}
 }

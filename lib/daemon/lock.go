@@ -5,17 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"iwx/lib/atomicfile"
 	"iwx/lib/fault"
+	"iwx/lib/flock"
 )
 
 // Lock makes sure that one daemon of a unit runs on a server: it holds flock(2)
@@ -23,12 +21,12 @@ import (
 // the process ends in any way. The file stays; it is the lock that counts. The
 // error of a lock that is taken names the holder, exit code 4.
 func Lock(path, unit string) (io.Closer, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := flock.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	err = flock.TryLock(f)
+	if errors.Is(err, flock.ErrTaken) {
 		defer f.Close()
 		return nil, taken(f, unit)
 	}
@@ -40,7 +38,7 @@ func Lock(path, unit string) (io.Closer, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		return nil, fmt.Errorf("lock: %w", err)
 	}
 	return f, nil
 }
@@ -68,7 +66,7 @@ func WaitLock(ctx context.Context, path string, limit time.Duration, doing strin
 	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := flock.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
@@ -79,31 +77,14 @@ func WaitLock(ctx context.Context, path string, limit time.Duration, doing strin
 	return f, nil
 }
 
-// Locked reports whether some process holds the lock of [WaitLock] on path.
-func Locked(path string) (bool, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return true, nil
-	}
-	return false, err
-}
-
 // await tries until it has the lock. A blocking flock could not be ended.
 func await(ctx context.Context, f *os.File, limit time.Duration, doing string) error {
 	tick, end := time.NewTicker(lockEvery), time.NewTimer(limit)
 	defer tick.Stop()
 	defer end.Stop()
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EWOULDBLOCK) {
+		err := flock.TryLock(f)
+		if !errors.Is(err, flock.ErrTaken) {
 			return err
 		}
 		select {

@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"iwx/lib/fault"
+	"iwx/lib/flock"
 )
 
 // agreeWait is the time to wait for processes that have other files open under
@@ -39,7 +39,7 @@ func joinClaim(ctx context.Context, name, state string) (c *claim, first bool, e
 	if name == "" {
 		return nil, false, nil
 	}
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
+	f, err := flock.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, nil
 	}
@@ -56,11 +56,11 @@ func joinClaim(ctx context.Context, name, state string) (c *claim, first bool, e
 
 func (c *claim) join(ctx context.Context) (first bool, err error) {
 	err = retry(ctx, func() error {
-		err := flock(c.file, syscall.LOCK_EX|syscall.LOCK_NB)
+		err := flock.TryLock(c.file)
 		if first = err == nil; first {
 			return nil
 		}
-		if err := flock(c.file, syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+		if err := flock.TryShare(c.file); err != nil {
 			return c.busy(err)
 		}
 		now, err := c.names.identify()
@@ -68,7 +68,7 @@ func (c *claim) join(ctx context.Context) (first bool, err error) {
 			err = c.compare(now)
 		}
 		if err != nil {
-			unlock(c.file) // the process with other files may be the last one
+			flock.Unlock(c.file) // the process with other files may be the last one
 		}
 		return err
 	})
@@ -87,7 +87,7 @@ func (c *claim) settle(ctx context.Context, first bool, opened files) error {
 		}
 		// Another process may come first during the change of the lock, so compare
 		// here too.
-		err := retry(ctx, func() error { return c.busy(flock(c.file, syscall.LOCK_SH|syscall.LOCK_NB)) })
+		err := retry(ctx, func() error { return c.busy(flock.TryShare(c.file)) })
 		if err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ func (c *claim) compare(now files) error {
 }
 
 func (c *claim) busy(err error) error {
-	if !errors.Is(err, syscall.EWOULDBLOCK) {
+	if !errors.Is(err, flock.ErrTaken) {
 		return err
 	}
 	return fault.Hint(fault.New(fault.Busy, "another process has been opening %s for %s", c.names[0], agreeWait),

@@ -3,12 +3,11 @@ package state
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"syscall"
 	"time"
 
 	"iwx/lib/fault"
+	"iwx/lib/flock"
 )
 
 // writeWait is how long a writer waits for its turn. A writer holds the turn
@@ -25,20 +24,16 @@ type turnstile struct {
 
 // openTurnstile opens the two lock files beside the state file at path.
 func openTurnstile(path string) (*turnstile, error) {
-	next, err := openLock(path + ".next")
+	next, err := flock.Open(path + ".next")
 	if err != nil {
 		return nil, err
 	}
-	write, err := openLock(path + ".write")
+	write, err := flock.Open(path + ".write")
 	if err != nil {
 		next.Close()
 		return nil, err
 	}
 	return &turnstile{next: next, write: write}, nil
-}
-
-func openLock(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
 }
 
 func (t *turnstile) close() {
@@ -53,47 +48,33 @@ func (t *turnstile) enter(ctx context.Context) error {
 	if err := lock(ctx, t.next); err != nil {
 		return err
 	}
-	defer unlock(t.next)
+	defer flock.Unlock(t.next)
 	return lock(ctx, t.write)
 }
 
-func (t *turnstile) leave() { unlock(t.write) }
+func (t *turnstile) leave() { flock.Unlock(t.write) }
 
 // lock takes the lock, waiting in the kernel's queue for it, which is first
 // come, first served. A wait cannot be interrupted: when ctx ends first, the
 // lock is given back as soon as it is got.
 func lock(ctx context.Context, f *os.File) error {
-	err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB)
-	if !errors.Is(err, syscall.EWOULDBLOCK) {
+	err := flock.TryLock(f)
+	if !errors.Is(err, flock.ErrTaken) {
 		return err
 	}
 	got := make(chan error, 1)
-	go func() { got <- flock(f, syscall.LOCK_EX) }()
+	go func() { got <- flock.Lock(f) }()
 	select {
 	case err := <-got:
 		return err
 	case <-ctx.Done():
 		go func() {
 			if <-got == nil {
-				unlock(f)
+				flock.Unlock(f)
 			}
 		}()
 		return fault.Hint(
 			fault.New(fault.Busy, "another process has been writing to the state for %s", writeWait),
 			"see who holds %s: fuser -v %s", f.Name(), f.Name())
-	}
-}
-
-func unlock(f *os.File) { _ = flock(f, syscall.LOCK_UN) }
-
-func flock(f *os.File, how int) error {
-	for {
-		err := syscall.Flock(int(f.Fd()), how)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, syscall.EINTR) {
-			return fmt.Errorf("lock %s: %w", f.Name(), err)
-		}
 	}
 }

@@ -9,13 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"iwx/lib/api"
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
 	"iwx/lib/fault"
+	"iwx/lib/flock"
 	"iwx/lib/host"
 	"iwx/lib/pki"
 	"iwx/lib/state"
@@ -171,12 +170,13 @@ func (h *here) lock() (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = flock.TryLock(dir)
+	if errors.Is(err, flock.ErrTaken) {
+		err = fault.Hint(fault.New(fault.Busy, "another iwx-cluster-setup is at work on this server"), "wait for it, then try again")
+	}
+	if err != nil {
 		dir.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fault.Hint(fault.New(fault.Busy, "another iwx-cluster-setup is at work on this server"), "wait for it, then try again")
-		}
-		return nil, &fs.PathError{Op: "flock", Path: h.Lib, Err: err}
+		return nil, err
 	}
 	return func() { dir.Close() }, nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"iwx/lib/daemon"
+	"iwx/lib/flock"
 	"iwx/lib/profile"
 	"iwx/lib/site"
 	"iwx/lib/tool/local"
@@ -144,7 +145,7 @@ func (r Reloads) Overdue(ctx context.Context) (site.Reload, error) {
 	if left && r.Now().Sub(is.Owed) < leftFor {
 		return site.Reload{}, nil
 	}
-	if busy, err := daemon.Locked(r.Server.SiteLock); busy || err != nil {
+	if busy, err := flock.Held(r.Server.SiteLock); busy || err != nil {
 		return site.Reload{}, err
 	}
 	return is, nil
