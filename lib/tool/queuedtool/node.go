@@ -54,7 +54,7 @@ type runner interface {
 func (d *server) node(c *cli.Context) (*node, error) {
 	n := &node{server: d}
 	var err error
-	if n.client, err = d.client(); err != nil {
+	if n.client, err = d.ManagerClient(c, d.creds, c.Now); err != nil {
 		return nil, err
 	}
 	if n.runner, err = d.newRunner(); err != nil {
@@ -119,23 +119,6 @@ func (n *node) extend(s *cluster.Status) {
 	if count := n.panics.Count(); count.Panics > 0 {
 		s.Panics = &count
 	}
-}
-
-// client returns the API's client, with this server's certificate.
-func (d *server) client() (*api.Client, error) {
-	ca, err := d.keys.Root()
-	if err != nil {
-		return nil, err
-	}
-	config, err := pki.ClientConfig(ca, d.creds, d.c.Now)
-	if err != nil {
-		return nil, err
-	}
-	id, err := d.Store.Identity(d.c) // the quorum IP may have moved meanwhile
-	if err != nil {
-		return nil, err
-	}
-	return api.NewClient(id.Doors(), id.Address, config), nil
 }
 
 // newRunner returns what runs commands: units where systemd is PID 1, unless

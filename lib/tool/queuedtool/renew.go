@@ -74,7 +74,7 @@ func (d *server) askManager(ctx context.Context, key crypto.Signer) (*x509.Certi
 	if err != nil {
 		return nil, err
 	}
-	client, err := d.client()
+	client, err := d.ManagerClient(ctx, d.creds, d.c.Now)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"iwx/lib/api"
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
@@ -179,23 +178,6 @@ func (h *here) lock() (release func(), err error) {
 		return nil, err
 	}
 	return func() { dir.Close() }, nil
-}
-
-// managerClient asks the manager as the node that this server is.
-func (h *here) managerClient() (*api.Client, error) {
-	ca, err := h.Keys.Root()
-	if err != nil {
-		return nil, err
-	}
-	cert, err := h.Keys.Certificate()
-	if err != nil {
-		return nil, err
-	}
-	config, err := pki.ClientConfig(ca, pki.NewCredentials(cert), h.c.Now)
-	if err != nil {
-		return nil, err
-	}
-	return api.NewClient(h.Identity.Doors(), h.Identity.Address, config), nil
 }
 
 // refusal returns what the manager said no with, nil if it did not.

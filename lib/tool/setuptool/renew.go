@@ -56,7 +56,7 @@ func (h *here) newCertificate(ctx context.Context) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := h.managerClient()
+	client, err := h.local().ManagerClient(ctx, nil, h.c.Now)
 	if err != nil {
 		return nil, err
 	}

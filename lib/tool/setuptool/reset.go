@@ -182,7 +182,7 @@ func (h *here) stopDaemon() (release io.Closer, err error) {
 func (h *here) leave() error {
 	ctx, cancel := context.WithTimeout(h.c, leaveLimit)
 	defer cancel()
-	client, err := h.managerClient()
+	client, err := h.local().ManagerClient(ctx, nil, h.c.Now)
 	if err == nil {
 		defer client.Close()
 		err = client.Leave(ctx)

@@ -320,7 +320,7 @@ func (h *here) reportManager(r *report) {
 	if err == nil {
 		r.heard = h.local().LastHeard(contact.HeardAt, contact.SilentAt, h.c.Now())
 	}
-	client, err := h.managerClient()
+	client, err := h.local().ManagerClient(ctx, nil, h.c.Now)
 	if err != nil {
 		return // told with the certificate
 	}

@@ -3,12 +3,9 @@ package upkeep
 import (
 	"context"
 	"io"
-	"net/netip"
 	"time"
 
-	"iwx/lib/api"
 	"iwx/lib/backup"
-	"iwx/lib/pki"
 	"iwx/lib/profile"
 	"iwx/lib/tool/local"
 )
@@ -52,11 +49,7 @@ func (c *Cluster) copies() ([]profile.Item, error) {
 // copier keeps a node's copies.
 func copier(s *local.Server, now func() time.Time) backup.Copier {
 	return backup.Copier{Shelf: Shelf(s), Now: now, Fetch: func(ctx context.Context, name string, w io.Writer) error {
-		is, err := s.Store.Identity(ctx) // the quorum IP may have moved meanwhile
-		if err != nil {
-			return err
-		}
-		client, err := managerClient(s, now, is.Doors())
+		client, err := s.ManagerClient(ctx, nil, now)
 		if err != nil {
 			return err
 		}
@@ -68,29 +61,10 @@ func copier(s *local.Server, now func() time.Time) backup.Copier {
 // FetchCertificate asks the manager for a certificate of a site with its key;
 // nil if no site has that one any more.
 func FetchCertificate(ctx context.Context, s *local.Server, now func() time.Time, digest string) ([]byte, error) {
-	client, err := managerClient(s, now, s.Identity.Doors())
+	client, err := s.ManagerClient(ctx, nil, now)
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
 	return client.Certificate(ctx, digest)
-}
-
-// managerClient asks the manager at one of the addresses, as the node that this
-// server is, with the certificate of this moment.
-func managerClient(s *local.Server, now func() time.Time, doors []netip.AddrPort) (*api.Client, error) {
-	keys := pki.Store{Dir: s.PKI}
-	ca, err := keys.Root()
-	if err != nil {
-		return nil, err
-	}
-	cert, err := keys.Certificate()
-	if err != nil {
-		return nil, err
-	}
-	config, err := pki.ClientConfig(ca, pki.NewCredentials(cert), now)
-	if err != nil {
-		return nil, err
-	}
-	return api.NewClient(doors, s.Identity.Address, config), nil
 }

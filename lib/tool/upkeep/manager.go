@@ -112,11 +112,12 @@ func (f *finder) Remove(context.Context, profile.Item) error { return nil }
 // Visit asks the manager at one address, as the node that this server is, and
 // fails unless it is let in there.
 func Visit(ctx context.Context, s *local.Server, at netip.AddrPort, now func() time.Time) error {
-	client, err := managerClient(s, now, []netip.AddrPort{at})
+	client, err := s.ManagerClient(ctx, nil, now)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
+	client.SetManagers([]netip.AddrPort{at})
 	_, err = client.Hello(ctx)
 	return err
 }
