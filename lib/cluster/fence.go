@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"iwx/lib/fault"
 	"iwx/lib/pki"
 )
 
@@ -26,6 +27,15 @@ func (f *Fence) String() string {
 
 // FenceHint is what to do with a manager that was replaced.
 const FenceHint = "undo what it is: iwx-cluster-setup reset --force\nor, if there is no other manager, since this one was put back to an older state: iwx-cluster-setup restore BACKUP --force"
+
+// Err returns the fence as an error with the exit code and [FenceHint]; nil without a
+// fence.
+func (f *Fence) Err(code fault.Code) error {
+	if f == nil {
+		return nil
+	}
+	return fault.Hint(fault.New(code, "%s", f), FenceHint)
+}
 
 // Fence takes the proof that a node follows a manager of a later epoch. What the
 // log key has not signed proves nothing and is refused: no node can end a manager

@@ -19,7 +19,6 @@ import (
 	"iwx/lib/atomicfile"
 	"iwx/lib/backoff"
 	"iwx/lib/cli"
-	"iwx/lib/cluster"
 	"iwx/lib/conf"
 	"iwx/lib/control"
 	"iwx/lib/daemon"
@@ -191,8 +190,8 @@ func (b *balancer) reconcile(ctx context.Context) error {
 // refresh reads what is asked for, and has that checked and reconciled. known
 // are verdicts for what is not checked yet.
 func (b *balancer) refresh(ctx context.Context, known map[string]health.Verdict) error {
-	if err := b.fenced(ctx); err != nil {
-		return err
+	if err := b.CheckFence(ctx, fault.Unhealthy); err != nil {
+		return err // ends the daemon, which is not started again with this exit code
 	}
 	setup, err := b.Store.Balancing(ctx)
 	if err != nil {
@@ -219,16 +218,6 @@ func (b *balancer) current(ctx context.Context) *local.Server {
 		s.Config = config
 	}
 	return &s
-}
-
-// fenced fails when another manager has taken this one's place: the daemon is to
-// end, and not to be started again.
-func (b *balancer) fenced(ctx context.Context) error {
-	fence, err := b.Store.Fence(ctx)
-	if err == nil && fence != nil {
-		err = fault.Hint(fault.New(fault.Unhealthy, "%s", fence), cluster.FenceHint)
-	}
-	return err
 }
 
 // tell sets the line that systemctl status shows.

@@ -65,7 +65,7 @@ func OpenManager(c *cli.Context, what string) (*Server, error) {
 	}
 	err = s.CheckManager(what)
 	if err == nil {
-		err = s.checkFence(c)
+		err = s.CheckFence(c, fault.Failed)
 	}
 	if err != nil {
 		s.Close()
@@ -85,13 +85,13 @@ func (s *Server) CheckManager(what string) error {
 		"do it on the manager, at %s", s.Identity.Manager.Addr())
 }
 
-// checkFence fails on a manager that another has taken the place of.
-func (s *Server) checkFence(c *cli.Context) error {
-	fence, err := s.Store.Fence(c)
-	if err == nil && fence != nil {
-		err = fault.Hint(fault.New(fault.Failed, "%s", fence), cluster.FenceHint)
+// CheckFence fails, with the exit code, on a manager whose place another has taken.
+func (s *Server) CheckFence(ctx context.Context, code fault.Code) error {
+	fence, err := s.Store.Fence(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	return fence.Err(code)
 }
 
 // Close closes the state.

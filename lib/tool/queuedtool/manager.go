@@ -86,7 +86,7 @@ func (m *manager) serve(ctx context.Context) error {
 	if err := m.rules.Refresh(ctx); err != nil {
 		return err
 	}
-	if err := m.fenced(); err != nil {
+	if err := m.rules.Fenced().Err(fault.Unhealthy); err != nil {
 		return err
 	}
 	m.doors = newDoors(&api.Server{Rules: m.rules, CA: m.ca, Creds: m.creds, Now: m.c.Now, Log: m.log}, m.log)
@@ -172,8 +172,8 @@ func (m *manager) watch(ctx context.Context) error {
 	behind := false // something that follows from the state is not done
 	for {
 		m.worker.Alive()
-		if err := m.fenced(); err != nil {
-			return err
+		if err := m.rules.Fenced().Err(fault.Unhealthy); err != nil {
+			return err // ends the daemon, which is not started again with this exit code
 		}
 		asked := true
 		select {
@@ -211,15 +211,6 @@ func (m *manager) watch(ctx context.Context) error {
 			look.Reset(backoff.Pace(lookEvery, took))
 		}
 	}
-}
-
-// fenced fails when another manager has taken this one's place: the daemon is to
-// end, and not to be started again.
-func (m *manager) fenced() error {
-	if fence := m.rules.Fenced(); fence != nil {
-		return fault.Hint(fault.New(fault.Unhealthy, "%s", fence), cluster.FenceHint)
-	}
-	return nil
 }
 
 // follow does what follows from a change of the state.
