@@ -7,44 +7,17 @@ import (
 
 	"iwx/lib/cli"
 	"iwx/lib/control"
-	"iwx/lib/daemon"
 	"iwx/lib/fault"
-	"iwx/lib/host"
 	"iwx/lib/lb"
 	"iwx/lib/wait"
 )
-
-// Running reports whether iwx-lb daemon runs on this server.
-func (m *Manager) Running() bool { return daemon.Alive(m.Balance) }
-
-// StartHint is how to start the daemon here.
-func (m *Manager) StartHint() string {
-	switch {
-	case m.Own():
-		return "start it: iwx-lb --root " + m.Root + " daemon"
-	case host.Booted():
-		return "start it: iwx-lb start"
-	}
-	return "start it: iwx-lb daemon"
-}
-
-// WarnIdle tells, if so, that nobody balances here, and what follows from that.
-// It reports whether it had to.
-func (m *Manager) WarnIdle(c *cli.Context, so string) bool {
-	if m.Running() {
-		return false
-	}
-	c.Warnf("iwx-lb daemon is not running here: %s", so)
-	c.Notef("hint: %s", m.StartHint())
-	return true
-}
 
 // Ask asks the daemon how balancing is doing. The error has exit code 4 if it
 // does not run.
 func (m *Manager) Ask(c *cli.Context) (lb.Report, error) {
 	report, err := control.Status(c, m.Balance)
 	if fault.CodeOf(err) == fault.Busy {
-		err = fault.Hint(fault.New(fault.Busy, "iwx-lb daemon is not running here"), "%s", m.StartHint())
+		err = fault.Hint(fault.New(fault.Busy, "iwx-lb daemon is not running here"), "%s", m.Balancer().Hint())
 	}
 	return report, err
 }
@@ -75,7 +48,7 @@ const settleLimit = 20 * time.Second
 // Settle waits until the engine has what was asked for; without a daemon there
 // is nothing to wait for. The error tells what the engine does not have.
 func (m *Manager) Settle(c *cli.Context) error {
-	if !m.Running() {
+	if !m.Balancer().Runs() {
 		return nil
 	}
 	var last lb.Report

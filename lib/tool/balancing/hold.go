@@ -23,7 +23,7 @@ const holdLimit = 20 * time.Second
 // manager there is nothing to wait for. The error, exit code 124, tells what is
 // left, which goes on.
 func (m *Manager) Hold(c *cli.Context) error {
-	if !m.DaemonRuns() {
+	if !m.Queued().Runs() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(c.Context, holdLimit)

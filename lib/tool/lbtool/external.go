@@ -44,7 +44,7 @@ func (v *externalVerb) Run(c *cli.Context) error {
 		c.Notef("external balancing is off: iwx balances %s again, and the health endpoints are closed",
 			cli.Count(len(m.Policies), "service", "services"))
 	}
-	if m.WarnIdle(c, "what balances stays as it is until it does") {
+	if m.Balancer().WarnIdle(c, "what balances stays as it is until it does") {
 		return m.Hold(c)
 	}
 	return errors.Join(m.Settle(c), m.Hold(c))

@@ -19,5 +19,5 @@ func open(c *cli.Context) (*manager, error) {
 
 // warnIdle tells, if so, that nothing comes of a change yet.
 func (m *manager) warnIdle(c *cli.Context) {
-	m.WarnIdle(c, "nothing changes until it does")
+	m.Balancer().WarnIdle(c, "nothing changes until it does")
 }

@@ -92,7 +92,7 @@ func (m *manager) show(c *cli.Context, o cli.Output, report *lb.Report, idle boo
 		c.Notef("hint: %s", step)
 	}
 	if idle {
-		m.WarnIdle(c, "this is how it was when it ended, and the engine keeps what it has")
+		m.Balancer().WarnIdle(c, "this is how it was when it ended, and the engine keeps what it has")
 	}
 	if idle || report.Error != "" || gravity(report) != cli.Plain {
 		return cli.Exit(fault.Unhealthy)

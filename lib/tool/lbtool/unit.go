@@ -47,8 +47,8 @@ func begin(c *cli.Context, start func(context.Context, *systemd.Conn) error) err
 	if err := m.onUnit(c, start); err != nil {
 		return err
 	}
-	if !m.Running() {
-		return fault.Hint(fault.New(fault.Failed, "iwx-lb daemon is not running here"), "%s", m.StartHint())
+	if !m.Balancer().Runs() {
+		return fault.Hint(fault.New(fault.Failed, "iwx-lb daemon is not running here"), "%s", m.Balancer().Hint())
 	}
 	if err := m.Settle(c); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (*stopVerb) Run(c *cli.Context) error {
 	if err := m.stopped(c, true); err != nil {
 		return err
 	}
-	if m.Running() {
+	if m.Balancer().Runs() {
 		err = m.Settle(c)
 	} else {
 		_, err = m.converge(c, true)

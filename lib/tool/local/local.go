@@ -23,12 +23,6 @@ import (
 	"iwx/lib/state"
 )
 
-// DaemonUnit is the daemon's, under systemd.
-const DaemonUnit = "iwx-queued.service"
-
-// BalanceUnit is that of iwx-lb daemon.
-const BalanceUnit = "iwx-lb.service"
-
 // Server is this server, with its state open.
 type Server struct {
 	host.Paths
@@ -153,11 +147,14 @@ func (s *Server) PokeBalance() {
 	s.Poke()
 }
 
-// BalanceRuns reports whether iwx-lb daemon runs on this server.
-func (s *Server) BalanceRuns() bool { return daemon.Alive(s.Balance) }
+// Queued returns iwx-queued on this server.
+func (s *Server) Queued() Daemon { return Queued(s.Paths) }
 
-// DaemonRuns reports whether iwx-queued runs on this server.
-func (s *Server) DaemonRuns() bool { return daemon.Alive(s.Run) }
+// Balancer returns iwx-lb daemon on this server.
+func (s *Server) Balancer() Daemon { return Balancer(s.Paths) }
+
+// WarnIdle is that of iwx-queued.
+func (s *Server) WarnIdle(c *cli.Context, so string) bool { return s.Queued().WarnIdle(c, so) }
 
 // DaemonBegan returns the time at which iwx-queued started on this server, or
 // zero if it does not run.
@@ -173,31 +170,6 @@ func (s *Server) LastHeard(seen, silent, now time.Time) time.Time {
 		return seen
 	}
 	return now
-}
-
-// DaemonCommand is how the daemon is started by hand on the server of paths.
-func DaemonCommand(paths host.Paths) string {
-	switch {
-	case paths.Own():
-		return "iwx-queued --root " + paths.Root
-	case host.Booted():
-		return "systemctl start iwx-queued"
-	}
-	return "iwx-queued"
-}
-
-// DaemonHint is how to start the daemon here.
-func (s *Server) DaemonHint() string { return "start it: " + DaemonCommand(s.Paths) }
-
-// WarnIdle tells, if so, that the daemon does not run here, and what follows
-// from that. It reports whether it had to.
-func (s *Server) WarnIdle(c *cli.Context, so string) bool {
-	if s.DaemonRuns() {
-		return false
-	}
-	c.Warnf("iwx-queued is not running here: %s", so)
-	c.Notef("hint: %s", s.DaemonHint())
-	return true
 }
 
 // NodeNames returns the members' names by id, and with the nodes that are gone

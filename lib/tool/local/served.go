@@ -37,7 +37,7 @@ func (s *Served) Close() error { return s.file.Close() }
 // ServedTo returns how far the daemon that runs on this server has served the
 // log, or the zero Position if none runs or it has not begun.
 func (s *Server) ServedTo() (p queue.Position, err error) {
-	if !s.DaemonRuns() {
+	if !s.Queued().Runs() {
 		return p, nil
 	}
 	f, err := os.Open(s.Served)

@@ -71,9 +71,9 @@ func (v *deleteVerb) reachable(c *cli.Context, server *local.Server, node *clust
 		return nil
 	}
 	hint := fmt.Sprintf("if it is gone for good: iwx-node delete %s --force", node.Name)
-	if !server.DaemonRuns() {
+	if !server.Queued().Runs() {
 		return fault.Hint(fault.New(fault.Busy, "node %s cannot be told that it is deleted: iwx-queued is not running here", node.Name),
-			"%s\n%s", server.DaemonHint(), hint)
+			"%s\n%s", server.Queued().Hint(), hint)
 	}
 	if node.Word() != cluster.WordUnreachable {
 		return nil

@@ -33,7 +33,7 @@ func (v *drainVerb) Run(c *cli.Context) error {
 		return drain.Wait(c, m, v.Timeout)
 	}
 	if len(m.Policies) > 0 {
-		m.WarnIdle(c, "nothing changes until it does")
+		m.Balancer().WarnIdle(c, "nothing changes until it does")
 	}
 	return nil
 }

@@ -194,8 +194,8 @@ func documents(known *upkeep.Cluster, id string) (list [2]profile.Document, err 
 
 // await waits until the node has moved.
 func (v *editVerb) await(c *cli.Context, server *local.Server, node *cluster.Node, to netip.Addr) error {
-	if !server.DaemonRuns() {
-		return fault.Hint(fault.New(fault.Busy, "node %s cannot move: iwx-queued is not running here", node.Name), "%s", server.DaemonHint())
+	if !server.Queued().Runs() {
+		return fault.Hint(fault.New(fault.Busy, "node %s cannot move: iwx-queued is not running here", node.Name), "%s", server.Queued().Hint())
 	}
 	ctx := c.Context
 	if v.Timeout > 0 {

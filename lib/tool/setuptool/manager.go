@@ -90,7 +90,7 @@ func (v *managerVerb) setUp(h *here, steps []step) error {
 // sayStart tells how to start the daemon where that is the operator's to do.
 func (h *here) sayStart() {
 	if !h.systemd() {
-		h.c.Notef("the daemon is not started here: %s", local.DaemonCommand(h.Paths))
+		h.c.Notef("the daemon is not started here: %s", local.Queued(h.Paths).Start)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
-	"iwx/lib/daemon"
 	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/tool/local"
@@ -109,8 +108,8 @@ func (h *here) mayMove(to netip.AddrPort) error {
 	case addr == is.Address:
 		return fault.Hint(fault.New(fault.Usage, "%s is this server's own address; the quorum IP is one that can move to another machine", addr),
 			"add another address first: ip address add IP/24 dev INTERFACE")
-	case !daemon.Alive(h.Run):
-		return fault.Hint(fault.New(fault.Busy, "iwx-queued is not running here: nobody would answer at %s", addr), "start it: %s", local.DaemonCommand(h.Paths))
+	case !local.Queued(h.Paths).Runs():
+		return fault.Hint(fault.New(fault.Busy, "iwx-queued is not running here: nobody would answer at %s", addr), "%s", local.Queued(h.Paths).Hint())
 	}
 	members, err := h.store.Members(h.c)
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"iwx/lib/cli"
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
-	"iwx/lib/daemon"
 	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/panics"
@@ -234,8 +233,9 @@ func (h *here) reportProfile(r *report) error {
 }
 
 func (h *here) reportDaemon(r *report) {
-	if r.daemon = daemon.Alive(h.Run); !r.daemon {
-		r.add("iwx-queued is not running", "start it: "+local.DaemonCommand(h.Paths))
+	queued := local.Queued(h.Paths)
+	if r.daemon = queued.Runs(); !r.daemon {
+		r.add("iwx-queued is not running", queued.Hint())
 	}
 }
 
