@@ -88,8 +88,13 @@ func (s *Server) CheckFence(ctx context.Context, code fault.Code) error {
 	return fence.Err(code)
 }
 
-// Close closes the state.
-func (s *Server) Close() error { return s.Store.Close() }
+// Close closes the state, if it is open.
+func (s *Server) Close() error {
+	if s.Store == nil {
+		return nil
+	}
+	return s.Store.Close()
+}
 
 // MakeRun creates the run directory, in which the processes of a server agree
 // on its state. A daemon calls it before it opens the state. Without a state it

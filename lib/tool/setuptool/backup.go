@@ -49,7 +49,7 @@ func (v *backupVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer h.close()
+	defer h.Close()
 	if h.Identity.Role != cluster.RoleManager {
 		return fault.Hint(fault.New(fault.Failed, "this server is %s; what is worth a backup is on the manager", h.who()),
 			"do it on the manager, at %s", h.Identity.Manager.Addr())
@@ -186,11 +186,11 @@ const (
 // older one that was put in its place, and its backup would replace a good one.
 func (h *here) copyState(path string) (m backup.Manifest, err error) {
 	for end := h.c.Now().Add(serveWait); ; {
-		served, err := h.local().ServedTo()
+		served, err := h.ServedTo()
 		if err != nil {
 			return m, err
 		}
-		if err := h.store.Snapshot(h.c, path); err != nil {
+		if err := h.Store.Snapshot(h.c, path); err != nil {
 			return m, err
 		}
 		m, has, err := h.manifest(path, served)

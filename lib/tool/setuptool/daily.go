@@ -41,9 +41,9 @@ func (h *here) backUpDaily() error {
 // in that one then says so, and the nodes of a manager restored from it keep the
 // copies that they have.
 func (h *here) expectBackups() error {
-	last, err := h.store.LastBackup(h.c)
+	last, err := h.Store.LastBackup(h.c)
 	if last == nil && err == nil {
-		err = h.store.SetBackup(h.c, state.Backup{})
+		err = h.Store.SetBackup(h.c, state.Backup{})
 	}
 	return err
 }
@@ -61,7 +61,7 @@ func (h *here) putOnShelf(manifest backup.Manifest, files []backup.File, keep in
 	if err != nil {
 		return err
 	}
-	if err := h.store.SetBackup(h.c, state.Backup{Name: name, Size: size, SHA256: sum, At: manifest.Created}); err != nil {
+	if err := h.Store.SetBackup(h.c, state.Backup{Name: name, Size: size, SHA256: sum, At: manifest.Created}); err != nil {
 		return err
 	}
 	daemon.Poke(h.Run)

@@ -20,14 +20,14 @@ func (h *here) engineStep() step {
 	return step{
 		what: "have " + name + " balance services",
 		done: func() (bool, error) {
-			if h.store == nil {
+			if h.Store == nil {
 				return false, nil
 			}
-			setup, err := h.store.Balancing(h.c)
+			setup, err := h.Store.Balancing(h.c)
 			return setup.Engine != "", err
 		},
 		do: func() error {
-			return h.store.ChangeBalancing(h.c, func(setup lb.Setup) (lb.Setup, error) {
+			return h.Store.ChangeBalancing(h.c, func(setup lb.Setup) (lb.Setup, error) {
 				is, _, err := setup.UseEngine(name)
 				return is, err
 			})

@@ -26,18 +26,15 @@ const (
 	backupTimer = "iwx-backup.timer"
 )
 
-// here is the server that the tool runs on, in whatever stage of setup it is.
+// here is the server that the tool runs on, in whatever stage of setup it is. Store is
+// nil until there is a state, and Identity is nil until the setup has finished.
 type here struct {
-	host.Paths
-	c        *cli.Context
-	Config   conf.Config
-	Facts    host.Facts
-	Identity *cluster.Identity // nil: not set up, or not to the end
-	Begun    bool              // there is a state file
-	Keys     pki.Store
-	Address  netip.Addr // of this server, below a root directory of its own
-
-	store *state.Store // nil until opened
+	*local.Server
+	c       *cli.Context
+	Facts   host.Facts
+	Begun   bool // there is a state file
+	Keys    pki.Store
+	Address netip.Addr // of this server, below a root directory of its own
 }
 
 // look finds out what this server is, and reads its facts. Below a root
@@ -49,11 +46,11 @@ func look(c *cli.Context, address, quorum netip.Addr) (*here, error) {
 		return nil, err
 	}
 	if h.Config, err = conf.Load(c, h.Paths.Config); err != nil {
-		h.close()
+		h.Close()
 		return nil, err
 	}
 	if err := h.readFacts(address, quorum); err != nil {
-		h.close()
+		h.Close()
 		return nil, err
 	}
 	return h, nil
@@ -75,27 +72,21 @@ func (h *here) readFacts(address, quorum netip.Addr) error {
 // lookAt finds out what this server is by its state alone.
 func lookAt(c *cli.Context) (*here, error) {
 	paths := host.At(c.Root)
-	h := &here{Paths: paths, c: c, Keys: pki.Store{Dir: paths.PKI}}
+	h := &here{Server: &local.Server{Paths: paths}, c: c, Keys: pki.Store{Dir: paths.PKI}}
 	if _, err := os.Lstat(h.State); errors.Is(err, fs.ErrNotExist) {
 		return h, nil
 	}
 	h.Begun = true
 	var err error
-	if h.store, err = state.OpenAt(c, h.Paths); err != nil {
+	if h.Store, err = state.OpenAt(c, h.Paths); err != nil {
 		return nil, err
 	}
-	h.Identity, err = h.store.Identity(c)
+	h.Identity, err = h.Store.Identity(c)
 	if err != nil && !errors.Is(err, state.ErrNotSetUp) {
-		h.close()
+		h.Close()
 		return nil, err
 	}
 	return h, nil
-}
-
-func (h *here) close() {
-	if h.store != nil {
-		h.store.Close() // the errors that count were those of the commits
-	}
 }
 
 // addresses returns the ones that are given: below a root directory of its own

@@ -37,7 +37,7 @@ func (v *managerVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer h.close()
+	defer h.Close()
 	id, err := v.identity(h)
 	if err != nil {
 		return err
@@ -178,7 +178,7 @@ func (h *here) managerStep(id *cluster.Identity) step {
 				return err
 			}
 			id.ClusterID, id.LogKey, id.Recovery, id.SetupAt = ca.ClusterID(), logKey, recipient, h.c.Now()
-			if err := h.store.SetIdentity(h.c, id); err != nil {
+			if err := h.Store.SetIdentity(h.c, id); err != nil {
 				return err
 			}
 			h.Identity = id

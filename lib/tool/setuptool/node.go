@@ -39,7 +39,7 @@ func (v *nodeVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer h.close()
+	defer h.Close()
 	if err := h.mayBeNode(); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (h *here) membership(token *join.Token) (lapsed bool, err error) {
 		return false, fault.Hint(fault.New(fault.Failed, "this server is %s, and the token is for another cluster, at %s", h.who(), token.Manager),
 			"leave the one before joining the other: iwx-cluster-setup reset")
 	}
-	contact, err := h.store.Contact(h.c)
+	contact, err := h.Store.Contact(h.c)
 	if err != nil {
 		return false, err
 	}
@@ -276,7 +276,7 @@ func (j *joining) save() error {
 		func() error { return j.Keys.SaveRoot(j.ca) },
 		func() error { return j.Keys.SaveLogPublic(a.LogKey) },
 		func() error { return j.Keys.SaveCertificate(cert) },
-		func() error { return j.store.SetIdentity(j.c, id) },
+		func() error { return j.Store.SetIdentity(j.c, id) },
 	} {
 		if err := save(); err != nil {
 			return err

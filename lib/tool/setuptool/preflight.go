@@ -43,7 +43,7 @@ func (v *preflightVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer h.close()
+	defer h.Close()
 	s := h.server(v.role(h))
 	s.QuorumIP = v.QuorumIP.Addr
 	if h.Identity != nil && !s.QuorumIP.IsValid() {
@@ -81,7 +81,7 @@ func (h *here) dnsProvider() (string, error) {
 	if h.Identity == nil || h.Identity.Role == cluster.RoleManager {
 		return h.Config.DNS.Provider, nil
 	}
-	saved, err := h.store.Profile().Load(h.c)
+	saved, err := h.Store.Profile().Load(h.c)
 	if err == nil && slices.ContainsFunc(saved.Desired.Document.Items, func(i profile.Item) bool { return i.Kind == upkeep.KindDNS }) {
 		return "bind", nil
 	}

@@ -26,21 +26,20 @@ func (v *profileVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer h.close()
+	defer h.Close()
 	if h.Config, err = conf.Load(c, h.Paths.Config); err != nil {
 		return err
 	}
-	server := h.local()
-	desired, err := upkeep.Desired(c, server)
+	desired, err := upkeep.Desired(c, h.Server)
 	if err != nil {
 		return err
 	}
 	if desired.Version == "" {
 		c.Notef("this node has not received a profile from its manager yet")
-		server.WarnIdle(c, "it receives none")
+		h.WarnIdle(c, "it receives none")
 		return nil
 	}
-	return v.converge(c, server, desired)
+	return v.converge(c, h.Server, desired)
 }
 
 func (v *profileVerb) converge(c *cli.Context, server *local.Server, desired profile.Revision) error {
@@ -96,17 +95,12 @@ func applied(s profile.Status, item profile.Item) bool {
 	return true
 }
 
-// local is this server as the tools beside setup know it. It must be set up.
-func (h *here) local() *local.Server {
-	return &local.Server{Paths: h.Paths, Config: h.Config, Store: h.store, Identity: h.Identity}
-}
-
 // profilePlan prints what reset would take back of the profile.
 func (h *here) profilePlan() error {
 	if h.Identity == nil {
 		return nil
 	}
-	changes, err := upkeep.Converger(h.local(), h.c.Now, slog.New(slog.DiscardHandler)).Plan(h.c, profile.Document{})
+	changes, err := upkeep.Converger(h.Server, h.c.Now, slog.New(slog.DiscardHandler)).Plan(h.c, profile.Document{})
 	if err != nil {
 		return err
 	}
@@ -118,5 +112,5 @@ func (h *here) takeBack() error {
 	if h.Identity == nil {
 		return nil
 	}
-	return upkeep.TakeBack(h.c, h.local(), h.c.Now)
+	return upkeep.TakeBack(h.c, h.Server, h.c.Now)
 }

@@ -38,7 +38,7 @@ func (v *quorumVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer h.close()
+	defer h.Close()
 	if h.Identity == nil {
 		return fault.Hint(fault.New(fault.Failed, notInState), "iwx-cluster-setup status")
 	}
@@ -67,14 +67,13 @@ func (v *quorumVerb) find(h *here, to netip.AddrPort) error {
 		h.c.Notef("the manager is looked for at %s already", to)
 		return nil
 	}
-	server := h.local()
-	if err := upkeep.Visit(h.c, server, to, h.c.Now); err != nil {
+	if err := upkeep.Visit(h.c, h.Server, to, h.c.Now); err != nil {
 		return err
 	}
-	if err := h.store.SetManager(h.c, to); err != nil {
+	if err := h.Store.SetManager(h.c, to); err != nil {
 		return err
 	}
-	server.Poke()
+	h.Poke()
 	h.c.Notef("the manager is looked for at %s from now on", to)
 	return nil
 }
@@ -111,7 +110,7 @@ func (h *here) mayMove(to netip.AddrPort) error {
 	case !local.Queued(h.Paths).Runs():
 		return fault.Hint(fault.New(fault.Busy, "iwx-queued is not running here: nobody would answer at %s", addr), "%s", local.Queued(h.Paths).Hint())
 	}
-	members, err := h.store.Members(h.c)
+	members, err := h.Store.Members(h.c)
 	if err != nil {
 		return err
 	}
@@ -155,11 +154,11 @@ func (h *here) isHere(to netip.AddrPort) error {
 func (h *here) beginMove(to netip.AddrPort) error {
 	is := h.Identity
 	others := slices.DeleteFunc(is.Doors(), func(at netip.AddrPort) bool { return at == to })
-	if err := h.store.SetManager(h.c, to, others...); err != nil {
+	if err := h.Store.SetManager(h.c, to, others...); err != nil {
 		return err
 	}
 	is.Manager, is.Others = to, others
-	h.local().Poke()
+	h.Poke()
 	h.c.Notef("the quorum IP is now %s; the manager goes on answering at %s until every node knows", to, doorNames(others))
 	return h.tellTokens()
 }
@@ -174,7 +173,7 @@ func doorNames(doors []netip.AddrPort) string {
 
 // tellTokens names the invitations that lead to the old address.
 func (h *here) tellTokens() error {
-	tokens, err := h.store.Tokens(h.c)
+	tokens, err := h.Store.Tokens(h.c)
 	if err != nil {
 		return err
 	}
@@ -192,7 +191,7 @@ func (v *quorumVerb) await(h *here) error {
 	ctx, cancel := context.WithTimeout(h.c, v.Timeout)
 	defer cancel()
 	missing := ""
-	err := h.store.Follow(ctx, func() (bool, error) {
+	err := h.Store.Follow(ctx, func() (bool, error) {
 		done, now, err := h.lookAtMove(h.c)
 		if err == nil && !done && now != missing && now != "" {
 			h.c.Notef("not there yet: %s", now)
@@ -209,7 +208,7 @@ func (v *quorumVerb) await(h *here) error {
 // lookAtMove reports whether the move has come to its end, and if not who is
 // missing.
 func (h *here) lookAtMove(ctx context.Context) (done bool, missing string, err error) {
-	is, err := h.store.Identity(ctx)
+	is, err := h.Store.Identity(ctx)
 	if err != nil {
 		return false, "", err
 	}
@@ -234,15 +233,15 @@ func (v *quorumVerb) late(h *here, missing string) error {
 
 // unmoved names the nodes that are not known to have found the way, with why.
 func (h *here) unmoved(ctx context.Context) (string, error) {
-	nodes, err := h.store.Present(ctx)
+	nodes, err := h.Store.Present(ctx)
 	if err != nil {
 		return "", err
 	}
-	server := h.local()
+	server := *h.Server
 	if server.Config, err = conf.Load(ctx, h.Paths.Config); err != nil {
 		return "", err
 	}
-	known, err := upkeep.Look(ctx, server)
+	known, err := upkeep.Look(ctx, &server)
 	if err != nil {
 		return "", err
 	}
@@ -272,10 +271,10 @@ func (v *quorumVerb) drop(h *here, to netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
-	if err := h.store.EndMove(h.c, to); err != nil {
+	if err := h.Store.EndMove(h.c, to); err != nil {
 		return err
 	}
-	h.local().Poke()
+	h.Poke()
 	h.c.Notef("the manager answers at %s alone", to)
 	if missing != "" {
 		h.c.Notef("not known to have found the way: %s; there, if need be: iwx-cluster-setup quorum-ip %s", missing, v.New)

@@ -22,7 +22,7 @@ func (*renewVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer h.close()
+	defer h.Close()
 	unlock, err := h.lock()
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func (h *here) newCertificate(ctx context.Context) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := h.local().ManagerClient(ctx, nil, h.c.Now)
+	client, err := h.ManagerClient(ctx, nil, h.c.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func setUp(c *cli.Context) (*here, error) {
 	if h.Identity != nil {
 		return h, nil
 	}
-	defer h.close()
+	defer h.Close()
 	if h.Begun {
 		return nil, fault.Hint(fault.New(fault.Failed, "the setup of this server has not finished"),
 			"run the iwx-cluster-setup command again; it goes on where it stopped")

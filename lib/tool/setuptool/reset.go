@@ -37,7 +37,7 @@ func (v *resetVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer h.close()
+	defer h.Close()
 	if !h.Begun {
 		return v.nothing(h)
 	}
@@ -75,7 +75,7 @@ func (v *resetVerb) abandons(h *here) error {
 	if h.Identity == nil || h.Identity.Role != cluster.RoleManager || v.Force {
 		return nil
 	}
-	members, err := h.store.Members(h.c)
+	members, err := h.Store.Members(h.c)
 	if err != nil || len(members) == 0 {
 		return err
 	}
@@ -99,7 +99,7 @@ func (v *resetVerb) question(h *here) string {
 
 // plan prints what would be undone.
 func (v *resetVerb) plan(h *here) error {
-	list, err := h.store.Undos(h.c)
+	list, err := h.Store.Undos(h.c)
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (h *here) stopDaemon() (release io.Closer, err error) {
 func (h *here) leave() error {
 	ctx, cancel := context.WithTimeout(h.c, leaveLimit)
 	defer cancel()
-	client, err := h.local().ManagerClient(ctx, nil, h.c.Now)
+	client, err := h.ManagerClient(ctx, nil, h.c.Now)
 	if err == nil {
 		defer client.Close()
 		err = client.Leave(ctx)
@@ -205,7 +205,7 @@ func (h *here) runningEntry() uint64 {
 	if h.Identity == nil || h.Identity.Role != cluster.RoleNode {
 		return 0
 	}
-	saved, err := h.store.Journal(h.Identity).Load(h.c)
+	saved, err := h.Store.Journal(h.Identity).Load(h.c)
 	if err != nil || saved.Open == nil {
 		return 0
 	}

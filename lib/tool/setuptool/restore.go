@@ -43,7 +43,7 @@ func (v *restoreVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer h.close()
+	defer h.Close()
 	file, err := os.Open(v.File) // before somebody looks for the key
 	if err != nil {
 		return err
@@ -227,7 +227,7 @@ func (v *restoreVerb) fits(h *here, u *unpacked) (again bool, err error) {
 	if again, err = u.isRestored(h); again || err != nil {
 		return again, err
 	}
-	head, err := h.store.Head(h.c)
+	head, err := h.Store.Head(h.c)
 	if err != nil {
 		return false, err
 	}
@@ -248,7 +248,7 @@ func (v *restoreVerb) elsewhere(h *here) string {
 // isRestored reports whether this server's log goes on where the backup ends,
 // with an epoch that began with its restoration.
 func (u *unpacked) isRestored(h *here) (bool, error) {
-	records, err := h.store.Records(h.c, u.head.Seq, 1, queue.MaxPage)
+	records, err := h.Store.Records(h.c, u.head.Seq, 1, queue.MaxPage)
 	if err != nil || len(records) == 0 || records[0].Kind != queue.KindEpoch {
 		return false, err
 	}
@@ -279,7 +279,7 @@ func (h *here) prepare(u *unpacked) (epoch uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	h.store = u.store
+	h.Store = u.store
 	id := u.identity
 	id.MachineID, id.Address = h.Facts.MachineID, h.ownAddress(id.Manager.Addr())
 	if err := u.store.SetIdentity(h.c, id); err != nil {
@@ -315,10 +315,10 @@ func (h *here) noteRestored() error {
 // takeNotes copies the notes of the state that is replaced, closes it, and
 // returns its epoch, which the new one has to be above.
 func (h *here) takeNotes(to *state.Store) (floor uint64, err error) {
-	if h.store == nil {
+	if h.Store == nil {
 		return 0, nil
 	}
-	notes, err := h.store.Undos(h.c)
+	notes, err := h.Store.Undos(h.c)
 	if err != nil {
 		return 0, err
 	}
@@ -328,10 +328,10 @@ func (h *here) takeNotes(to *state.Store) (floor uint64, err error) {
 		}
 	}
 	if h.Identity != nil {
-		if floor, err = h.store.Epoch(h.c); err != nil {
+		if floor, err = h.Store.Epoch(h.c); err != nil {
 			return 0, err
 		}
-		fence, err := h.store.Fence(h.c)
+		fence, err := h.Store.Fence(h.c)
 		if err != nil {
 			return 0, err
 		}
@@ -339,7 +339,7 @@ func (h *here) takeNotes(to *state.Store) (floor uint64, err error) {
 			floor = max(floor, fence.Epoch)
 		}
 	}
-	return floor, h.store.Close()
+	return floor, h.Store.Close()
 }
 
 // putInPlace moves the files to where they belong, the state last: with it this
@@ -359,7 +359,7 @@ func (h *here) putInPlace(u *unpacked) error {
 		return err
 	}
 	err := u.store.Close()
-	h.store, u.store = nil, nil
+	h.Store, u.store = nil, nil
 	if err != nil {
 		return err
 	}
@@ -434,7 +434,7 @@ func syncFile(path string) error {
 // finish starts the daemon and tells what the restore means.
 func (v *restoreVerb) finish(h *here, u *unpacked, epoch uint64) error {
 	var err error
-	if h.store, err = state.OpenAt(h.c, h.Paths); err != nil {
+	if h.Store, err = state.OpenAt(h.c, h.Paths); err != nil {
 		return err
 	}
 	h.Identity = u.identity

@@ -69,7 +69,7 @@ func (v *statusVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer h.close()
+	defer h.Close()
 	r := &report{role: "none", panics: nodestatus.Panics(nil, c.Now())}
 	switch {
 	case h.Identity != nil:
@@ -214,7 +214,7 @@ func (h *here) report(r *report) error {
 
 // reportProfile tells how this server stands with its profile.
 func (h *here) reportProfile(r *report) error {
-	saved, err := h.store.Profile().Load(h.c)
+	saved, err := h.Store.Profile().Load(h.c)
 	if err != nil {
 		return err
 	}
@@ -316,11 +316,11 @@ func (h *here) reportManager(r *report) {
 		}
 		return
 	}
-	contact, err := h.store.Contact(h.c)
+	contact, err := h.Store.Contact(h.c)
 	if err == nil {
-		r.heard = h.local().LastHeard(contact.HeardAt, contact.SilentAt, h.c.Now())
+		r.heard = h.LastHeard(contact.HeardAt, contact.SilentAt, h.c.Now())
 	}
-	client, err := h.local().ManagerClient(ctx, nil, h.c.Now)
+	client, err := h.ManagerClient(ctx, nil, h.c.Now)
 	if err != nil {
 		return // told with the certificate
 	}
@@ -366,7 +366,7 @@ func (h *here) reportClock(r *report, manager time.Time) {
 
 // reportFence tells that another manager has taken this one's place.
 func (h *here) reportFence(r *report) {
-	if fence, err := h.store.Fence(h.c); err == nil && fence != nil {
+	if fence, err := h.Store.Fence(h.c); err == nil && fence != nil {
 		r.add(fence.String(), cluster.FenceHint)
 	}
 }
@@ -387,12 +387,12 @@ func (h *here) reportMove(r *report) {
 // reportQueue tells how the queue stands: a node's own, or of a manager the
 // log's end and the nodes.
 func (h *here) reportQueue(r *report) error {
-	rows, err := nodestatus.Collect(h.c, h.local())
+	rows, err := nodestatus.Collect(h.c, h.Server)
 	if err != nil {
 		return err
 	}
 	if h.Identity.Role == cluster.RoleManager {
-		head, err := h.store.Head(h.c)
+		head, err := h.Store.Head(h.c)
 		r.position, r.head, r.nodes = head.Seq, head.Seq, nodestatus.Verdict(rows)
 		reportNodes(r, rows)
 		for _, row := range rows {

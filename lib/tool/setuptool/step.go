@@ -62,9 +62,9 @@ func (h *here) take(steps []step) (any bool, err error) {
 func (h *here) stateStep() step {
 	return step{
 		what: "make the state file " + h.State,
-		done: func() (bool, error) { return h.store != nil, nil },
+		done: func() (bool, error) { return h.Store != nil, nil },
 		do: func() (err error) {
-			h.store, err = state.CreateAt(h.c, h.Paths)
+			h.Store, err = state.CreateAt(h.c, h.Paths)
 			return err
 		},
 	}
@@ -107,7 +107,7 @@ func (h *here) makeDir(dir string, mode os.FileMode) error {
 // note writes down what is about to be made. Paths are noted as they are below
 // the root: a copy of a root is not to undo the original.
 func (h *here) note(kind, target string) error {
-	return teardown.Note(h.c, h.store, h.Paths, kind, target, h.c.Now())
+	return teardown.Note(h.c, h.Store, h.Paths, kind, target, h.c.Now())
 }
 
 // configStep writes the settings file with every key commented out, unless

@@ -31,8 +31,8 @@ func (h *here) settle() error {
 	ctx, cancel := context.WithTimeout(h.c, settleLimit)
 	defer cancel()
 	var status profile.Status
-	err := h.store.Follow(ctx, func() (bool, error) {
-		saved, err := h.store.Profile().Load(h.c)
+	err := h.Store.Follow(ctx, func() (bool, error) {
+		saved, err := h.Store.Profile().Load(h.c)
 		if err != nil {
 			return false, err
 		}

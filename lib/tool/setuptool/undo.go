@@ -9,7 +9,7 @@ import (
 
 // teardown is this server as it is taken down.
 func (h *here) teardown() *teardown.Server {
-	return &teardown.Server{Paths: h.Paths, Store: h.store, EndUnit: h.endUnit}
+	return &teardown.Server{Paths: h.Paths, Store: h.Store, EndUnit: h.endUnit}
 }
 
 // endUnit stops a unit and no longer starts it at boot, where units are ours.
@@ -24,6 +24,6 @@ func (h *here) endUnit(_ context.Context, name string) error {
 func (h *here) undoAll() (kept []string, err error) {
 	server := h.teardown()
 	kept, err = server.All(h.c)
-	h.store = server.Store
+	h.Store = server.Store
 	return kept, err
 }
