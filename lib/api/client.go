@@ -36,8 +36,8 @@ const maxAnswer = 16 << 20
 
 // Client asks the manager. Its methods may be called by many goroutines.
 type Client struct {
-	doors doors
-	http  *http.Client
+	addresses managerAddresses
+	http      *http.Client
 }
 
 // NewClient returns a client of the manager at one of the addresses, which are
@@ -52,11 +52,11 @@ func NewClient(managers []netip.AddrPort, local netip.Addr, config *tls.Config) 
 	if local.IsValid() {
 		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
 	}
-	c := &Client{doors: doors{connect: dialer.DialContext, config: config}}
-	c.doors.set(managers)
+	c := &Client{addresses: managerAddresses{connect: dialer.DialContext, config: config}}
+	c.addresses.set(managers)
 	c.http = &http.Client{
 		Transport: &http.Transport{
-			DialTLSContext:      c.doors.dial,
+			DialTLSContext:      c.addresses.dial,
 			MaxIdleConnsPerHost: 3, // the poll, the reports, the pulse
 			DisableCompression:  true,
 		},
@@ -67,7 +67,7 @@ func NewClient(managers []netip.AddrPort, local netip.Addr, config *tls.Config) 
 }
 
 // SetManagers replaces the addresses. Connections that are open are used on.
-func (c *Client) SetManagers(managers []netip.AddrPort) { c.doors.set(managers) }
+func (c *Client) SetManagers(managers []netip.AddrPort) { c.addresses.set(managers) }
 
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
@@ -225,7 +225,7 @@ func (c *Client) send(ctx context.Context, wait time.Duration, method, path stri
 func (c *Client) refusal(body io.Reader, status string) error {
 	refusal := &cluster.Refusal{}
 	if err := json.NewDecoder(body).Decode(refusal); err != nil || refusal.Reason == "" {
-		return fault.New(fault.Busy, "%s answered %s, which is not what a manager of iwx says", c.doors.String(), status)
+		return fault.New(fault.Busy, "%s answered %s, which is not what a manager of iwx says", c.addresses.String(), status)
 	}
 	return fault.Hint(refusal, "%s", refusal.Hint)
 }
@@ -239,11 +239,11 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		err = cause
 	}
 	if cert := (*tls.CertificateVerificationError)(nil); errors.As(err, &cert) {
-		return pki.ExplainManager(fmt.Errorf("the server at %s: %w", c.doors.String(), cert))
+		return pki.ExplainManager(fmt.Errorf("the server at %s: %w", c.addresses.String(), cert))
 	}
 	return fault.Hint(
-		fault.New(fault.Busy, "the manager at %s cannot be reached: %w", c.doors.String(), reason(err)),
-		"on the manager: systemctl status iwx-queued; from here: ping %s", c.doors.all()[0].Addr())
+		fault.New(fault.Busy, "the manager at %s cannot be reached: %w", c.addresses.String(), reason(err)),
+		"on the manager: systemctl status iwx-queued; from here: ping %s", c.addresses.all()[0].Addr())
 }
 
 // reason returns what is worth telling of an error of the network.

@@ -114,7 +114,7 @@ func onLink(t *testing.T, rate int, rules *carrier, test func(t *testing.T, c *C
 		server := &Server{Rules: rules, CA: ca.Cert, Creds: creds, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 		go func() { served <- server.Serve(ctx, w) }()
 		c := wired(t, w, ca.Cert, nodeCredentials(t, ca))
-		c.doors.connect = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c.addresses.connect = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := w.dial(ctx, network, address)
 			return &link{Conn: conn, rate: rate}, err
 		}
@@ -279,7 +279,7 @@ func TestTricklingNode(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			r := &carrier{answer: cluster.PollAnswer{Page: []cluster.Record{{Seq: 1, Body: body}}}}
 			onLink(t, megabit, r, func(t *testing.T, c *Client) {
-				conn, err := c.doors.dial(t.Context(), "", "")
+				conn, err := c.addresses.dial(t.Context(), "", "")
 				check(t, err)
 				defer conn.Close()
 				begun := time.Now()

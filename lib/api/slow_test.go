@@ -448,7 +448,7 @@ func wired(t *testing.T, w *wire, ca *x509.Certificate, creds *pki.Credentials) 
 	config, err := pki.ClientConfig(ca, creds, time.Now)
 	check(t, err)
 	c := NewClient([]netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:2480")}, netip.Addr{}, config)
-	c.doors.connect = w.dial
+	c.addresses.connect = w.dial
 	return c
 }
 

@@ -43,8 +43,8 @@ type Identity struct {
 	SetupAt     time.Time
 }
 
-// Doors returns every address of the API, the quorum IP first.
-func (id *Identity) Doors() []netip.AddrPort {
+// ManagerAddresses returns every address of the API, the quorum IP first.
+func (id *Identity) ManagerAddresses() []netip.AddrPort {
 	return append([]netip.AddrPort{id.Manager}, id.Others...)
 }
 
@@ -154,22 +154,22 @@ const (
 // Late reports whether the fetch takes so long that the node needs attention.
 func (f *Fetch) Late() bool { return f != nil && f.For >= fetchLate }
 
-// Astray reports whether the node has records beyond this manager's log.
-func (n *Node) Astray() bool {
+// Diverged reports whether the node has records beyond this manager's log.
+func (n *Node) Diverged() bool {
 	return n.Status.Word == TroubleDiverged || n.Status.Word == TroubleRewound
 }
 
-// Unheard reports whether the node has not connected since the manager was
+// NotConnected reports whether the node has not connected since the manager was
 // restored: its state is that of the backup.
-func (n *Node) Unheard() bool { return n.Awaited > 0 && !n.Astray() }
+func (n *Node) NotConnected() bool { return n.Awaited > 0 && !n.Diverged() }
 
 // MayGiveUp reports whether there is something to accept about the node: it has
 // sent records that this manager lost, or it may have some and is away.
 func (n *Node) MayGiveUp() bool {
-	if n.Astray() && n.Tail.First > 0 && !n.Tail.Accepted {
+	if n.Diverged() && n.Tail.First > 0 && !n.Tail.Accepted {
 		return true
 	}
-	return n.Unheard() || n.Awaited > 0 && n.Word() == WordUnreachable
+	return n.NotConnected() || n.Awaited > 0 && n.Word() == WordUnreachable
 }
 
 // WentBack says that a node which was done with entry From was later found to be

@@ -295,11 +295,11 @@ func (w *world) waiting() bool {
 	nodes, err := w.l.store.Standings(w.Context())
 	w.ok(err)
 	for i := range nodes {
-		if n := &nodes[i]; n.Astray() {
+		if n := &nodes[i]; n.Diverged() {
 			w.met[n.Status.Word]++
 		}
 	}
-	return slices.ContainsFunc(nodes, func(n cluster.Node) bool { return n.Astray() || n.Awaited > 0 })
+	return slices.ContainsFunc(nodes, func(n cluster.Node) bool { return n.Diverged() || n.Awaited > 0 })
 }
 
 // recover runs iwx-queue recover. It reports whether it recovered anything.

@@ -254,7 +254,7 @@ func (m *Manager) answer(ctx context.Context, v *view, id string, req *PollReque
 		return a, nil
 	}
 	if a.Orders.Trouble, a.Orders.Detail, err = m.standing(ctx, v, from); err != nil || a.Orders.Trouble != "" {
-		v.astray(&n, from, &a.Orders)
+		v.orderTail(&n, from, &a.Orders)
 		return a, err
 	}
 	return a, m.page(ctx, v, &n, from.Seq, a)

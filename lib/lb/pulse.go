@@ -24,7 +24,7 @@ type Heard struct {
 // translated address, and what its clients get is for the probes to find out.
 func Hear(setup Setup, s Server, was, is *health.Pulse, now time.Time) Heard {
 	heard := Heard{Lost: map[string]health.Result{}}
-	for _, at := range setup.doors(&s) {
+	for _, at := range setup.listeners(&s) {
 		had, has := was != nil && was.Hears(at.Addr(), at.Port()), is.Hears(at.Addr(), at.Port())
 		switch {
 		case had && !has:
@@ -39,16 +39,16 @@ func Hear(setup Setup, s Server, was, is *health.Pulse, now time.Time) Heard {
 	return heard
 }
 
-// door is where a server is to listen for one policy.
-type door struct {
+// listener is where a server is to listen for one policy.
+type listener struct {
 	netip.AddrPort
 	target string // TargetID
 }
 
-// doors returns where the server is to listen: with direct routing and tunnels
+// listeners returns where the server is to listen: with direct routing and tunnels
 // at the virtual address, else at its own.
-func (s *Setup) doors(server *Server) []door {
-	var list []door
+func (s *Setup) listeners(server *Server) []listener {
+	var list []listener
 	ability, _ := AbilityOf(s.Engine)
 	for i := range s.Policies {
 		p := &s.Policies[i]
@@ -57,7 +57,7 @@ func (s *Setup) doors(server *Server) []door {
 			continue
 		}
 		for _, w := range server.ways(p, f) {
-			at := door{w.addr, TargetID(p.Key(), server.ID, w.addr)}
+			at := listener{w.addr, TargetID(p.Key(), server.ID, w.addr)}
 			if f.keepsVIP() {
 				at.AddrPort = netip.AddrPortFrom(p.VIP, p.ServerPort)
 			}
@@ -102,11 +102,11 @@ func (s *Setup) KeepsVIP(p *Policy) bool {
 // them.
 func (f Forwarding) keepsVIP() bool { return f == Direct || f == Tunnel }
 
-// Astray tells why a server cannot take packets for the virtual addresses, by
+// MissingVIP says why a server cannot take packets for the virtual addresses, by
 // its pulse: it does not hold one, or would answer for it on the link and draw
 // the manager's clients to itself. "" if it can, or need not, as the manager.
 // It is for Server.Unfit.
-func (s *Setup) Astray(server *Server, pulse *health.Pulse) string {
+func (s *Setup) MissingVIP(server *Server, pulse *health.Pulse) string {
 	ability, _ := AbilityOf(s.Engine)
 	for i := range s.Policies {
 		p := &s.Policies[i]

@@ -98,7 +98,7 @@ func TestHearTellsOfTargets(t *testing.T) {
 	}
 }
 
-func TestAstray(t *testing.T) {
+func TestMissingVIP(t *testing.T) {
 	held, noisy := &health.Pulse{Held: []netip.Addr{vip}}, &health.Pulse{Held: []netip.Addr{vip}, Noisy: []netip.Addr{vip}}
 	v := scene(1)
 	tests := []struct {
@@ -108,19 +108,19 @@ func TestAstray(t *testing.T) {
 		{held, ""}, {noisy, "it answers for 192.0.2.10 on the link"}, {&health.Pulse{}, "it does not hold 192.0.2.10"},
 	}
 	for _, tt := range tests {
-		if got := v.Setup.Astray(&v.Servers[1], tt.pulse); got != tt.node {
+		if got := v.Setup.MissingVIP(&v.Servers[1], tt.pulse); got != tt.node {
 			t.Errorf("%+v: %q, want %q", tt.pulse, got, tt.node)
 		}
-		if got := v.Setup.Astray(&v.Servers[0], tt.pulse); got != "" {
+		if got := v.Setup.MissingVIP(&v.Servers[0], tt.pulse); got != "" {
 			t.Errorf("%+v: the manager: %q", tt.pulse, got)
 		}
 	}
 	v.Setup.Policies[0].Forwarding = NAT
-	if got := v.Setup.Astray(&v.Servers[1], &health.Pulse{}); got != "" {
+	if got := v.Setup.MissingVIP(&v.Servers[1], &health.Pulse{}); got != "" {
 		t.Errorf("with nat: %q", got)
 	}
 	v.Setup.Policies[0].Forwarding, v.Setup.Policies[0].Only = Tunnel, []string{"another"}
-	if got := v.Setup.Astray(&v.Servers[1], &health.Pulse{}); got != "" {
+	if got := v.Setup.MissingVIP(&v.Servers[1], &health.Pulse{}); got != "" {
 		t.Errorf("no member: %q", got)
 	}
 }

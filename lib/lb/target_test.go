@@ -90,8 +90,8 @@ func TestWaysOf(t *testing.T) {
 		if !first.Check.Proxy || second.Check.Proxy || first.Check.Interval != second.Check.Interval || first.Service != second.Service || first.Service == "" {
 			t.Errorf("%s: %+v, %+v", tt.name, first, second)
 		}
-		if n := len(v.Setup.doors(&v.Servers[1])); n != 2 {
-			t.Errorf("%s: it is heard of %d doors", tt.name, n)
+		if n := len(v.Setup.listeners(&v.Servers[1])); n != 2 {
+			t.Errorf("%s: %d listeners", tt.name, n)
 		}
 		if ports, _ := v.Setup.Watched("id1"); !slices.Equal(ports, []uint16{443, 10443}) {
 			t.Errorf("%s: it looks at %v", tt.name, ports)

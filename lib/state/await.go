@@ -31,8 +31,8 @@ func (t *tx) mayAppend() error {
 		return err
 	}
 	n := &nodes[0]
-	if !n.Astray() {
-		nodes = slices.DeleteFunc(nodes, func(n cluster.Node) bool { return n.Astray() })
+	if !n.Diverged() {
+		nodes = slices.DeleteFunc(nodes, func(n cluster.Node) bool { return n.Diverged() })
 		return fault.Hint(fault.New(fault.Busy, "nothing is queued yet: %s not been heard since this manager was restored, and what it lost and they have could not be taken back any more", haveNames(nodes)),
 			"wait for the nodes, then: iwx-queue recover\nor go on without what %[1]s may have: iwx-queue accept %[1]s\nor, if it is gone for good: iwx-node delete %[1]s", n.Name)
 	}
@@ -82,8 +82,8 @@ func (s *Store) SaveStanding(ctx context.Context, id string, is cluster.Standing
 		}
 		n := &nodes[0]
 		follows := is.Trouble == ""
-		astray := is.Trouble == cluster.TroubleDiverged || is.Trouble == cluster.TroubleRewound
-		changed = n.Awaited != is.Awaited || astray && n.Status.Word != is.Trouble
+		diverged := is.Trouble == cluster.TroubleDiverged || is.Trouble == cluster.TroubleRewound
+		changed = n.Awaited != is.Awaited || diverged && n.Status.Word != is.Trouble
 		if follows && n.Tail.Last.Seq > 0 {
 			changed = true
 			if err := t.forgetTail(id, cluster.Tail{}); err != nil {
@@ -100,7 +100,7 @@ func (s *Store) SaveStanding(ctx context.Context, id string, is cluster.Standing
 		if !changed {
 			return nil
 		}
-		if astray {
+		if diverged {
 			n.Status.Word = is.Trouble
 			n.Status.Disown(is.Awaited)
 		}
@@ -116,7 +116,7 @@ func (s *Store) SaveStanding(ctx context.Context, id string, is cluster.Standing
 // up to done: it was restored to an older state. It reports whether that is the
 // case.
 func (t *tx) noteWentBack(n *cluster.Node, done uint64, at time.Time) (bool, error) {
-	if done >= n.Status.Done || n.Astray() {
+	if done >= n.Status.Done || n.Diverged() {
 		return false, nil
 	}
 	back := cluster.WentBack{From: n.Status.Done, To: done, At: at.UnixMilli()}

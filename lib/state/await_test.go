@@ -122,12 +122,12 @@ func TestUnheardSinceTheRestore(t *testing.T) {
 	s := withNodes(t, "a")
 	_, err := s.RaiseEpoch(t.Context(), 0, "restored", 15)
 	must(t, err)
-	if n := nodeOf(t, s, "a"); n.Word() != cluster.WordUnreachable || !n.Unheard() {
-		t.Errorf("%s, unheard %v", n.Word(), n.Unheard())
+	if n := nodeOf(t, s, "a"); n.Word() != cluster.WordUnreachable || !n.NotConnected() {
+		t.Errorf("%s, unheard %v", n.Word(), n.NotConnected())
 	}
 	_, err = s.SaveStanding(t.Context(), "a", cluster.Standing{Seen: at(20), Received: 3})
 	must(t, err)
-	if n := nodeOf(t, s, "a"); n.Unheard() || !n.SilentSince.IsZero() {
+	if n := nodeOf(t, s, "a"); n.NotConnected() || !n.SilentSince.IsZero() {
 		t.Errorf("heard: %+v", n)
 	}
 }

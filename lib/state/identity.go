@@ -43,7 +43,7 @@ func (t *tx) identity() (*cluster.Identity, error) {
 	}
 	id.Role, id.SetupAt = cluster.Role(role), instant(setupAt)
 	id.Manager, _ = netip.ParseAddrPort(manager)
-	id.Others = parseDoors(others)
+	id.Others = parseAddresses(others)
 	id.Address, _ = netip.ParseAddr(address)
 	return &id, nil
 }
@@ -55,7 +55,7 @@ func (s *Store) SetIdentity(ctx context.Context, id *cluster.Identity) error {
 		_, err := t.exec(`INSERT OR REPLACE INTO identity
 			(id, role, cluster_id, cluster_name, node_id, name, machine_id, manager, others, address, log_key, start, recovery, setup_at)
 			VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			string(id.Role), id.ClusterID, id.ClusterName, id.NodeID, id.Name, id.MachineID, id.Manager.String(), doorsText(id.Others), addr(id.Address),
+			string(id.Role), id.ClusterID, id.ClusterName, id.NodeID, id.Name, id.MachineID, id.Manager.String(), addressesText(id.Others), addr(id.Address),
 			blob(id.LogKey), id.Start, id.Recovery, millis(id.SetupAt))
 		if err != nil {
 			return err
@@ -74,7 +74,7 @@ func (s *Store) SetIdentity(ctx context.Context, id *cluster.Identity) error {
 // SetManager records where the API is: at the quorum IP and, while that moves,
 // at the others too.
 func (s *Store) SetManager(ctx context.Context, manager netip.AddrPort, others ...netip.AddrPort) error {
-	return s.set(ctx, `UPDATE identity SET manager = ?, others = ?`, manager.String(), doorsText(others))
+	return s.set(ctx, `UPDATE identity SET manager = ?, others = ?`, manager.String(), addressesText(others))
 }
 
 // EndMove forgets the other addresses of the API, if manager is the quorum IP
@@ -83,22 +83,22 @@ func (s *Store) EndMove(ctx context.Context, manager netip.AddrPort) error {
 	return s.set(ctx, `UPDATE identity SET others = '' WHERE manager = ?`, manager.String())
 }
 
-func doorsText(doors []netip.AddrPort) string {
-	text := make([]string, len(doors))
-	for i, at := range doors {
+func addressesText(addresses []netip.AddrPort) string {
+	text := make([]string, len(addresses))
+	for i, at := range addresses {
 		text[i] = at.String()
 	}
 	return strings.Join(text, " ")
 }
 
-func parseDoors(text string) []netip.AddrPort {
-	var doors []netip.AddrPort
+func parseAddresses(text string) []netip.AddrPort {
+	var addresses []netip.AddrPort
 	for _, field := range strings.Fields(text) {
 		if at, err := netip.ParseAddrPort(field); err == nil {
-			doors = append(doors, at)
+			addresses = append(addresses, at)
 		}
 	}
-	return doors
+	return addresses
 }
 
 // addr is the text of an address that may not be there.

@@ -67,7 +67,7 @@ func (b *balancer) hearing(w *wanted) []lb.Server {
 		s := &servers[i]
 		h, known := b.pulses[s.ID]
 		if known && b.c.Now().Sub(h.at) < staleAfter {
-			s.Unfit = cmp.Or(s.Unfit, w.setup.Astray(s, &h.pulse))
+			s.Unfit = cmp.Or(s.Unfit, w.setup.MissingVIP(s, &h.pulse))
 		}
 	}
 	return servers

@@ -103,8 +103,8 @@ func (m *manager) mayHold(c *cli.Context, addr netip.Addr) error {
 // isNobodys refuses the addresses that the servers of the cluster have.
 func (m *manager) isNobodys(c *cli.Context, addr netip.Addr) error {
 	whose := ""
-	for _, door := range m.Identity.Doors() {
-		if door.Addr() == addr {
+	for _, at := range m.Identity.ManagerAddresses() {
+		if at.Addr() == addr {
 			whose = "the quorum IP, where the nodes find the manager"
 		}
 	}

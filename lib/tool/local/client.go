@@ -33,5 +33,5 @@ func (s *Server) ManagerClient(ctx context.Context, creds *pki.Credentials, now 
 	if err != nil {
 		return nil, err
 	}
-	return api.NewClient(id.Doors(), id.Address, config), nil
+	return api.NewClient(id.ManagerAddresses(), id.Address, config), nil
 }

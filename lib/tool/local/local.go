@@ -165,11 +165,11 @@ func (s *Server) WarnIdle(c *cli.Context, so string) bool { return s.Queued().Wa
 // zero if it does not run.
 func (s *Server) DaemonBegan() time.Time { return daemon.Since(s.Run) }
 
-// LastHeard returns when a peer was last heard. seen is the time that was saved. The
+// LastContact returns when a peer was last heard. seen is the time that was saved. The
 // result is now if the peer has not been silent since then and the daemon that saved
 // it runs: the connection between the two is always open, and the saved time may be
 // as old as a poll.
-func (s *Server) LastHeard(seen, silent, now time.Time) time.Time {
+func (s *Server) LastContact(seen, silent, now time.Time) time.Time {
 	began := s.DaemonBegan()
 	if began.IsZero() || seen.Before(began) || !silent.IsZero() {
 		return seen

@@ -21,7 +21,7 @@ func Contacts(c *cli.Context, server *local.Server, nodes []cluster.Node, head u
 		if !n.Membership.Belongs() {
 			continue
 		}
-		n.LastSeen = server.LastHeard(n.LastSeen, n.SilentSince, c.Now())
+		n.LastSeen = server.LastContact(n.LastSeen, n.SilentSince, c.Now())
 		if seq := max(n.Status.Head, n.Fetched) + 1; seq <= head {
 			if _, known := queued[seq]; !known {
 				at, err := server.Store.QueuedAt(c, seq)

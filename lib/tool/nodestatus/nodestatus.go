@@ -126,7 +126,7 @@ func itself(c *cli.Context, server *local.Server) ([]cluster.Node, uint64, error
 			Held: saved.State.Held(),
 		},
 	}
-	n.LastSeen = server.LastHeard(n.LastSeen, n.SilentSince, c.Now())
+	n.LastSeen = server.LastContact(n.LastSeen, n.SilentSince, c.Now())
 	if open := saved.Open; open != nil {
 		n.Status.Running, n.Status.RunningSince = open.Seq, open.Started
 		// Without permission to read, or if it has just ended, keep what the

@@ -62,7 +62,7 @@ func (r Row) profile() any {
 func (r Row) Trouble() string {
 	b := r.Status.Blocked
 	switch first, last := r.Tail.First, r.Tail.Last.Seq; {
-	case r.Unheard():
+	case r.NotConnected():
 		return "it has not been heard since this manager was restored"
 	case r.Status.Leaving != nil:
 		return r.Status.Leaving.Waits

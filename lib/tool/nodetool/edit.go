@@ -79,7 +79,7 @@ func (v *editVerb) address(c *cli.Context, server *local.Server, node *cluster.N
 		return to, fault.New(fault.Usage, "address %s is not of the family of %s, by which the nodes reach this manager", to, is.Manager.Addr())
 	case to == is.Address:
 		return to, fault.New(fault.Usage, "address %s is the manager's own", to)
-	case slices.ContainsFunc(is.Doors(), func(at netip.AddrPort) bool { return at.Addr() == to }):
+	case slices.ContainsFunc(is.ManagerAddresses(), func(at netip.AddrPort) bool { return at.Addr() == to }):
 		return to, fault.New(fault.Usage, "address %s is the quorum IP, where the nodes find the manager", to)
 	}
 	setup, err := server.Store.Balancing(c)

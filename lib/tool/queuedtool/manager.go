@@ -34,13 +34,13 @@ func retryWaits() backoff.Waits { return backoff.Waits{First: lookEvery, Most: 2
 // manager is the daemon of the cluster manager.
 type manager struct {
 	*server
-	ca     *x509.Certificate
-	rules  *cluster.Manager
-	pools  *pools
-	worker *daemon.Worker
-	doors  *doors
-	told   string // the status line last told to systemd
-	served *local.Served
+	ca        *x509.Certificate
+	rules     *cluster.Manager
+	pools     *pools
+	worker    *daemon.Worker
+	listeners *listeners
+	told      string // the status line last told to systemd
+	served    *local.Served
 }
 
 func (d *server) runManager(c *cli.Context) error {
@@ -89,9 +89,9 @@ func (m *manager) serve(ctx context.Context) error {
 	if err := m.rules.Fenced().Err(fault.Unhealthy); err != nil {
 		return err
 	}
-	m.doors = newDoors(&api.Server{Rules: m.rules, CA: m.ca, Creds: m.creds, Now: m.c.Now, Log: m.log}, m.log)
-	defer m.doors.close()
-	if err := m.doors.set(ctx, m.rules.Where().Doors()); err != nil {
+	m.listeners = newListeners(&api.Server{Rules: m.rules, CA: m.ca, Creds: m.creds, Now: m.c.Now, Log: m.log}, m.log)
+	defer m.listeners.close()
+	if err := m.listeners.set(ctx, m.rules.Where().ManagerAddresses()); err != nil {
 		return err
 	}
 	var err error
@@ -109,7 +109,7 @@ func (m *manager) serve(ctx context.Context) error {
 	daemon.Ready()
 	mounts := upkeep.NewWatcher(m.Store, m.c.Now, m.log)
 	return m.run(
-		daemon.Member{Name: "api", Run: m.doors.run},
+		daemon.Member{Name: "api", Run: m.listeners.run},
 		daemon.Member{Name: "watch", Run: m.watch},
 		daemon.Member{Name: "pools", Run: m.pools.run},
 		daemon.Member{Name: "mounts", Run: mounts.Run},
@@ -136,7 +136,7 @@ func (m *manager) addresses() []netip.Addr {
 		return nil
 	}
 	given := []netip.Addr{m.Identity.Address}
-	for _, at := range m.Identity.Doors() {
+	for _, at := range m.Identity.ManagerAddresses() {
 		given = append(given, at.Addr())
 	}
 	return given

@@ -186,7 +186,7 @@ func (n *node) wake(ctx context.Context) error {
 			n.keeper.Retry()
 			n.try(ctx, "this server's certificate could not be read", func(context.Context) error { return n.readCertificate() })
 			if id, err := n.Store.Identity(ctx); err == nil {
-				n.client.SetManagers(id.Doors())
+				n.client.SetManagers(id.ManagerAddresses())
 			}
 		}
 	}

@@ -39,11 +39,11 @@ func (m *manager) keep(context.Context) error {
 	return nil
 }
 
-// move opens and closes doors as the quorum IP moves, and ends the move when
+// move opens and closes listeners as the quorum IP moves, and ends the move when
 // every node has found the way.
 func (m *manager) move(ctx context.Context) error {
 	is := m.rules.Where()
-	if err := m.doors.set(ctx, is.Doors()); err != nil || !is.Moving() {
+	if err := m.listeners.set(ctx, is.ManagerAddresses()); err != nil || !is.Moving() {
 		return err
 	}
 	nodes, err := m.Store.Present(ctx)

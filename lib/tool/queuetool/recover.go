@@ -50,7 +50,7 @@ func (v *recoverVerb) Run(c *cli.Context) error {
 		return err
 	}
 	if v.DryRun || err != nil {
-		return cmp.Or(astrayTable().Write(c, cli.Output{}, astrayRows(nodes, plan)), err)
+		return cmp.Or(lostTable().Write(c, cli.Output{}, lostRows(nodes, plan)), err)
 	}
 	names := nameOf(nodes)
 	if err := c.Confirm(v.Yes.Yes, "take back %s from %s?", recordRange(plan.Records), names[plan.Node]); err != nil {
@@ -73,7 +73,7 @@ func warnSilent(c *cli.Context, nodes []cluster.Node) error {
 		switch {
 		case n.Word() == cluster.WordUnreachable:
 			c.Warnf("node %s is unreachable: what it alone has is not known here", n.Name)
-		case n.Astray() && (n.Tail.First == 0 || n.Tail.Last.Seq < n.Status.Head && !n.Tail.Accepted):
+		case n.Diverged() && (n.Tail.First == 0 || n.Tail.Last.Seq < n.Status.Head && !n.Tail.Accepted):
 			return notSent(n)
 		}
 	}
@@ -113,29 +113,29 @@ func tellRecovered(c *cli.Context, r *state.Recovery, names map[string]string) {
 	}
 }
 
-// astray is an entry that nodes have and the manager lacks.
-type astray struct {
+// lostEntry is an entry that nodes have and the manager lacks.
+type lostEntry struct {
 	op      queue.OpID
 	kind    queue.Kind
 	done    []string // the nodes that are done with it
 	command string
 }
 
-func astrayTable() cli.Table[astray] {
-	return cli.Table[astray]{Singular: "record", Plural: "records", Columns: []cli.Column[astray]{
-		{Name: "entry", Value: func(a astray) any { return cli.ID(a.op.Seq) }},
-		{Name: "epoch", Value: func(a astray) any { return a.op.Epoch }, Spare: true},
-		{Name: "kind", Value: func(a astray) any { return a.kind.String() }},
-		{Name: "done_on", Value: func(a astray) any { return a.done }},
-		{Name: "command", Value: func(a astray) any { return a.command }, Cut: true},
+func lostTable() cli.Table[lostEntry] {
+	return cli.Table[lostEntry]{Singular: "record", Plural: "records", Columns: []cli.Column[lostEntry]{
+		{Name: "entry", Value: func(a lostEntry) any { return cli.ID(a.op.Seq) }},
+		{Name: "epoch", Value: func(a lostEntry) any { return a.op.Epoch }, Spare: true},
+		{Name: "kind", Value: func(a lostEntry) any { return a.kind.String() }},
+		{Name: "done_on", Value: func(a lostEntry) any { return a.done }},
+		{Name: "command", Value: func(a lostEntry) any { return a.command }, Cut: true},
 	}}
 }
 
-func astrayRows(nodes []cluster.Node, plan *state.Recovery) []astray {
-	rows := make([]astray, len(plan.Records))
+func lostRows(nodes []cluster.Node, plan *state.Recovery) []lostEntry {
+	rows := make([]lostEntry, len(plan.Records))
 	for i := range plan.Records {
 		r := &plan.Records[i]
-		rows[i] = newAstray(r, nodes)
+		rows[i] = newLostEntry(r, nodes)
 		if slices.Contains(plan.Lost, r.Seq) {
 			rows[i].command = "(lost: no node that could be asked has its text)"
 		}
@@ -143,9 +143,9 @@ func astrayRows(nodes []cluster.Node, plan *state.Recovery) []astray {
 	return rows
 }
 
-// newAstray describes a record that the nodes have and the manager lacks.
-func newAstray(r *queue.Record, nodes []cluster.Node) astray {
-	row := astray{op: r.OpID, kind: r.Kind, command: recordText(r)}
+// newLostEntry describes a record that the nodes have and the manager lacks.
+func newLostEntry(r *queue.Record, nodes []cluster.Node) lostEntry {
+	row := lostEntry{op: r.OpID, kind: r.Kind, command: recordText(r)}
 	targets, err := queue.DecodeTargets(r.Targets)
 	for i := range nodes {
 		n := &nodes[i]
@@ -221,9 +221,9 @@ func (v *acceptVerb) choose(c *cli.Context, server *local.Server) ([]cluster.Nod
 		switch {
 		case n.MayGiveUp():
 			chosen = append(chosen, *n)
-		case n.Astray() && n.Tail.Accepted:
+		case n.Diverged() && n.Tail.Accepted:
 			c.Notef("%s drops it already", n.Name)
-		case n.Astray():
+		case n.Diverged():
 			return nil, notSent(n)
 		case len(v.Node) > 0:
 			return nil, fault.Hint(fault.New(fault.Failed, "node %s has nothing to give up: it is %s", n.Name, n.Word()), "iwx-queue status")
@@ -241,14 +241,14 @@ func printTail(c *cli.Context, server *local.Server, n *cluster.Node) error {
 	if len(records) == 0 {
 		return c.Printf("%s has not been heard: what it has beyond this manager's log is not known\n", n.Name)
 	}
-	rows := make([]astray, len(records))
+	rows := make([]lostEntry, len(records))
 	for i := range records {
-		rows[i] = newAstray(&records[i], []cluster.Node{*n})
+		rows[i] = newLostEntry(&records[i], []cluster.Node{*n})
 	}
 	if err := c.Printf("%s has %s\n", n.Name, recordRange(records)); err != nil {
 		return err
 	}
-	return astrayTable().Write(c, cli.Output{}, rows)
+	return lostTable().Write(c, cli.Output{}, rows)
 }
 
 func tellAccepted(c *cli.Context, n *cluster.Node) {

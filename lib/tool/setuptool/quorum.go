@@ -153,19 +153,19 @@ func (h *here) isHere(to netip.AddrPort) error {
 // beginMove has the manager answer at both addresses, and the nodes told.
 func (h *here) beginMove(to netip.AddrPort) error {
 	is := h.Identity
-	others := slices.DeleteFunc(is.Doors(), func(at netip.AddrPort) bool { return at == to })
+	others := slices.DeleteFunc(is.ManagerAddresses(), func(at netip.AddrPort) bool { return at == to })
 	if err := h.Store.SetManager(h.c, to, others...); err != nil {
 		return err
 	}
 	is.Manager, is.Others = to, others
 	h.Poke()
-	h.c.Notef("the quorum IP is now %s; the manager goes on answering at %s until every node knows", to, doorNames(others))
+	h.c.Notef("the quorum IP is now %s; the manager goes on answering at %s until every node knows", to, addressNames(others))
 	return h.tellTokens()
 }
 
-func doorNames(doors []netip.AddrPort) string {
+func addressNames(addresses []netip.AddrPort) string {
 	var names []string
-	for _, at := range doors {
+	for _, at := range addresses {
 		names = append(names, at.String())
 	}
 	return strings.Join(names, " and ")
@@ -228,7 +228,7 @@ func (v *quorumVerb) late(h *here, missing string) error {
 		return err
 	}
 	return fault.Hint(fault.New(fault.TimedOut, "after %s the new quorum IP is not known to %s; the move goes on, and the manager answers at %s too",
-		cli.Duration(v.Timeout), missing, doorNames(h.Identity.Others)), "%s", hint)
+		cli.Duration(v.Timeout), missing, addressNames(h.Identity.Others)), "%s", hint)
 }
 
 // unmoved names the nodes that are not known to have found the way, with why.

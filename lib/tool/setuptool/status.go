@@ -318,7 +318,7 @@ func (h *here) reportManager(r *report) {
 	}
 	contact, err := h.Store.Contact(h.c)
 	if err == nil {
-		r.heard = h.LastHeard(contact.HeardAt, contact.SilentAt, h.c.Now())
+		r.heard = h.LastContact(contact.HeardAt, contact.SilentAt, h.c.Now())
 	}
 	client, err := h.ManagerClient(ctx, nil, h.c.Now)
 	if err != nil {
@@ -380,7 +380,7 @@ func (h *here) reportMove(r *report) {
 	if err != nil {
 		missing = fault.Plain(err)
 	}
-	r.add(fmt.Sprintf("the quorum IP moves here from %s; not known yet to: %s", doorNames(h.Identity.Others), missing),
+	r.add(fmt.Sprintf("the quorum IP moves here from %s; not known yet to: %s", addressNames(h.Identity.Others), missing),
 		"wait for the end: iwx-cluster-setup quorum-ip "+r.quorum.Addr().String())
 }
 

@@ -201,8 +201,8 @@ func (c *Cluster) followsZones() ([]profile.Item, error) {
 	if addr := c.Identity.Address; addr.IsValid() {
 		spec.Primaries = append(spec.Primaries, addr)
 	}
-	for _, door := range c.Identity.Doors() {
-		spec.Primaries = append(spec.Primaries, door.Addr())
+	for _, at := range c.Identity.ManagerAddresses() {
+		spec.Primaries = append(spec.Primaries, at.Addr())
 	}
 	item, err := profile.Make(KindDNS, "zones", spec)
 	return []profile.Item{item}, err

@@ -49,7 +49,7 @@ func (c *Cluster) Manager() (profile.Document, error) {
 
 // nodeItems is what the cluster needs of a node.
 func (c *Cluster) nodeItems(n *cluster.Roster) ([]profile.Item, error) {
-	where, err := ManagerItem(c.Identity.Doors())
+	where, err := ManagerItem(c.Identity.ManagerAddresses())
 	if err != nil {
 		return nil, err
 	}

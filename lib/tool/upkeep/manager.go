@@ -24,8 +24,8 @@ type managerSpec struct {
 }
 
 // ManagerItem returns the item with the addresses at which the manager answers.
-func ManagerItem(doors []netip.AddrPort) (profile.Item, error) {
-	spec, err := json.Marshal(managerSpec{Addresses: doors})
+func ManagerItem(addresses []netip.AddrPort) (profile.Item, error) {
+	spec, err := json.Marshal(managerSpec{Addresses: addresses})
 	return profile.Item{Kind: KindManager, Name: "address", Spec: spec}, err
 }
 
@@ -72,7 +72,7 @@ func (f *finder) Check(ctx context.Context, item profile.Item) (change string, e
 		return "", err
 	}
 	is, err := f.server.Store.Identity(ctx)
-	if err != nil || slices.Equal(is.Doors(), list) {
+	if err != nil || slices.Equal(is.ManagerAddresses(), list) {
 		return "", err
 	}
 	var text []string

@@ -50,10 +50,10 @@ func (v *view) own(id string, s Status) Status {
 	return s
 }
 
-// astray orders a node that is past the manager's log to send what it has, and
+// orderTail orders a node that is past the manager's log to send what it has, and
 // once that has been given up, to drop it. The record of an epoch that recover
 // has taken back is nothing to lose.
-func (v *view) astray(n *Roster, from queue.Position, o *Orders) {
+func (v *view) orderTail(n *Roster, from queue.Position, o *Orders) {
 	tail := &n.Tail
 	switch {
 	case o.Trouble != TroubleDiverged && o.Trouble != TroubleRewound:
@@ -92,7 +92,7 @@ func (m *Manager) note(ctx context.Context, id string, p *presence, req *PollReq
 	}
 	var o Orders
 	o.Trouble = is.Trouble
-	switch v.astray(&n, from, &o); {
+	switch v.orderTail(&n, from, &o); {
 	case o.Tail != 0:
 		is.Awaited = o.Tail
 	case is.Trouble == TroubleDiverged, is.Trouble == TroubleRewound:
