@@ -45,7 +45,7 @@ type scriptCommand = func(*testscript.TestScript, bool, []string)
 //	wait-for RE on|client …   … until its standard output matches, whatever its code
 //	copy FILE SERVER:PATH   copy a file there, with its mode
 //	install SERVER FILE.deb install a package, or upgrade to it
-//	cut SERVER, mend SERVER its link to the cluster's network
+//	cut SERVER, reconnect SERVER  its link to the cluster's network
 //	power-off SERVER        a power cut: what is not synced is lost
 //	power-on SERVER         and the power is back
 //	shut-down SERVER        switched off in order
@@ -53,7 +53,7 @@ type scriptCommand = func(*testscript.TestScript, bool, []string)
 //	load RATE HOST:PORT     ask from the client's seat, so many times a second
 //	load-ends LOST          until here; no more requests than this may be lost. What
 //	                        became of them is in the file load
-//	tell FILE               print figures beneath the script's line, when it passes too
+//	report FILE             print figures beneath the script's line, when it passes too
 //	measure BALANCER EVENT SERVER...  figures of what becomes of servers, printed at the end
 //	tests SERVER PACKAGE [VARIABLE=VALUE...]
 //	                        run a package's tests there with those that are tagged lab
@@ -71,14 +71,14 @@ func (s *session) Commands() map[string]scriptCommand {
 		"copy":      s.copy,
 		"install":   s.install,
 		"cut":       s.forServer(func(v *Server) error { return v.Link(s.ctx, false) }),
-		"mend":      s.forServer(func(v *Server) error { return v.Link(s.ctx, true) }),
+		"reconnect": s.forServer(func(v *Server) error { return v.Link(s.ctx, true) }),
 		"power-off": s.forServer(func(v *Server) error { v.Cut(); return nil }),
 		"power-on":  s.forServer(func(v *Server) error { return v.On(s.ctx) }),
 		"shut-down": s.forServer(func(v *Server) error { return v.ShutDown(s.ctx) }),
 		"reboot":    s.forServer(func(v *Server) error { return v.Reboot(s.ctx) }),
 		"load":      s.load,
 		"load-ends": s.loadEnds,
-		"tell":      s.tell,
+		"report":    s.report,
 		"measure":   s.measure,
 		"tests":     s.tests,
 	}
@@ -274,11 +274,11 @@ func (s *session) install(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
-// tell keeps a file of figures for the script's report; stdout is that of the last
+// report keeps a file of figures for the script's report; stdout is that of the last
 // command.
-func (s *session) tell(ts *testscript.TestScript, neg bool, args []string) {
+func (s *session) report(ts *testscript.TestScript, neg bool, args []string) {
 	never(ts, neg)
-	usage(ts, len(args) == 1, "tell FILE")
+	usage(ts, len(args) == 1, "report FILE")
 	s.told.WriteString(ts.ReadFile(args[0]))
 }
 

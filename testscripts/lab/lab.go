@@ -37,7 +37,7 @@ type Lab struct {
 func Open(ctx context.Context, o options) (*Lab, error) { return open(ctx, o, "") }
 
 // Beside makes another lab, with servers and a network of its own, which start
-// from the seed of this one: it is to be closed first. n tells the two apart.
+// from the seed of this one: it is to be closed first. n distinguishes them.
 func (l *Lab) Beside(ctx context.Context, n int) (*Lab, error) {
 	o := l.options
 	o.logs = l.logDir()

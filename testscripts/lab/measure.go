@@ -47,8 +47,8 @@ func (l *Lab) reportFigures() {
 
 // event is what becomes of a server, and how it is made good.
 type event struct {
-	name         string
-	strike, mend func(ctx context.Context, s *Server) error
+	name           string
+	strike, repair func(ctx context.Context, s *Server) error
 }
 
 func events() []event {
@@ -100,13 +100,13 @@ func (s *session) round(server *Server, e event) (r load.Round, err error) {
 		return r, err
 	}
 	out, err := load.Outage{Length: measureOutage, In: in}.Wait(struck, s.ctx.Done())
-	mended := time.Now()
-	if err := errors.Join(err, e.mend(s.ctx, server)); err != nil {
+	repaired := time.Now()
+	if err := errors.Join(err, e.repair(s.ctx, server)); err != nil {
 		return r, err
 	}
 	s.pause(measureBack)
 	answers, err := a.end()
-	r = answers.Round(server.name, struck, mended, slow)
+	r = answers.Round(server.name, struck, repaired, slow)
 	r.Out = out
 	return r, err
 }
@@ -122,7 +122,7 @@ while ((SECONDS < 60)) && mapfile -t lines </proc/net/ip_vs && [[ ${lines[*]} =~
 done
 true`
 
-// inTable returns what tells whether a server is in the manager's table.
+// inTable returns a function that reports whether a server is in the manager's table.
 func (s *session) inTable(server *Server) (func() (bool, error), error) {
 	ip := netip.MustParseAddr(server.address()).As4()
 	watch := Command{Args: []string{"bash", "-c", tableWatch, "watch", fmt.Sprintf("%X:%04X", ip, 80)}}

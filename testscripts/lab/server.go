@@ -306,7 +306,7 @@ func (s *Server) wait(ctx context.Context, off <-chan struct{}, what string) err
 	}
 }
 
-// Link cuts or mends the server's link to the cluster's network: it is a port of
+// Link cuts or reconnects the server's link to the cluster's network: it is a port of
 // the bridge, or of nothing. The tap itself stays up, since the kernel in user
 // mode does not read again from one that was down. The lab's own way in stays open.
 func (s *Server) Link(ctx context.Context, up bool) error {

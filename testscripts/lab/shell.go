@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// banner tells a person in the lab what there is.
+// banner lists what the lab has, for its user.
 const banner = `
 A cluster of real servers: the manager, web1 and web2. You are at the client's seat,
 on the cluster's network, with the programs of this machine.
