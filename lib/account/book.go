@@ -45,7 +45,7 @@ func (b *Book) lines(a Accounts, file, kind string) map[string][]string {
 	return list
 }
 
-// Differs tells in sentences what Ensure would mend of a site's user, nil if
+// Differs lists in sentences what Ensure would repair of a site's user, nil if
 // nothing. The error is that of Ensure: the name or the id is somebody else's.
 func (b *Book) Differs(spec *site.Spec) (what []string, err error) {
 	e, err := b.look(spec)

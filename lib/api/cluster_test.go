@@ -88,7 +88,7 @@ func carry(to, from net.Conn) {
 	}
 }
 
-// set cuts the link, with everything that goes over it, or mends it.
+// set cuts the link, with everything that goes over it, or restores it.
 func (k *link) set(cut bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -129,7 +129,7 @@ var (
 	ErrNewer      = errors.New("the backup is of a newer format")
 )
 
-// check tells whether a manifest can be followed. Everything in it counts as
+// check reports whether a manifest can be followed. Everything in it counts as
 // damage, except a newer format.
 func (m *Manifest) check() error {
 	if m.Format > FormatVersion {

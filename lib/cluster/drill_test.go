@@ -327,7 +327,7 @@ func (d *drill) pass(seq uint64, targets queue.Targets, how queue.Disposition) {
 	d.refresh()
 }
 
-// began tells which nodes should have begun the entry, in which order.
+// began reports which nodes should have begun the entry, in which order.
 func (d *drill) began(when string, seq uint64, names string) {
 	d.t.Helper()
 	d.mu.Lock()
@@ -337,7 +337,8 @@ func (d *drill) began(when string, seq uint64, names string) {
 	}
 }
 
-// judge tells what went wrong, and returns how many were at an entry at once.
+// judge fails the test with what went wrong, and returns how many nodes were at an
+// entry at once.
 func (d *drill) judge() (most int) {
 	d.t.Helper()
 	d.mu.Lock()

@@ -138,7 +138,7 @@ func TestSweepFetched(t *testing.T) {
 }
 
 // TestSweepAfterRestart: a manager that has been away gives the nodes their
-// time, and then knows since when nothing was heard of them.
+// time, and then knows since when they are silent.
 func TestSweepAfterRestart(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
 		s := l.joined("web1")

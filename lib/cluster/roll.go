@@ -57,7 +57,7 @@ type Balancer interface {
 	Shares(ctx context.Context) (shares map[string]lb.Share, known bool, err error)
 	// Limit is how long a node's connections are waited for.
 	Limit() time.Duration
-	// Poke tells who balances that drains have changed.
+	// Poke notifies the balancer that drains have changed.
 	Poke()
 }
 

@@ -11,7 +11,7 @@ import (
 // Trial asks a node to take part in finding out what the network between it and
 // its manager lets through: it sends the manager packets that have the virtual
 // addresses as their source, as its answers to clients would with direct routing,
-// and tells which of those that the manager sends to the virtual addresses came.
+// and reports which of those that the manager sends to the virtual addresses came.
 // Nothing is changed by it. Its text is Orders.Trial.
 type Trial struct {
 	Until time.Time // it is over then, to the millisecond

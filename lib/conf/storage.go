@@ -41,7 +41,7 @@ func (s Storage) Paths() []string {
 	return paths
 }
 
-// check tells what is wrong between the keys of the table.
+// check reports what is wrong between the keys of the table.
 func (s Storage) check(report func(name, what string)) {
 	for i, share := range s.Shares {
 		at := fmt.Sprintf("storage.share[%d]", i)

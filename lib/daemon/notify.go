@@ -17,13 +17,13 @@ import (
 // out by itself.
 func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 
-// Ready tells that the daemon serves, after its start and after a reload.
+// Ready reports that the daemon serves, after its start and after a reload.
 func Ready() { notify(daemon.SdNotifyReady) }
 
-// Reloading tells that settings are being read again; Ready follows.
+// Reloading reports that settings are being read again; Ready follows.
 func Reloading() { notify(daemon.SdNotifyReloading) }
 
-// stopping tells that the daemon ends.
+// stopping reports that the daemon ends.
 func stopping() { notify(daemon.SdNotifyStopping) }
 
 // Status sets the line that systemctl status shows. A newline would begin the

@@ -53,7 +53,7 @@ func (v *view) answers() []Answer {
 	return list
 }
 
-// reason tells why a service is to get no traffic, "" if it is.
+// reason reports why a service is to get no traffic, "" if it is.
 func (v *view) reason(s *Service) string {
 	verdict := v.verdicts[target(s).ID]
 	switch {

@@ -70,7 +70,7 @@ type trouble struct {
 
 func (t *trouble) Error() string { return t.reason }
 
-// notConnected tells what an error of connect says of the service: nothing, if
+// notConnected reports what an error of connect says of the service: nothing, if
 // this server is at fault.
 func notConnected(err error, within time.Duration) *trouble {
 	var no syscall.Errno

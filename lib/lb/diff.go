@@ -110,8 +110,8 @@ func (t Table) Apply(op Operation) {
 	}
 }
 
-// Explain tells of the operations on servers which server it is and what led to
-// them, as far as the reports know: an engine may know no names.
+// Explain adds to the operations on servers the name of the server and the reason,
+// as far as the reports have them: an engine may know no names.
 func Explain(ops []Operation, reports []ServiceReport) {
 	members := map[[2]netip.AddrPort]*MemberReport{}
 	for i := range reports {

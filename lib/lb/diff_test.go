@@ -70,7 +70,7 @@ func TestDiffMakesActualDesired(t *testing.T) {
 	}
 }
 
-// emptied tells of a pool that takes nothing although it did and will.
+// emptied reports a pool that takes nothing although it did before and will again.
 func emptied(desired, actual, is Table) error {
 	for key := range desired {
 		before, during, after := actual[key].serving(), is[key].serving(), desired[key].serving()

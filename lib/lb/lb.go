@@ -90,12 +90,12 @@ type Server struct {
 	Manager bool         // it is the one that balances
 	Proxied []string     // services, by name, that it also has at Service.ProxyPort: its profile has set that up
 
-	// Unready tells why the server may not be added, whatever its services
+	// Unready reports why the server may not be added, whatever its services
 	// answer: its profile is not applied, it has not replayed the baseline. One
 	// that takes traffic already goes on. "" if it may.
 	Unready string
 
-	// Unfit tells why the server is not to take traffic although its services
+	// Unfit reports why the server is not to take traffic although its services
 	// answer: a mount is not healthy. It is not added, and if it takes traffic
 	// it counts as a soft failure of all its services. "" if nothing is known
 	// against it.

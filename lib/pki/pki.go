@@ -65,7 +65,7 @@ func NodeName(nodeID, clusterID string) string { return nodeID + ".node." + clus
 // digits, 128 bits or more. Two never meet.
 func NewID() string { return strings.ToLower(rand.Text()) }
 
-// CheckID tells whether id can stand in a certificate: one DNS label of
+// CheckID reports whether id can stand in a certificate: one DNS label of
 // lower-case letters, digits and inner hyphens.
 func CheckID(id string) error {
 	valid := id != "" && len(id) <= 63 && strings.Trim(id, "-") == id

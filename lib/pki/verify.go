@@ -11,7 +11,7 @@ import (
 	"iwx/lib/fault"
 )
 
-// Reason tells why a certificate was refused. The words are part of the wire
+// Reason reports why a certificate was refused. The words are part of the wire
 // protocol: a refused node shows them in its status.
 type Reason string
 

@@ -158,7 +158,7 @@ func (r ruleset) named(table, name string) portRanges {
 	return nil
 }
 
-// caveat tells of rules that accept by something other than a port, such as an
+// caveat reports rules that accept by something other than a port, such as an
 // address or interface, and so may let in what no rule names.
 func (r ruleset) caveat(table string) string {
 	for _, rule := range r.accepting(table) {

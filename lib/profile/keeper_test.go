@@ -43,8 +43,8 @@ func TestKeeper(t *testing.T) {
 		}
 		<-k.Changed()
 
-		// What is lost is mended by itself; what fails is told, and mended
-		// when it can be.
+		// An item that is lost is made again; one that fails is reported, and
+		// made when that works.
 		w.set(func() {
 			w.broken["mount /a"] = true
 			delete(w.things, "mount /a")

@@ -160,7 +160,7 @@ func (p *pass) end(ctx context.Context) (Status, error) {
 	return s, p.Journal.Report(ctx, s)
 }
 
-// date tells since when the item has its word, and logs a word that is new.
+// date reports since when the item has its word, and logs a word that is new.
 func (p *pass) date(r *Result) {
 	for i := range p.old.Items {
 		if was := &p.old.Items[i]; was.item().same(r.item()) && was.Word == r.Word && was.Removal == r.Removal {

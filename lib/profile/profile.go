@@ -6,8 +6,8 @@
 // that was received last, not those before it, and converging again to what is
 // reached is nothing. It does not know what an item is: for each kind there is
 // an Applier, in the package of that field. The idea is that of promise theory
-// (M. Burgess, "Configurable immunity", 2004): compute the difference, mend it,
-// report it.
+// (M. Burgess, "Configurable immunity", 2004): compute the difference, correct
+// it, report it.
 package profile
 
 import (
@@ -110,7 +110,7 @@ func (d Document) encode() ([]byte, error) {
 	return json.Marshal(d)
 }
 
-// Check tells what is wrong with a document, all of it.
+// Check reports what is wrong with a document, all of it.
 func (d Document) Check() error {
 	var faults []error
 	seen := map[string]bool{}

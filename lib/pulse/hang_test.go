@@ -95,7 +95,7 @@ func (n *nginx) visit(ctx context.Context, each time.Duration) {
 	}
 }
 
-// ward has web servers checked, and heard, as a manager does its nodes.
+// ward has web servers checked, and their sockets watched, as a manager does its nodes.
 type ward struct {
 	*health.Checker
 	servers map[string]*nginx
@@ -128,7 +128,7 @@ func (w *ward) probe(prober *health.Prober) func(context.Context, health.Target)
 }
 
 // watched starts so many web servers, and what checks them, until it is known what
-// their answers take. Unless inside, nothing of their sockets is heard.
+// their answers take. Unless inside, their sockets are not watched.
 func watched(t testing.TB, servers int, check health.Check, visits time.Duration, inside bool) *ward {
 	t.Helper()
 	w := &ward{servers: map[string]*nginx{}, down: make(chan outage, 1<<16)}

@@ -38,7 +38,7 @@ func cleanPath(p string) bool {
 	return path.IsAbs(p) && path.Clean(p) == p && !strings.ContainsAny(p, ":\n\x00")
 }
 
-// Check tells what is wrong with a site: what came from another server is
+// Check reports what is wrong with a site: what came from another server is
 // believed no more than what was typed.
 func (s *Site) Check() error {
 	bad := func(what string, value any) error {

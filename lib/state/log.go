@@ -154,7 +154,7 @@ func (s *Store) Epoch(ctx context.Context) (epoch uint64, err error) {
 // RaiseEpoch begins a new epoch after a restore: its record names the position
 // that the restored log ends at. The epoch is also above floor, the one in force
 // in the state that the restored one takes the place of: epochs are never used
-// twice. Afterwards no member counts as heard. at is in unix milliseconds.
+// twice. Afterwards no member counts as connected. at is in unix milliseconds.
 func (s *Store) RaiseEpoch(ctx context.Context, floor uint64, reason string, at int64) (epoch uint64, err error) {
 	err = s.update(ctx, func(t *tx) error {
 		head, err := t.head()

@@ -165,9 +165,9 @@ func (t *tx) saveStatus(id string, seen time.Time, status cluster.Status) error 
 	return err
 }
 
-// SaveSilence records that nothing has been heard of the nodes since the times
-// given. Nodes that are known to be silent already keep the earlier time, and
-// those that were heard meanwhile are not silent.
+// SaveSilence records that the nodes have been silent since the times given. Nodes
+// that are known to be silent already keep the earlier time, and those that
+// connected meanwhile are not silent.
 func (s *Store) SaveSilence(ctx context.Context, since map[string]time.Time) error {
 	return s.update(ctx, func(t *tx) error {
 		for id, at := range since {

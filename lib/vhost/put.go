@@ -47,7 +47,7 @@ func (s *Server) Put(ctx context.Context, changes []Change) error {
 	return s.forget()
 }
 
-// Differs tells what is not as it should be about the virtual host of a domain,
+// Differs reports what is not as it should be about the virtual host of a domain,
 // "" for nothing.
 func (s *Server) Differs(domain, text string) string {
 	is, err := os.ReadFile(s.File(domain))

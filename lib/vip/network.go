@@ -39,7 +39,7 @@ func Network(here []host.Address, addr netip.Addr) (host.Address, error) {
 	return best, fault.Hint(err, "choose a free address of %s", strings.Join(slices.Compact(networks), " or "))
 }
 
-// Usable tells what is in the way of a new virtual address: that it is in no
+// Usable reports what is in the way of a new virtual address: that it is in no
 // network of this server, or that another host has it, who is asked by holder
 // (host.Holder), which takes a second. One that this server itself has already is
 // usable, unless it is its address in that network.

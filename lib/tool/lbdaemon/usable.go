@@ -9,7 +9,7 @@ import (
 	"iwx/lib/tool/local"
 )
 
-// Usable tells why an engine cannot be used on this server: the kernel does not
+// Usable reports why an engine cannot be used on this server: the kernel does not
 // have it, or a program is not installed. Nothing is changed.
 func Usable(ctx context.Context, s *local.Server, engine string) error {
 	switch {

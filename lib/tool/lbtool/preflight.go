@@ -18,7 +18,7 @@ type preflightVerb struct {
 	cli.Output
 }
 
-// Run tells whether the engine that was chosen can balance here, and changes
+// Run reports whether the engine that was chosen can balance here, and changes
 // nothing. The exit code is 3 when a check fails.
 func (v *preflightVerb) Run(c *cli.Context) error {
 	m, err := open(c)

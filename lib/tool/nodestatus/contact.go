@@ -12,7 +12,7 @@ import (
 
 // Contacts adds, on the manager, the data about the nodes' connections: what they
 // have not fetched of the log, which ends at head; whether they connect from
-// another address than their own; and when they were last heard.
+// another address than their own; and the time of their last contact.
 func Contacts(c *cli.Context, server *local.Server, nodes []cluster.Node, head uint64) error {
 	began := server.DaemonBegan()
 	queued := map[uint64]time.Time{}

@@ -70,7 +70,7 @@ func queueColumns() []cli.Column[record] {
 	}
 }
 
-// caughtUp tells what the node made up for when it was last back from a long
+// caughtUp reports what the node made up for when it was last back from a long
 // silence.
 func caughtUp(u *cluster.CaughtUp) any {
 	if u == nil {

@@ -41,7 +41,7 @@ func (h *here) require(ctx context.Context, s preflight.Server, ignore []string)
 	return preflight.Err(checks)
 }
 
-// warn tells what will not keep setup from going on.
+// warn reports what will not keep setup from going on.
 func (h *here) warn(checks []preflight.Check) {
 	for _, c := range checks {
 		if c.Status == preflight.Warn {

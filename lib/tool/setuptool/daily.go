@@ -70,7 +70,7 @@ func (h *here) putOnShelf(manifest backup.Manifest, files []backup.File, keep in
 	return err
 }
 
-// reportBackup tells how old the newest backup on this server is, and when the
+// reportBackup reports how old the newest backup on this server is, and when the
 // manager's daily one is overdue.
 func (h *here) reportBackup(r *report) {
 	list, err := h.shelf().List(h.c.Now())
@@ -93,7 +93,7 @@ func (h *here) reportBackup(r *report) {
 	}
 }
 
-// backupHint tells how a backup is made, and why there is none.
+// backupHint says how to make a backup, and why there is none.
 func (h *here) backupHint() string {
 	if h.systemd() {
 		return "make one: iwx-cluster-setup backup\nsee why there was none: systemctl status " + backupTimer + "; journalctl -u iwx-backup"

@@ -47,7 +47,7 @@ func (h *here) engine(ctx context.Context) (name string, why error) {
 	return inKernel, nil
 }
 
-// sayEngine tells what was chosen.
+// sayEngine reports what was chosen.
 func (h *here) sayEngine() {
 	name, why := h.engine(h.c)
 	if why != nil {

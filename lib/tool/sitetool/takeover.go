@@ -52,7 +52,7 @@ func (m *manager) servedBy() (h account.Homes, r account.Reader, err error) {
 }
 
 // keep gives the site a user that is there, with its id; the home is a new one
-// on the share, unless it is there already.
+// on the share, unless it exists already.
 func (p *plan) keep(s *site.Site, u *account.Account) error {
 	if err := p.keepable(u); err != nil {
 		return fault.Hint(fault.New(0, "its document root belongs to user %s, %w", u.Name, err),

@@ -11,7 +11,7 @@ import (
 	"iwx/lib/tool/upkeep"
 )
 
-// checkZones tells what is wrong with the zones that get names of the sites of a
+// checkZones reports what is wrong with the zones that get names of the sites of a
 // change, before anything is changed.
 func (m *manager) checkZones(ctx context.Context, specs []site.Spec) error {
 	look, err := upkeep.Look(ctx, m.Server)

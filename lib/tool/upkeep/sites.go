@@ -94,7 +94,7 @@ func (i *Inspector) look(ctx context.Context, r *site.Report, here []state.SiteH
 	return nil
 }
 
-// cutShort tells of a change that was begun on the manager and is not settled.
+// cutShort reports a change that was begun on the manager and is not settled.
 func (i *Inspector) cutShort(ctx context.Context, r *site.Report) error {
 	intent, err := i.Server.Store.SiteIntent(ctx)
 	if err == nil && intent != nil {
@@ -103,7 +103,7 @@ func (i *Inspector) cutShort(ctx context.Context, r *site.Report) error {
 	return err
 }
 
-// one tells what is not as it should be about one site.
+// one reports what is not as it should be about one site.
 func (i *Inspector) one(r *site.Report, book *account.Book, web *vhost.Server, spec *site.Spec, home account.HomeFault) {
 	users, err := book.Differs(spec)
 	if err != nil {
@@ -162,7 +162,7 @@ func (i *Inspector) webs(ctx context.Context, r *site.Report, here []state.SiteH
 	return webs, i.strays(r, all, known)
 }
 
-// strays tells of the virtual hosts that belong to no site of their web server.
+// strays reports the virtual hosts that belong to no site of their web server.
 func (i *Inspector) strays(r *site.Report, webs []*vhost.Server, known map[string]string) error {
 	for _, web := range webs {
 		if web == nil {
@@ -182,7 +182,7 @@ func (i *Inspector) strays(r *site.Report, webs []*vhost.Server, known map[strin
 	return nil
 }
 
-// homes tells what is wrong with the homes, by domain; those on a share that is
+// homes reports what is wrong with the homes, by domain; those on a share that is
 // not healthy are not looked at, and the share is told of instead.
 func (i *Inspector) homes(ctx context.Context, r *site.Report, specs []site.Spec) (map[string]account.HomeFault, error) {
 	if len(specs) == 0 {
@@ -215,7 +215,7 @@ func CertificatePath(dir, digest string) string { return filepath.Join(dir, dige
 // certificateMode is that of a certificate's file, which has the key in it.
 const certificateMode = 0o600
 
-// CertificateDiffers tells what is not as it should be about the file of a
+// CertificateDiffers reports what is not as it should be about the file of a
 // certificate, "" for nothing.
 func CertificateDiffers(path, digest string) string {
 	info, err := os.Lstat(path)
