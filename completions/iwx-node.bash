@@ -11,7 +11,7 @@ _iwx_node_spec() {
             'token	The tokens that servers join with'
             'list	List the nodes'
             'show	Show everything about a node'
-            'status	Tell how the nodes are doing'
+            'status	Show the state of the nodes'
             'drain	Give a node no new connections'
             'undrain	Give it new connections again'
             'edit	Give a node another address'
@@ -198,7 +198,7 @@ _iwx_node_spec() {
         ;;
     'edit')
         flags=(
-            '--address	Its address from now on'
+            '--address	The node'\''s new address'
             '--dry-run	Print what would change, and do nothing'
             '--wait	Wait until the node has moved'
             '--timeout	Wait no longer than this; the move goes on. Implies --wait'
@@ -220,7 +220,7 @@ _iwx_node_spec() {
         flags=(
             '--yes	Do not ask'
             '-y	Do not ask'
-            '--force	Delete it at once, without telling it'
+            '--force	Delete it at once, without notifying it'
             '--timeout	Wait no longer than this; the node goes on leaving'
             '--root	Directory that holds this server'\''s files, instead of /'
             '--version	Print the version'

@@ -76,7 +76,7 @@ complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'add' -d 'Invite a server to j
 complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'token' -d 'The tokens that servers join with'
 complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'list' -d 'List the nodes'
 complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'show' -d 'Show everything about a node'
-complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'status' -d 'Tell how the nodes are doing'
+complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'status' -d 'Show the state of the nodes'
 complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'drain' -d 'Give a node no new connections'
 complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'undrain' -d 'Give it new connections again'
 complete -c iwx-node -n '__iwx_node_at \'\' 0' -a 'edit' -d 'Give a node another address'
@@ -152,7 +152,7 @@ complete -c iwx-node -n '__iwx_node_at \'undrain\'' -l version -d 'Print the ver
 complete -c iwx-node -n '__iwx_node_at \'undrain\'' -l help -s h -d 'Print this help'
 complete -c iwx-node -n '__iwx_node_at \'undrain\' 0' -a '(__iwx_node_values node)'
 
-complete -c iwx-node -n '__iwx_node_at \'edit\'' -l address -x -d 'Its address from now on'
+complete -c iwx-node -n '__iwx_node_at \'edit\'' -l address -x -d 'The node\'s new address'
 complete -c iwx-node -n '__iwx_node_at \'edit\'' -l dry-run -d 'Print what would change, and do nothing'
 complete -c iwx-node -n '__iwx_node_at \'edit\'' -l wait -d 'Wait until the node has moved'
 complete -c iwx-node -n '__iwx_node_at \'edit\'' -l timeout -x -d 'Wait no longer than this; the move goes on. Implies --wait'
@@ -162,7 +162,7 @@ complete -c iwx-node -n '__iwx_node_at \'edit\'' -l help -s h -d 'Print this hel
 complete -c iwx-node -n '__iwx_node_at \'edit\' 0' -a '(__iwx_node_values node)'
 
 complete -c iwx-node -n '__iwx_node_at \'delete\'' -l yes -s y -d 'Do not ask'
-complete -c iwx-node -n '__iwx_node_at \'delete\'' -l force -d 'Delete it at once, without telling it'
+complete -c iwx-node -n '__iwx_node_at \'delete\'' -l force -d 'Delete it at once, without notifying it'
 complete -c iwx-node -n '__iwx_node_at \'delete\'' -l timeout -x -d 'Wait no longer than this; the node goes on leaving'
 complete -c iwx-node -n '__iwx_node_at \'delete\'' -l root -x -a '(__fish_complete_directories (commandline -ct))' -d 'Directory that holds this server\'s files, instead of /'
 complete -c iwx-node -n '__iwx_node_at \'delete\'' -l version -d 'Print the version'

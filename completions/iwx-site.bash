@@ -15,7 +15,7 @@ _iwx_site_spec() {
             'resume	Take suspend back'
             'delete	Delete sites'
             'check	Look whether every server has the sites as they should be'
-            'sync	Mend the sites of servers'
+            'sync	Repair the sites of servers'
             'import	Take over the virtual hosts that are there already'
             'template	The templates of virtual hosts'
             'dns	The zones of the sites, and others'
@@ -218,7 +218,7 @@ _iwx_site_spec() {
     'sync')
         flags=(
             '--all	Every server, the manager too'
-            '--dry-run	Print what would be mended, and mend nothing'
+            '--dry-run	Print what would be repaired, and change nothing'
             '--timeout	Wait no longer than this for the servers to answer'
             '--wait	Wait until the nodes have done it'
             '--wait-timeout	Wait no longer than this; the nodes go on. Implies --wait'
@@ -273,8 +273,8 @@ _iwx_site_spec() {
     'template')
         verbs=(
             'list	List the templates of virtual hosts'
-            'show	Print a template, or what it makes of a site'
-            'check	Have the web server test what templates make'
+            'show	Print a template, or the virtual host it makes for a site'
+            'check	Have the web server test the templates'
             'apply	Make the virtual hosts of all sites that use a template anew'
         )
         flags=(
@@ -372,7 +372,7 @@ _iwx_site_spec() {
             'add	Add a record'
             'edit	Replace the records of a name and type by one, or change their TTL'
             'delete	Delete records, or a zone'
-            'import	Have a zone be what a zone file says'
+            'import	Replace a zone by a zone file'
             'export	Print a zone as a zone file'
             'adopt	Have the nodes serve a zone that is kept in BIND by hand, too'
             'release	Take adopt back'

@@ -21,10 +21,10 @@ const lookMost = 500
 // HomeFault is what is wrong with a home.
 type HomeFault struct {
 	What  string // in a sentence
-	Stays bool   // Make does not mend it
+	Stays bool   // Make does not repair it
 }
 
-// Differ tells what is wrong with the homes of sites, by domain; of one that is as
+// Differ reports what is wrong with the homes of sites, by domain; of one that is as
 // it should be, nothing. A process of its own looks, stat(1), which can be ended
 // where the storage does not answer; it follows no link.
 func (h Homes) Differ(ctx context.Context, sites []*site.Site) (map[string]HomeFault, error) {
@@ -69,7 +69,7 @@ func (h Homes) stat(ctx context.Context, sites []*site.Site) (map[string]status,
 	out, err := exec.CommandContext(ctx, "stat", args...).Output()
 	// 1 is that one of them is missing.
 	if exit := (*exec.ExitError)(nil); ctx.Err() != nil || err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
-		return nil, fault.New(fault.Failed, "the homes cannot be looked at: %w", errors.Join(ctx.Err(), err))
+		return nil, fault.New(fault.Failed, "cannot check the homes: %w", errors.Join(ctx.Err(), err))
 	}
 	found := map[string]status{}
 	for line := range strings.Lines(string(out)) {

@@ -225,7 +225,7 @@ func (c *Client) send(ctx context.Context, wait time.Duration, method, path stri
 func (c *Client) refusal(body io.Reader, status string) error {
 	refusal := &cluster.Refusal{}
 	if err := json.NewDecoder(body).Decode(refusal); err != nil || refusal.Reason == "" {
-		return fault.New(fault.Busy, "%s answered %s, which is not what a manager of iwx says", c.addresses.String(), status)
+		return fault.New(fault.Busy, "the server at %s is not an iwx manager: it answered %s", c.addresses.String(), status)
 	}
 	return fault.Hint(refusal, "%s", refusal.Hint)
 }
@@ -254,7 +254,7 @@ func reason(err error) error {
 	var plain tls.RecordHeaderError
 	switch {
 	case errors.As(err, &plain):
-		return errors.New("what answers there does not speak TLS")
+		return errors.New("the server there does not speak TLS")
 	case errors.As(err, &late) && late.Timeout():
 		return errors.New("no answer in time")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -96,13 +96,13 @@ func TestNotAManager(t *testing.T) {
 		hint     string
 	}{
 		{"HTTP", plain.Listener.Addr().String(), "the manager at AT cannot be reached: http: server gave HTTP response to HTTPS client", "on the manager: systemctl status iwx-queued"},
-		{"a mail server", greeting(t, "220 mail.example ESMTP\r\n"), "the manager at AT cannot be reached: what answers there does not speak TLS", "on the manager: systemctl status iwx-queued"},
+		{"a mail server", greeting(t, "220 mail.example ESMTP\r\n"), "the manager at AT cannot be reached: the server there does not speak TLS", "on the manager: systemctl status iwx-queued"},
 		{"another cluster's", other.at.String(), "the server at AT: tls: failed to verify certificate: x509: certificate is valid for manager." + other.ca.ClusterID() + ", not manager." + l.ca.ClusterID(), "the server at this address is not the manager of this cluster; iwx-cluster-setup status"},
 		{"its twin's", l.twin(), "the server at AT: tls: failed to verify certificate: x509: certificate signed by unknown authority", "the server at this address is not the manager of this cluster; iwx-cluster-setup status"},
-		{"a web server", page(404, "<html>not found"), "AT answered 404 Not Found, which is not what a manager of iwx says", ""},
-		{"its empty refusal", page(500, ""), "AT answered 500 Internal Server Error, which is not what a manager of iwx says", ""},
-		{"a refusal without a reason", page(403, "{}"), "AT answered 403 Forbidden, which is not what a manager of iwx says", ""},
-		{"a redirect", l.answering(http.RedirectHandler("https://192.0.2.1/", http.StatusFound).ServeHTTP), "AT answered 302 Found, which is not what a manager of iwx says", ""},
+		{"a web server", page(404, "<html>not found"), "the server at AT is not an iwx manager: it answered 404 Not Found", ""},
+		{"its empty refusal", page(500, ""), "the server at AT is not an iwx manager: it answered 500 Internal Server Error", ""},
+		{"a refusal without a reason", page(403, "{}"), "the server at AT is not an iwx manager: it answered 403 Forbidden", ""},
+		{"a redirect", l.answering(http.RedirectHandler("https://192.0.2.1/", http.StatusFound).ServeHTTP), "the server at AT is not an iwx manager: it answered 302 Found", ""},
 		{"rubbish", page(200, "<html>"), "the manager at AT cannot be reached: its answer: invalid character '<' looking for beginning of value", "on the manager: systemctl status iwx-queued"},
 		{"nothing", page(200, ""), "the manager at AT cannot be reached: it closed the connection", "on the manager: systemctl status iwx-queued"},
 	} {
@@ -173,7 +173,7 @@ func TestFetchCARubbish(t *testing.T) {
 	}
 }
 
-// TestAhead tells how far the manager's clock is ahead, which is what a join
+// TestAhead reports how far the manager's clock is ahead, which is what a join
 // compares.
 func TestAhead(t *testing.T) {
 	t.Parallel()

@@ -60,7 +60,7 @@ type carrier struct {
 	reported int // bytes of output
 	tailed   int
 	heardAt  time.Time
-	longest  time.Duration // in which the node was not heard
+	longest  time.Duration // without a sign of life of the node
 }
 
 func (r *carrier) Poll(context.Context, string, netip.Addr, *cluster.PollRequest) (*cluster.PollAnswer, error) {
@@ -145,11 +145,11 @@ func nodeCredentials(t *testing.T, ca *pki.CA) *pki.Credentials {
 // megabit is 1 Mbit/s in bytes.
 const megabit = 1_000_000 / 8
 
-// silent is the time after which a node that is not heard is unreachable.
+// silent is the time after which a node without a sign of life is unreachable.
 const silent = 10 * time.Second
 
 // TestSlowLink: large bodies arrive in both directions, at once and whole, as long
-// as they make progress, and the node counts as heard all the time.
+// as they make progress, and the node counts as connected all the time.
 func TestSlowLink(t *testing.T) {
 	for name, rate := range map[string]int{"1 Mbit/s": megabit, "128 kbit/s": megabit / 8, "32 kbit/s": megabit / 32} {
 		t.Run(name, func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestSlowLink(t *testing.T) {
 						r.mu.Lock()
 						defer r.mu.Unlock()
 						if last := time.Since(r.heardAt); rate > megabit/32 && max(r.longest, last) >= silent || r.longest == 0 {
-							t.Errorf("the node was not heard for %s, and then for %s", r.longest, last)
+							t.Errorf("no sign of life of the node for %s, and then for %s", r.longest, last)
 						}
 					})
 				})

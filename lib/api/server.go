@@ -167,7 +167,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, node string, max
 	control := http.NewResponseController(w)
 	if r.ContentLength != 0 { // without a body there is nothing to read, and a deadline would cut off a long request
 		if err := control.SetReadDeadline(s.Now().Add(readWait)); err != nil {
-			s.Log.Error("a read deadline could not be set", "error", err)
+			s.Log.Error("cannot set a read deadline", "error", err)
 		}
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -333,7 +333,7 @@ func (s *Server) refuseError(w http.ResponseWriter, r *http.Request, err error) 
 	var refusal *cluster.Refusal
 	if !errors.As(err, &refusal) {
 		s.Log.Error("a request failed", "path", r.URL.Path, "error", err)
-		refusal = cluster.Refuse(cluster.RefusedFailed, fault.HintOf(err), "the manager could not do it: %v", err)
+		refusal = cluster.Refuse(cluster.RefusedFailed, fault.HintOf(err), "the manager cannot handle the request: %v", err)
 	}
 	s.refuse(w, statusOf(refusal.Reason), refusal)
 }
@@ -360,7 +360,7 @@ func (s *Server) refuse(w http.ResponseWriter, status int, refusal *cluster.Refu
 // open, and the deadline of an earlier request on the connection may have passed.
 func (s *Server) write(w http.ResponseWriter, status int, body any) {
 	if err := http.NewResponseController(w).SetWriteDeadline(s.Now().Add(writeWait)); err != nil {
-		s.Log.Error("a write deadline could not be set", "error", err)
+		s.Log.Error("cannot set a write deadline", "error", err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

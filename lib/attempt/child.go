@@ -177,16 +177,16 @@ func check(spec *Spec) error {
 	}
 	for i, arg := range spec.Argv {
 		if hasNUL(arg) {
-			return fault.New(fault.Usage, "argument %d holds a NUL byte", i)
+			return fault.New(fault.Usage, "argument %d contains a NUL byte", i)
 		}
 	}
 	for _, v := range spec.Env {
 		if hasNUL(v) {
-			return fault.New(fault.Usage, "environment %q holds a NUL byte", v)
+			return fault.New(fault.Usage, "environment %q contains a NUL byte", v)
 		}
 	}
 	if hasNUL(spec.Dir) {
-		return fault.New(fault.Usage, "working directory %q holds a NUL byte", spec.Dir)
+		return fault.New(fault.Usage, "working directory %q contains a NUL byte", spec.Dir)
 	}
 	if spec.Timeout < 0 {
 		return fault.New(fault.Usage, "timeout %s is negative", spec.Timeout)

@@ -160,7 +160,7 @@ func TestUnkillable(t *testing.T) {
 		t.Fatalf("shim: exit code %d, %q", code, stderr)
 	}
 	_, r := state(t, f)
-	const want = "some processes of the command could not be ended: operation not permitted"
+	const want = "cannot end some processes of the command: operation not permitted"
 	if r.Outcome != TimedOut || r.Code != -1 || r.Error != want || r.Ended.IsZero() {
 		t.Errorf("got %v, code %d, %q", r.Outcome, r.Code, r.Error)
 	}

@@ -58,7 +58,7 @@ func (c Copier) read(item profile.Item) (want Copy, err error) {
 		return want, err
 	}
 	if want.Keep < 1 || want.Keep > maxKeep {
-		return want, fmt.Errorf("%s: it says to keep %d copies, which is out of range 1..%d", item, want.Keep, maxKeep)
+		return want, fmt.Errorf("%s: the number of copies, %d, is out of range 1..%d", item, want.Keep, maxKeep)
 	}
 	if want.File == "" {
 		return want, nil
@@ -151,7 +151,7 @@ func (c Copier) copy(ctx context.Context, want Copy) error {
 		return fmt.Errorf("%s: the manager sent %d bytes of %d", want.File, want.Size-got.left, want.Size)
 	}
 	if sum := hex.EncodeToString(hash.Sum(nil)); sum != want.SHA256 {
-		return fmt.Errorf("%s: what the manager sent has SHA-256 %s, and its profile says %s", want.File, sum, want.SHA256)
+		return fmt.Errorf("%s: the file from the manager has SHA-256 %s instead of %s as in its profile", want.File, sum, want.SHA256)
 	}
 	return f.Commit()
 }

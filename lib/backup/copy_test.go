@@ -116,7 +116,7 @@ func TestCopyFails(t *testing.T) {
 	}{
 		{"cut off", "what is", nil, "the manager sent 7 bytes of 14"},
 		{"the network", "what", errors.New("the manager cannot be reached"), "cannot be reached"},
-		{"changed", "what is SEALED", nil, "its profile says"},
+		{"changed", "what is SEALED", nil, "as in its profile"},
 		{"too long", "what is sealed, and more", nil, "sends more than"},
 	}
 	for _, tt := range tests {
@@ -140,8 +140,8 @@ func TestCopyItems(t *testing.T) {
 		copy backup.Copy
 		want string
 	}{
-		{backup.Copy{Keep: 0}, "0 copies, which is out of range 1..365"},
-		{backup.Copy{Keep: 366}, "366 copies"},
+		{backup.Copy{Keep: 0}, "the number of copies, 0, is out of range 1..365"},
+		{backup.Copy{Keep: 366}, "the number of copies, 366, is out of range"},
 		{backup.Copy{File: "../../etc/passwd", Size: 1, SHA256: sum, Keep: 1}, "is not the name of a backup of cluster demo"},
 		{backup.Copy{File: "iwx-other-20261123T120000Z.backup", Size: 1, SHA256: sum, Keep: 1}, "is not the name of a backup of cluster demo"},
 		{backup.Copy{File: s.Name(noon), Size: 0, SHA256: sum, Keep: 1}, "size 0"},

@@ -270,7 +270,7 @@ func extractMember(archive *tar.Reader, root *os.Root, e Entry) error {
 		return err
 	}
 	if hex.EncodeToString(h256.Sum(nil)) != e.SHA256 {
-		return fmt.Errorf("%w: %s has another SHA-256 than its manifest says", ErrDamaged, e.Name)
+		return fmt.Errorf("%w: %s does not have the SHA-256 of its manifest", ErrDamaged, e.Name)
 	}
 	if err := f.Chmod(e.Mode); err != nil {
 		return err

@@ -86,7 +86,7 @@ func complete(m Manifest, files []File) (Manifest, error) {
 		m.Files[i] = Entry{Name: f.Name, Mode: f.Mode, Size: size, SHA256: sum}
 	}
 	if err := m.check(); err != nil {
-		return m, fmt.Errorf("backup cannot be written: %w", err)
+		return m, fmt.Errorf("cannot write the backup: %w", err)
 	}
 	return m, nil
 }

@@ -232,7 +232,7 @@ func TestFaults(t *testing.T) {
 		t.Errorf("named that does not listen: %v", err)
 	}
 	c.manager.Command = Command
-	if change, err := c.manager.Unserved(&c.primary); err != nil || change != "tell BIND of what was changed" {
+	if change, err := c.manager.Unserved(&c.primary); err != nil || change != "notify BIND of the changes" {
 		t.Errorf("left to do: %q, %v", change, err)
 	}
 	c.serve(t, c.primary.Zones...)

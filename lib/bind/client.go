@@ -231,7 +231,7 @@ func behind(ctx context.Context, up, here *client) (zones []string, err error) {
 		newest, err := up.serial(ctx, zone)
 		var no *unserved
 		if errors.As(err, &no) {
-			continue // it is the manager's to mend
+			continue // only the manager can fix it
 		}
 		if err != nil {
 			return nil, err

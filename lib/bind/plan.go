@@ -56,7 +56,7 @@ func (p *plan) String() string {
 		parts = append(parts, "change the catalog of zones")
 	}
 	if parts == nil {
-		return "tell BIND of what was changed"
+		return "notify BIND of the changes"
 	}
 	return strings.Join(parts, ", ")
 }

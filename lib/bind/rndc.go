@@ -53,7 +53,7 @@ func (s *Server) running(ctx context.Context) (started bool, err error) {
 		return err
 	})
 	if err != nil {
-		return started, fault.Hint(fmt.Errorf("named cannot be started: %w", err), "journalctl -u %s", Unit)
+		return started, fault.Hint(fmt.Errorf("cannot start named: %w", err), "journalctl -u %s", Unit)
 	}
 	return started, until(ctx, startLimit, func() error {
 		_, err := s.ask(ctx, "status")

@@ -52,7 +52,7 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{"add --timeout soon true", 2, "", "sample: --timeout: \"soon\" is not a duration such as 90s, 5m, 12h or 7d\nhint: sample add --help\n"},
 		{"list -o name,nam", 2, "", "sample: unknown column \"nam\"\nhint: columns: name,state,position,last_seen,took,size,tags,error,output\n"},
 		{"fail hint", 4, "", "sample: manager is away\nhint: try again\n"},
-		{"fail join", 3, "", "sample: first\nsample: second\nhint: mend it\n"},
+		{"fail join", 3, "", "sample: first\nsample: second\nhint: fix it\n"},
 		{"fail silent", 77, "", ""},
 		{"fail lines", 1, "", "sample: one\nsample: two \\x1b[1m\n"},
 		{"fail panic", 1, "", "sample: internal error: lost my way\nhint: IWX_DEBUG=1 prints where; please report it\n"},
@@ -132,7 +132,7 @@ flags:
       --version   Print the version
   -h, --help      Print this help
 
-sample VERB --help tells about one verb.
+sample VERB --help describes one verb.
 The manual is sample(8).
 `
 	const add = `usage: sample add [FLAG]... [--] COMMAND...

@@ -32,7 +32,7 @@ func helpText(n *kong.Node, t Tool) string {
 	}
 	b.WriteByte('\n')
 	if len(visibleVerbs(n)) > 0 {
-		fmt.Fprintf(&b, "%s VERB --help tells about one verb.\n", n.FullPath())
+		fmt.Fprintf(&b, "%s VERB --help describes one verb.\n", n.FullPath())
 	}
 	fmt.Fprintf(&b, "The manual is %s(8).\n", t.Name)
 	return b.String()

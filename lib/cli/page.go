@@ -189,7 +189,7 @@ func (c *pageCheck) flag(path string, f *kong.Flag) {
 		}
 	}
 	if tellingDefault(f.Value) && !strings.Contains(item.text, f.Default) {
-		c.problem("%s: flag %s does not tell its default, %s", path, names[0], f.Default)
+		c.problem("%s: flag %s does not state its default, %s", path, names[0], f.Default)
 	}
 }
 

@@ -63,7 +63,7 @@ func TestCheckPage(t *testing.T) {
 		{"long flag missing", ".It Fl -stdin Ar FILE\n", "", "add: flag --stdin is missing"},
 		{"flag in the wrong verb", ".It Fl -empty\n", ".It Fl -timeout Ar TIME\n1h", "list: flag --empty is missing\nlist: there is no flag --timeout"},
 		{"short flag missing", ".It Fl n Ar NODE , Fl Fl node", ".It Fl Fl node", "add: flag --node does not name -n"},
-		{"default missing", "is 1h", "is long", "add: flag --timeout does not tell its default, 1h"},
+		{"default missing", "is 1h", "is long", "add: flag --timeout does not state its default, 1h"},
 		{"common flag missing", ".It Fl -version\n", "", "list: flag --version is missing"},
 		{"unknown item", ".It Fl -json\n", ".It Fl -json\n.It Fl -yaml\n", "there is no flag --yaml"},
 		{"unknown mention", ".Fl -timeout .", ".Fl -timeuot .", "there is no flag --timeuot"},

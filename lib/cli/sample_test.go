@@ -95,7 +95,7 @@ func (v *failVerb) Run(c *Context) error {
 	case "hint":
 		return fault.Hint(fault.New(fault.Busy, "manager is away"), "try again")
 	case "join":
-		return errors.Join(errors.New("first"), fault.Hint(fault.New(fault.Unhealthy, "second"), "mend it"))
+		return errors.Join(errors.New("first"), fault.Hint(fault.New(fault.Unhealthy, "second"), "fix it"))
 	case "silent":
 		return Exit(77)
 	case "lines":

@@ -18,7 +18,7 @@ func (l *lab) clone(s *server) *server {
 }
 
 // hintClone is what to do with a copy of a server.
-const hintClone = "on a copy of a server, forget what it copied: iwx-cluster-setup reset --local; then join it with a token of its own"
+const hintClone = "on a copy of a server, remove the copied setup: iwx-cluster-setup reset --local; then join it with a token of its own"
 
 // TestClone: the incumbent, asked to show that it lives, does so in time.
 func TestClone(t *testing.T) {
@@ -112,8 +112,8 @@ func TestCloneOfSilent(t *testing.T) {
 	})
 }
 
-// TestCloneIsNotHeard: a transfer of a clone does not keep the incumbent's place.
-func TestCloneIsNotHeard(t *testing.T) {
+// TestCloneDoesNotCount: a transfer of a clone does not keep the incumbent's place.
+func TestCloneDoesNotCount(t *testing.T) {
 	onManager(t, func(t *testing.T, l *lab) {
 		s := l.joined("web1")
 		clone := l.clone(s)

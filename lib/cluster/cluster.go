@@ -67,7 +67,7 @@ const (
 	PathSite   = "/v1/certificate/" // and the digest of a site's certificate
 )
 
-// CheckName tells whether a node or cluster may bear the name: a host name in
+// CheckName reports whether a node or cluster may bear the name: a host name in
 // lower case, labels of letters, digits and hyphens with dots between (RFC 1123
 // §2.1).
 func CheckName(name string) error {
@@ -115,7 +115,7 @@ type Node struct {
 
 	LastSeen    time.Time  // the last request; zero: never
 	SilentSince time.Time  // not zero: unreachable since then
-	HeardSince  time.Time  // it has not been silent since then; zero: not heard yet
+	HeardSince  time.Time  // it has not been silent since then; zero: not connected yet
 	Connects    netip.Addr // the source address of its last poll; not valid: unknown
 	Former      netip.Addr // the shares are also exported to this address; see Store.SetAddress
 	Fetched     uint64     // the last record that it received, if its status is older

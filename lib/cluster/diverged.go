@@ -144,7 +144,7 @@ func (m *Manager) Tail(ctx context.Context, id string, remote netip.Addr, req *T
 	// of it.
 	first, last := page.Records[0].Seq, page.Records[len(page.Records)-1].Position()
 	if err := pki.VerifyHead(m.Identity.LogKey, Head(m.Identity.ClusterID, last), req.Sig); err != nil {
-		return nil, Refuse(Distrusted, "", "what node %s has of the log up to entry %d: %v", n.Name, last.Seq, err)
+		return nil, Refuse(Distrusted, "", "the log of node %s up to entry %d: %v", n.Name, last.Seq, err)
 	}
 	tail, follows, err := m.follow(ctx, &n, page)
 	if err != nil {
@@ -152,7 +152,7 @@ func (m *Manager) Tail(ctx context.Context, id string, remote netip.Addr, req *T
 	}
 	switch {
 	case !follows && first == 1:
-		return nil, Refuse(Distrusted, "", "what node %s has of the log is not of this cluster", n.Name)
+		return nil, Refuse(Distrusted, "", "the log of node %s is not of this cluster", n.Name)
 	case !follows:
 		return &TailAnswer{Next: first - min(first-1, tailStep)}, nil
 	case len(page.Records) > 0:

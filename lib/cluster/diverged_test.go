@@ -253,7 +253,7 @@ func TestRecoverRefused(t *testing.T) {
 		do   func(l *lab)
 		want string
 	}{
-		"queued since": {func(l *lab) { l.goOn(); l.add(queue.Members(), 1) }, "the queue has gone on since it was restored"},
+		"queued since": {func(l *lab) { l.goOn(); l.add(queue.Members(), 1) }, "cannot recover: records added since the restore: 1"},
 		"joined since": {func(l *lab) { l.joined("web9") }, "node web9 joined after the restore"},
 	} {
 		t.Run(what, func(t *testing.T) {

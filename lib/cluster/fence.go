@@ -26,7 +26,7 @@ func (f *Fence) String() string {
 }
 
 // FenceHint is what to do with a manager that was replaced.
-const FenceHint = "undo what it is: iwx-cluster-setup reset --force\nor, if there is no other manager, since this one was put back to an older state: iwx-cluster-setup restore BACKUP --force"
+const FenceHint = "undo its setup: iwx-cluster-setup reset --force\nor, if there is no other manager, since this one was put back to an older state: iwx-cluster-setup restore BACKUP --force"
 
 // Err returns the fence as an error with the exit code and [FenceHint]; nil without a
 // fence.

@@ -24,7 +24,7 @@ import (
 
 // TestHistories restores managers to older states, in clusters with random
 // histories: entries that both have, lost entries of which each node has some, and
-// new ones in their place; pages of one record and of many; nodes heard before or
+// new ones in their place; pages of one record and of many; nodes that connect before or
 // after new entries; restored with a new epoch, or reset like a snapshot of a
 // machine, more than once. In every case recover or accept must lead out: every
 // node has the manager's log, has run nothing twice, and the queue goes on.
@@ -60,9 +60,9 @@ func TestHistories(t *testing.T) {
 func TestPutBack(t *testing.T) {
 	t.Parallel()
 	for _, h := range []struct{ common, lost, added int }{{1, 2, 1}, {1, 2, 2}, {3, 2, 2}, {0, 2, 1}, {2, 5, 5}, {4, 1, 9}} {
-		for _, heard := range []bool{false, true} {
+		for _, connected := range []bool{false, true} {
 			for _, way := range []string{"recover", "accept"} {
-				t.Run(fmt.Sprint(h, heard, way), func(t *testing.T) {
+				t.Run(fmt.Sprint(h, connected, way), func(t *testing.T) {
 					w := &world{T: t, dice: rand.New(rand.NewPCG(1, 1)), met: map[string]int{}, way: way}
 					w.begin(2)
 					defer w.end()
@@ -76,7 +76,7 @@ func TestPutBack(t *testing.T) {
 					back := w.snapshot()
 					each(h.lost)
 					w.putBack(back, false)
-					if heard {
+					if connected {
 						w.syncAll()
 					}
 					for range h.added {

@@ -143,7 +143,7 @@ type view struct {
 
 // ErrWentBack says that the log has become shorter. Only Recover may shorten it,
 // and that begins an epoch: the state was replaced while the daemon ran.
-var ErrWentBack = errors.New("the log is shorter than what was served of it: the state was put back to an older one while it was in use")
+var ErrWentBack = errors.New("the log lacks entries that this manager has served: its state was replaced by an older one while it ran")
 
 // Refresh reads what has changed in the state and lets the polls look at it.
 // It is called at the start, whenever a tool has written, and now and then.
@@ -169,7 +169,7 @@ func (m *Manager) logBack(old, next *view) {
 	for id, n := range next.nodes {
 		was, known := old.nodes[id]
 		if back := n.WentBack; known && back != nil && (was.WentBack == nil || *was.WentBack != *back) {
-			m.Log.Warn("a node is back at an older state, and does again what came after", "node", n.Name, "was_at", back.From, "is_at", back.To)
+			m.Log.Warn("a node went back to an older state and repeats the entries after it", "node", n.Name, "was_at", back.From, "is_at", back.To)
 		}
 	}
 }

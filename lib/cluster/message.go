@@ -48,7 +48,7 @@ type Status struct {
 	// done with entries up to this one of its own.
 	Beyond uint64 `json:"beyond,omitempty"`
 
-	// CaughtUp tells of the last time that the node was back after a long
+	// CaughtUp reports the last time that the node was back after a long
 	// silence, until its daemon ends.
 	CaughtUp *CaughtUp `json:"caught_up,omitempty"`
 
@@ -86,7 +86,7 @@ type Departure struct {
 // CaughtUp is what a node made up for when it was back.
 type CaughtUp struct {
 	Entries uint64 `json:"entries"`    // records of the log
-	Silence int64  `json:"silence_ms"` // since the manager was last heard
+	Silence int64  `json:"silence_ms"` // since the manager last answered
 	At      int64  `json:"at"`         // when it was current again
 }
 
@@ -163,7 +163,7 @@ type PollRequest struct {
 	Instance string   `json:"instance"` // random, one for each run of the daemon
 	Version  string   `json:"version"`
 	Position Position `json:"position"`          // of the last received record
-	Orders   Orders   `json:"orders"`            // as the node last heard them
+	Orders   Orders   `json:"orders"`            // as the node last received them
 	Profile  string   `json:"profile,omitempty"` // the version received last, or profile.None; "" from a node that knows of none
 	Looks    bool     `json:"looks,omitempty"`   // the node heeds Orders.Look; one that does not know it would never tell it back
 	Trials   bool     `json:"trials,omitempty"`  // and Orders.Trial

@@ -159,7 +159,7 @@ func (m *Manager) refuseClone(ctx context.Context, id string, remote, incumbent 
 	if err := m.Store.SaveRefused(ctx, id, text); err != nil {
 		return err
 	}
-	return Refuse(RefusedClone, "on a copy of a server, forget what it copied: iwx-cluster-setup reset --local; then join it with a token of its own",
+	return Refuse(RefusedClone, "on a copy of a server, remove the copied setup: iwx-cluster-setup reset --local; then join it with a token of its own",
 		"another server, at %s, is using this node's certificate", incumbent)
 }
 
@@ -301,7 +301,7 @@ func (m *Manager) page(ctx context.Context, v *view, n *Roster, after uint64, a 
 	records = records[:min(uint64(len(records)), v.head.Seq-after)]
 	if len(records) == 0 || records[0].Seq != after+1 {
 		a.Orders.Trouble = TroubleResync
-		a.Orders.Detail = fmt.Sprintf("what follows entry %d is no longer in the manager's log", after)
+		a.Orders.Detail = fmt.Sprintf("the manager's log no longer has the entries after %d", after)
 		return nil
 	}
 	own := make([]queue.Record, len(records))

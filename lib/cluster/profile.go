@@ -39,7 +39,7 @@ func (m *Manager) tellWrong(err error) {
 		text = err.Error()
 	}
 	if text != m.wrong && text != "" {
-		m.Log.Error("the nodes' profiles could not be made; they keep those they have", "error", err)
+		m.Log.Error("cannot make the nodes' profiles; they keep their present ones", "error", err)
 	}
 	m.wrong = text
 }

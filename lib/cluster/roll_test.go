@@ -39,11 +39,11 @@ func TestRollingInOrder(t *testing.T) {
 }
 
 // TestRollingStops: where it failed on the first node, nobody else's turn comes
-// before that is mended, skipped or cancelled, not even with another manager's
+// before that is fixed, skipped or cancelled, not even with another manager's
 // daemon.
 func TestRollingStops(t *testing.T) {
-	for what, mend := range map[string]func(d *drill, seq uint64){
-		"mended":    func(d *drill, seq uint64) { d.nodes[0].failing(seq, 0) },
+	for what, fix := range map[string]func(d *drill, seq uint64){
+		"fixed":     func(d *drill, seq uint64) { d.nodes[0].failing(seq, 0) },
 		"skipped":   func(d *drill, seq uint64) { d.pass(seq, queue.Nodes(d.nodes[0].id), queue.Skipped) },
 		"cancelled": func(d *drill, seq uint64) { d.pass(seq, queue.Members(), queue.Cancelled) },
 	} {
@@ -62,7 +62,7 @@ func TestRollingStops(t *testing.T) {
 				end = d.start()
 				time.Sleep(time.Hour)
 				d.began("where it failed", seq, "web1")
-				mend(d, seq)
+				fix(d, seq)
 				time.Sleep(time.Hour)
 				end()
 				for _, n := range d.nodes {

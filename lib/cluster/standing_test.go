@@ -113,7 +113,7 @@ func TestNeedsResync(t *testing.T) {
 		l.Store = horizon{l.store, 300}
 		l.refresh()
 		for seq, want := range map[uint64]cluster.Orders{
-			0:   {Trouble: "needs resync", Detail: "what follows entry 0 is no longer in the manager's log"},
+			0:   {Trouble: "needs resync", Detail: "the manager's log no longer has the entries after 0"},
 			298: {Trouble: "needs resync", Detail: "entry 298, which this node received last, is no longer in the manager's log"},
 			300: {},
 			599: {},

@@ -45,7 +45,7 @@ type Queue struct {
 	HistoryDays   int           `toml:"history_days" default:"30" min:"1" max:"3650" doc:"Days that finished attempts are kept, and the texts of entries that every node has done. What is pending, and the baseline, is never removed."`
 	HistoryMax    int           `toml:"history_max" default:"10000" min:"1" max:"10000000" doc:"Finished attempts that are kept for each node, the newest ones."`
 	Timeout       time.Duration `toml:"timeout" default:"1h" min:"0" max:"30d" doc:"How long a cascaded command may run when it was queued without a timeout of its own. 0 sets no limit."`
-	PollWait      time.Duration `toml:"poll_wait" default:"50s" min:"1s" max:"2m" doc:"How long the manager holds a node's poll open when there is nothing to tell. Firewalls that drop idle connections sooner need less."`
+	PollWait      time.Duration `toml:"poll_wait" default:"50s" min:"1s" max:"2m" doc:"How long the manager holds a node's poll open when there is nothing to send. Firewalls that drop idle connections sooner need less."`
 	DrainLimit    time.Duration `toml:"drain_limit" default:"10m" min:"0" max:"24h" doc:"How long an entry with --rolling waits for the connections of a node that is drained for its turn."`
 	Lint          bool          `toml:"lint" default:"true" doc:"Ask before queueing a command that is known to do harm when every node runs it."`
 }
@@ -57,10 +57,10 @@ type Backup struct {
 
 // LB is the [lb] table.
 type LB struct {
-	EndpointPort  int    `toml:"endpoint_port" default:"2481" min:"1024" max:"65535" doc:"TCP port at which every server tells an external balancer of its services, over HTTP. It is closed unless external balancing is on."`
+	EndpointPort  int    `toml:"endpoint_port" default:"2481" min:"1024" max:"65535" doc:"TCP port at which every server reports its services to an external balancer, over HTTP. It is closed unless external balancing is on."`
 	EndpointAllow string `toml:"endpoint_allow" default:"" rule:"prefixes" doc:"Who may ask there, beside the manager: addresses and networks with spaces between, such as those of the external balancer."`
 	ClientAddress bool   `toml:"client_address" default:"true" doc:"Where HAProxy balances, have the servers log the addresses of clients instead of the manager's."`
-	Proxies       string `toml:"proxies" default:"" rule:"prefixes" doc:"The addresses from which an external balancer connects, with spaces between: the servers log the addresses of clients that it tells."`
+	Proxies       string `toml:"proxies" default:"" rule:"prefixes" doc:"The addresses from which an external balancer connects, with spaces between: the servers log the addresses of clients that it reports."`
 }
 
 // Told returns who is believed about the addresses of clients beside the

@@ -131,7 +131,7 @@ func Tell(ctx context.Context, dir string, p Pulse) error {
 		_, err = ask(ctx, dir, http.MethodPost, pathPulse, body)
 	}
 	if err != nil {
-		return fmt.Errorf("tell iwx-lb daemon: %w", err)
+		return fmt.Errorf("notify iwx-lb daemon: %w", err)
 	}
 	return nil
 }

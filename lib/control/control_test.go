@@ -73,7 +73,7 @@ func TestControl(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := <-n.heard; !reflect.DeepEqual(got, said) {
-			t.Errorf("heard %+v", got)
+			t.Errorf("received %+v", got)
 		}
 		end()
 		if _, err := Status(t.Context(), dir); fault.CodeOf(err) != fault.Busy || err.Error() != "ask iwx-lb daemon: it does not run" {

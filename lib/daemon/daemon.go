@@ -52,7 +52,7 @@ func Run(ctx context.Context, log *slog.Logger, members ...Member) error {
 	)
 	for _, m := range members {
 		all.Go(func() {
-			err := panics.Try(log, "member "+m.Name+" of the daemon, which ends", func() error { return m.Run(ctx) })
+			err := panics.Try(log, "member "+m.Name+" of the daemon", func() error { return m.Run(ctx) })
 			if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 				return
 			}

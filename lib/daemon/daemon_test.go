@@ -268,7 +268,7 @@ func TestMemberThatPanics(t *testing.T) {
 		if !ended || err == nil || !strings.HasPrefix(err.Error(), "replay: internal error: panic: runtime error: ") || fault.CodeOf(err) != fault.Failed {
 			t.Errorf("%s: ended %v, error %v, code %d", name, ended, err, fault.CodeOf(err))
 		}
-		for _, part := range []string{`work="member replay of the daemon, which ends"`, "daemon.TestMemberThatPanics.func"} {
+		for _, part := range []string{`work="member replay of the daemon"`, "daemon.TestMemberThatPanics.func"} {
 			if !strings.Contains(log.String(), part) {
 				t.Errorf("%s: %q is missing in %s", name, part, log.String())
 			}

@@ -279,12 +279,12 @@ func TestBad(t *testing.T) {
 		{"add " + strings.Repeat("a", 64) + " A 192.0.2.1", "it is too long"},
 		{"add www SOA x", "the SOA record is made by itself"},
 		{"add www RRSIG x", `"RRSIG" is not a type of record that a zone may have`},
-		{"add www A 192.0.2.300", `"192.0.2.300" is not what a A record holds`},
-		{"add www A 2001:db8::1", "is not what a A record holds"},
-		{"add www A 192.0.2.1 192.0.2.2", "is not what a A record holds"},
-		{"add www AAAA 192.0.2.1", "is not what a AAAA record holds"},
-		{"add @ MX mail", "is not what a MX record holds"},
-		{"add @ MX 70000 mail", "is not what a MX record holds"},
+		{"add www A 192.0.2.300", `"192.0.2.300" is not valid in a record of type A`},
+		{"add www A 2001:db8::1", "is not valid in a record of type A"},
+		{"add www A 192.0.2.1 192.0.2.2", "is not valid in a record of type A"},
+		{"add www AAAA 192.0.2.1", "is not valid in a record of type AAAA"},
+		{"add @ MX mail", "is not valid in a record of type MX"},
+		{"add @ MX 70000 mail", "is not valid in a record of type MX"},
 	} {
 		z := &dns.Zone{Name: "example.org"}
 		var err error

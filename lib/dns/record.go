@@ -107,7 +107,7 @@ func ParseTTL(text string) (uint32, error) {
 func ParseData(zone, kind string, words []string) (string, error) {
 	text := strings.Join(words, " ")
 	bad := func(why string) error {
-		return fault.Hint(fault.New(fault.Usage, "%.300q is not what a %s record holds: %s", text, kind, why), "as in: %s", example(kind))
+		return fault.Hint(fault.New(fault.Usage, "%.300q is not valid in a record of type %s: %s", text, kind, why), "as in: %s", example(kind))
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return "", bad("it has a control character in it")

@@ -277,7 +277,7 @@ func TestServersAreToldWhoAsks(t *testing.T) {
 	// protocol §2.2.
 	start := append([]byte("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c"), 127, 0, 0, 1, 127, 0, 0, 9)
 	if err != nil || !bytes.HasPrefix(header, start) {
-		t.Errorf("the server heard % x, %v, want % x…", header, err, start)
+		t.Errorf("the server received % x, %v, want % x…", header, err, start)
 	}
 }
 

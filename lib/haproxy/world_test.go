@@ -167,7 +167,7 @@ func (c *client) say(text string) error {
 	}
 	line, err := c.lines.ReadString('\n')
 	if err == nil && line != text+"\n" {
-		err = fmt.Errorf("said %q, heard %q", text, line)
+		err = fmt.Errorf("sent %q, received %q", text, line)
 	}
 	return err
 }

@@ -40,7 +40,7 @@ func answer(l net.Listener, service func(net.Conn)) {
 	}
 }
 
-// says is a service that says its lines, each after it has heard one, the first
+// says is a service that says its lines, each after it has received one, the first
 // at once.
 func says(lines ...string) func(net.Conn) {
 	return func(conn net.Conn) {
@@ -58,7 +58,7 @@ func says(lines ...string) func(net.Conn) {
 	}
 }
 
-// hears is a service of HTTP that answers after it has heard a request.
+// hears is a service of HTTP that answers after it has received a request.
 func hears(answer string) func(net.Conn) {
 	return func(conn net.Conn) {
 		request := bufio.NewReader(conn)
@@ -336,7 +336,7 @@ func TestProbeKnock(t *testing.T) {
 		}
 		defer first.Close()
 		if first.RemoteAddr().String() != conn.LocalAddr().String() {
-			t.Errorf("the service heard a knock")
+			t.Errorf("the service received a connect probe")
 		}
 	}
 }

@@ -134,13 +134,13 @@ func Known(ctx context.Context, here, there []User, limit time.Duration) (known 
 
 // errNoGetent is wrapped if the system has no getent(1). Such a system, for example one
 // with musl, most likely has no name service besides the files.
-var errNoGetent = errors.New("there is no getent(1) here to ask the name service with")
+var errNoGetent = errors.New("cannot query the name service: getent(1) is not installed")
 
 // Unasked returns the end of a message about an unknown account: it says that only the
 // files were searched, or is "" if the name service was asked too.
 func Unasked(err error) string {
 	if errors.Is(err, errNoGetent) {
-		return " in its files, and " + errNoGetent.Error()
+		return " in its files; " + errNoGetent.Error()
 	}
 	return ""
 }

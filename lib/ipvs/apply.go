@@ -191,7 +191,7 @@ func refused(op lb.Operation, err error) error {
 		return fault.Hint(err, "modprobe ip_vs_%s, or another scheduler: iwx-lb edit --scheduler wlc", scheduler)
 	case errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT):
 		err = fault.New(fault.Busy, "%s: it is no longer there", text)
-		return fault.Hint(err, "ipvsadm -L -n tells what is; it is put right at the next look")
+		return fault.Hint(err, "ipvsadm -L -n; iwx-lb daemon corrects it at its next pass")
 	}
 	return fmt.Errorf("%s: %w", text, err)
 }

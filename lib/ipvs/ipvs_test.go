@@ -54,7 +54,7 @@ func TestWhatIsAppliedIsObserved(t *testing.T) {
 		{Verb: lb.AddService, Key: web, Virtual: http},
 		{Verb: lb.AddService, Key: six, Virtual: imaps},
 	}
-	for range 2 { // the second time it is there already
+	for range 2 { // the second time it exists already
 		apply(t, e, add...)
 		has(t, e, lb.Table{web: http, six: imaps})
 	}
@@ -134,9 +134,9 @@ func TestRefusals(t *testing.T) {
 	}{
 		{lb.Operation{Verb: lb.AddService, Key: web, Virtual: v}, `add service 192.0.2.10:80: this kernel has no scheduler "mh"`, "modprobe ip_vs_mh, or another scheduler: iwx-lb edit --scheduler wlc", fault.Failed},
 		{lb.Operation{Verb: lb.AddService, Key: web, Virtual: proxy}, `add service 192.0.2.10:80: ipvs has no forwarding "proxy"`, "", fault.Failed},
-		{lb.Operation{Verb: lb.EditService, Key: web, Virtual: v}, "edit service 192.0.2.10:80: it is no longer there", "ipvsadm -L -n tells what is; it is put right at the next look", fault.Busy},
-		{lb.Operation{Verb: lb.AddServer, Key: web, Virtual: v, Addr: web1}, "add server 192.0.2.1:80 of 192.0.2.10:80: it is no longer there", "ipvsadm -L -n tells what is; it is put right at the next look", fault.Busy},
-		{lb.Operation{Verb: "mend", Key: web}, "mend 192.0.2.10:80: there is no such operation", "", fault.Failed},
+		{lb.Operation{Verb: lb.EditService, Key: web, Virtual: v}, "edit service 192.0.2.10:80: it is no longer there", "ipvsadm -L -n; iwx-lb daemon corrects it at its next pass", fault.Busy},
+		{lb.Operation{Verb: lb.AddServer, Key: web, Virtual: v, Addr: web1}, "add server 192.0.2.1:80 of 192.0.2.10:80: it is no longer there", "ipvsadm -L -n; iwx-lb daemon corrects it at its next pass", fault.Busy},
+		{lb.Operation{Verb: "fix", Key: web}, "fix 192.0.2.10:80: there is no such operation", "", fault.Failed},
 	} {
 		k := newTable()
 		k.without = "mh"

@@ -128,9 +128,9 @@ func (s Setup) UseEngine(name string) (is Setup, changed bool, err error) {
 	return s, changed, nil
 }
 
-// Validate tells what is wrong with a filled policy: with its values, for the
+// Validate reports what is wrong with a filled policy: with its values, for the
 // engine, among the virtual addresses and the servers there are. Every fault is
-// told, and the hint is for the first.
+// named, and the hint is for the first.
 func (s *Setup) Validate(p *Policy, servers []Server) error {
 	ability, err := AbilityOf(s.Engine)
 	if err != nil {
@@ -178,15 +178,15 @@ func validValues(p *Policy, command string) error {
 	return nil
 }
 
-// validate tells what the engine cannot have of a policy.
+// validate reports what the engine cannot have of a policy.
 func (a *Ability) validate(p *Policy, command string) error {
 	forwarding := a.forwarding(p)
 	switch {
 	case !slices.Contains(a.Schedulers, p.Scheduler):
-		return fault.Hint(fault.New(fault.Usage, "%s: scheduler %q is not one that %s has: %s", p, p.Scheduler, a.Engine, phrase(a.Schedulers)),
+		return fault.Hint(fault.New(fault.Usage, "%[1]s: %[3]s does not support scheduler %[2]q, only %[4]s", p, p.Scheduler, a.Engine, phrase(a.Schedulers)),
 			"%s --scheduler %s", command, a.Schedulers[0])
 	case !a.hasForwarding(p.Forwarding):
-		return fault.Hint(fault.New(fault.Usage, "%s: forwarding %q is not one that %s has: %s", p, p.Forwarding, a.Engine, phrase(words(a.Forwardings))),
+		return fault.Hint(fault.New(fault.Usage, "%[1]s: %[3]s does not support forwarding %[2]q, only %[4]s", p, p.Forwarding, a.Engine, phrase(words(a.Forwardings))),
 			"%s --forwarding %s", command, a.Forwardings[0])
 	case p.ServerPort != p.Port && !forwarding.Moves():
 		return fault.Hint(fault.New(fault.Usage, "%s: server port %d differs from %d, which forwarding %s cannot do", p, p.ServerPort, p.Port, forwarding),

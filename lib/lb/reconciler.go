@@ -118,9 +118,9 @@ func (r *Reconciler) pass(ctx context.Context, woken bool) time.Duration {
 func (r *Reconciler) note(err error) {
 	switch {
 	case err != nil && (r.err == nil || r.err.Error() != err.Error()):
-		r.log.Error("the engine does not have what it should", "engine", r.engine, "error", err)
+		r.log.Error("the engine does not match the configuration", "engine", r.engine, "error", err)
 	case err == nil && r.err != nil:
-		r.log.Info("the engine has what it should", "engine", r.engine)
+		r.log.Info("the engine matches the configuration", "engine", r.engine)
 	}
 	r.err = err
 	if err != nil {
@@ -309,7 +309,7 @@ func (r *Reconciler) relieve(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
-// Report tells how balancing is doing at this moment, with what the engine has
+// Report returns the state of balancing at this moment, with what the engine has
 // and its connections. It waits for a pass that is under way.
 func (r *Reconciler) Report(ctx context.Context) Report {
 	r.mu.Lock()

@@ -289,7 +289,7 @@ func TestReconcilerTriesAgain(t *testing.T) {
 			t.Errorf("%+v", report)
 		}
 		time.Sleep(time.Minute)
-		if n := strings.Count(r.log.String(), "the engine does not have what it should"); n != 1 {
+		if n := strings.Count(r.log.String(), "the engine does not match the configuration"); n != 1 {
 			t.Errorf("logged %d times", n)
 		}
 		// It is tried again less and less often, but at once when something changes.

@@ -30,7 +30,7 @@ type Report struct {
 	External bool            `json:"external"`
 	Stopped  bool            `json:"stopped"`
 	At       time.Time       `json:"at"`
-	Error    string          `json:"error,omitempty"`   // why the engine does not have what it should
+	Error    string          `json:"error,omitempty"`   // why the engine does not match the configuration
 	Blind    bool            `json:"blind,omitempty"`   // what the engine has cannot be seen: In, Weight and connections are unknown
 	Pending  []string        `json:"pending,omitempty"` // what is left to be done on it: none once it has all
 	Services []ServiceReport `json:"services"`

@@ -153,8 +153,8 @@ func CheckMountPoint(sys string, mounted []Mounted, m Mount) error {
 	case err != nil:
 		return err
 	case len(entries) > 0:
-		err := fmt.Errorf("%s is not empty, and a mount would hide what is in it, such as %s", m.Path, entries[0].Name())
-		return fault.Hint(err, "move away what is in %s", m.Path)
+		err := fmt.Errorf("%s is not empty, and a mount would hide its content, such as %s", m.Path, entries[0].Name())
+		return fault.Hint(err, "move away the content of %s", m.Path)
 	}
 	return nil
 }

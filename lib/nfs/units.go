@@ -10,7 +10,7 @@ import (
 const mountTimeout = "20s"
 
 // unitHead marks a unit as ours.
-const unitHead = "# Written by iwx-queued for the shared storage, see iwx(7). iwx-cluster-setup reset\n# removes it; what is changed here is changed back.\n"
+const unitHead = "# Written by iwx-queued for the shared storage, see iwx(7). iwx-cluster-setup reset\n# removes it; changes here are reverted.\n"
 
 // madeNote is in the unit of a mount whose mount point was made for it. systemd
 // passes over sections that begin with X-, systemd.unit(5).

@@ -91,7 +91,7 @@ func (w *Watcher) Once(ctx context.Context) time.Duration {
 	err := panics.Try(w.log, "list of the mounts", func() (err error) { mounts, err = w.mounts(ctx); return err })
 	if err != nil {
 		if ctx.Err() == nil {
-			w.log.Error("the mounts could not be looked at", "error", err)
+			w.log.Error("cannot check the mounts", "error", err)
 		}
 		return lookEvery
 	}

@@ -39,9 +39,9 @@ func (l errorLog) Write(text []byte) (int, error) {
 	switch {
 	case strings.HasPrefix(first, "http: TLS handshake error "):
 	case strings.HasPrefix(first, "http: panic serving "):
-		Log(l.log, "connection to a server of HTTP", &Panic{Value: first, Place: placeIn(rest), Stack: rest})
+		Log(l.log, "HTTP connection", &Panic{Value: first, Place: placeIn(rest), Stack: rest})
 	default:
-		l.log.Warn("the server of HTTP reports an error", "error", first)
+		l.log.Warn("HTTP server error", "error", first)
 	}
 	return len(text), nil
 }

@@ -124,7 +124,7 @@ func plural(n int, what string) string {
 // itself, and the line to change. In the kernel's way is nobody.
 func (b Balance) listeners(context.Context) Result {
 	if !b.is("haproxy") {
-		return skip("no service of this server is in the way of %s", balancer(b.Setup))
+		return skip("no service of this server conflicts with %s", balancer(b.Setup))
 	}
 	var found, remedies []string
 	for i := range b.Setup.Policies {
@@ -202,7 +202,7 @@ func (b Balance) forwarding(context.Context) Result {
 	if off != nil {
 		return fail("the manager's profile sets "+strings.Join(off, " ")+"; see why it did not: iwx-cluster-setup status", "addresses are translated (nat), and the kernel passes no packets on")
 	}
-	return ok("what has to be passed on is")
+	return ok("the kernel forwards packets")
 }
 
 func (b Balance) balancingContainer(ctx context.Context) Result {

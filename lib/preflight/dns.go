@@ -27,7 +27,7 @@ func (s Server) dns(context.Context) Result {
 	if r.Status == OK {
 		return s.nameServer()
 	}
-	r.Detail += ", so that this server serves no zones"
+	r.Detail += ": this server cannot serve zones"
 	r.Remedy += "; or " + s.leaveDNS()
 	return r
 }
@@ -37,7 +37,7 @@ func (s Server) leaveDNS() string {
 	return fmt.Sprintf("leave DNS alone: [dns] provider = \"none\" in %s", s.Paths.Config)
 }
 
-// nameServer tells who has port 53 of an address that named listens at. The stub
+// nameServer reports who has port 53 of an address that named listens at. The stub
 // of systemd-resolved(8) is in nobody's way: no interface has 127.0.0.53.
 func (s Server) nameServer() Result {
 	for _, a := range s.Facts.Addresses {
@@ -54,7 +54,7 @@ func (s Server) nameServer() Result {
 			}
 		}
 	}
-	return ok("BIND is installed, and nobody else has port %d", dnsPort)
+	return ok("BIND is installed, and no other program uses port %d", dnsPort)
 }
 
 // isNamed reports whether a process is BIND's, whose threads have names of their

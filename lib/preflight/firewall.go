@@ -50,7 +50,7 @@ func (s Server) firewall(ctx context.Context) Result {
 			return r
 		}
 	}
-	return ok("no firewall was found that drops what comes in")
+	return ok("no firewall here drops incoming packets")
 }
 
 // closed returns the ports that open does not hold.
@@ -66,7 +66,7 @@ func (s Server) firewalld(ctx context.Context) (Result, bool) {
 	listed, err1 := s.Command(ctx, "firewall-cmd", "--list-ports")
 	services, err2 := s.Command(ctx, "firewall-cmd", "--list-services")
 	if err1 != nil || err2 != nil {
-		return warn("firewall-cmd --list-all", "firewalld runs, but does not tell its rules"), true
+		return warn("firewall-cmd --list-all", "firewalld runs, but cannot list its rules"), true
 	}
 	names := strings.Fields(string(services))
 	ranges := parseRanges(strings.Fields(string(listed)))
@@ -74,7 +74,7 @@ func (s Server) firewalld(ctx context.Context) (Result, bool) {
 		return ranges.hold(p) || slices.Contains(names, firewalldService(p.number))
 	})
 	if len(closed) == 0 {
-		return ok("firewalld lets in what iwx needs"), true
+		return ok("firewalld accepts the connections of iwx"), true
 	}
 	var add []string
 	for _, p := range closed {
@@ -127,7 +127,7 @@ func (s Server) ufw(ctx context.Context) (Result, bool) {
 	}
 	closed := s.closed(parseRanges(allowed).hold)
 	if len(closed) == 0 {
-		return ok("ufw lets in what iwx needs"), true
+		return ok("ufw accepts the connections of iwx"), true
 	}
 	var add []string
 	for _, p := range closed {
@@ -145,7 +145,7 @@ func (s Server) nftables(ctx context.Context) (Result, bool) {
 	}
 	rules, err := parseRuleset(out)
 	if err != nil {
-		return warn("nft list ruleset", "the rules of nftables could not be read: %v", err), true
+		return warn("nft list ruleset", "cannot read the rules of nftables: %v", err), true
 	}
 	table, drops := rules.droppingTable()
 	if !drops {
@@ -153,11 +153,11 @@ func (s Server) nftables(ctx context.Context) (Result, bool) {
 	}
 	closed := s.closed(rules.accepted(table).hold)
 	if len(closed) == 0 {
-		return ok("nftables lets in what iwx needs"), true
+		return ok("nftables accepts the connections of iwx"), true
 	}
 	add := byProtocol(closed, func(proto, list string) string { return proto + " dport { " + list + " } accept" })
 	return warn(fmt.Sprintf("nft list table %s, and add rules such as: %s", table, strings.Join(add, "; ")),
-		"nftables drops what comes in, and no rule names %s%s", joinPorts(closed), rules.caveat(table)), true
+		"nftables drops incoming packets, and no rule names %s%s", joinPorts(closed), rules.caveat(table)), true
 }
 
 // iptables reads iptables -S. It comes before nftables, because rules made by
@@ -173,13 +173,13 @@ func (s Server) iptables(ctx context.Context) (Result, bool) {
 	}
 	closed := s.closed(parseRanges(allowed).hold)
 	if len(closed) == 0 {
-		return ok("iptables lets in what iwx needs"), true
+		return ok("iptables accepts the connections of iwx"), true
 	}
 	add := byProtocol(closed, func(proto, list string) string {
 		return "iptables -I INPUT -p " + proto + " -m multiport --dports " + strings.ReplaceAll(list, " ", "") + " -j ACCEPT"
 	})
 	return warn(strings.Join(add, " && "),
-		"iptables drops what comes in, and no rule of INPUT names %s", joinPorts(closed)), true
+		"iptables drops incoming packets, and no rule of INPUT names %s", joinPorts(closed)), true
 }
 
 // iptablesDrops reports whether INPUT drops by policy or by its last rule.

@@ -39,12 +39,12 @@ func TestFirewall(t *testing.T) {
 		want           Status
 		detail, remedy string
 	}{
-		{"none", nil, OK, "no firewall was found", ""},
+		{"none", nil, OK, "no firewall here", ""},
 		{"nft without rules", map[string]string{"nft -j list ruleset": `{"nftables": [{"metainfo": {"version": "1.0.6"}}]}`}, OK, "no firewall", ""},
 		{"nft drops by policy", recorded(t, "drop-policy.json"), Warn,
 			"names 25/tcp 587/tcp 993/tcp 995/tcp (a rule by address", "nft list table inet filter, and add rules such as: tcp dport { 25, 587, 993, 995 } accept"},
-		{"nft rejects last, all open", recorded(t, "reject-rule.json"), OK, "nftables lets in", ""},
-		{"nft damaged", map[string]string{"nft -j list ruleset": "{"}, Warn, "could not be read", "nft list ruleset"},
+		{"nft rejects last, all open", recorded(t, "reject-rule.json"), OK, "nftables accepts", ""},
+		{"nft damaged", map[string]string{"nft -j list ruleset": "{"}, Warn, "cannot read", "nft list ruleset"},
 		{"ufw inactive", map[string]string{"ufw status": "Status: inactive\n"}, OK, "no firewall", ""},
 		{"ufw", map[string]string{"ufw status": ufw +
 			"22/tcp                     LIMIT       Anywhere\n" +
@@ -56,11 +56,11 @@ func TestFirewall(t *testing.T) {
 			Warn, "no rule for 25/tcp 2049/tcp", "ufw allow 25/tcp && ufw allow 2049/tcp"},
 		{"firewalld stopped", map[string]string{"firewall-cmd --state": "not running\n"}, OK, "no firewall", ""},
 		{"firewalld open", map[string]string{"firewall-cmd --state": "running\n",
-			"firewall-cmd --list-ports": all, "firewall-cmd --list-services": "ssh\n"}, OK, "firewalld lets in", ""},
+			"firewall-cmd --list-ports": all, "firewall-cmd --list-services": "ssh\n"}, OK, "firewalld accepts", ""},
 		{"firewalld", map[string]string{"firewall-cmd --state": "running\n",
 			"firewall-cmd --list-ports": "1-1000/tcp\n", "firewall-cmd --list-services": "dns http ssh\n"},
 			Warn, "does not let in 2049/tcp 2480/tcp", "firewall-cmd --permanent --add-port=2049/tcp --add-port=2480/tcp && firewall-cmd --reload"},
-		{"firewalld mute", map[string]string{"firewall-cmd --state": "running\n"}, Warn, "does not tell", "--list-all"},
+		{"firewalld mute", map[string]string{"firewall-cmd --state": "running\n"}, Warn, "cannot list its rules", "--list-all"},
 		{"iptables accepts", map[string]string{"iptables -S INPUT": "-P INPUT ACCEPT\n"}, OK, "no firewall", ""},
 		{"iptables", map[string]string{"iptables -S INPUT": "-P INPUT DROP\n" +
 			"-A INPUT -p tcp -m multiport --dports 25,53,80,110:143,443,587,993,995 -j ACCEPT\n" +
@@ -91,7 +91,7 @@ func TestFirewallWithoutDNS(t *testing.T) {
 	s.Role, s.DNS.Provider = Node, "none"
 	s.Command = answers(map[string]string{"iptables -S INPUT": "-P INPUT DROP\n" +
 		"-A INPUT -p tcp -m multiport --dports 25,80,110,143,443,587,993,995 -j ACCEPT\n"})
-	checkOne(t, s, NameFirewall, Result{OK, "iptables lets in", ""})
+	checkOne(t, s, NameFirewall, Result{OK, "iptables accepts", ""})
 }
 
 // The real nft, if it is here, is asked in a network namespace of its own.

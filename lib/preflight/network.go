@@ -20,7 +20,7 @@ const NameNetwork = "network"
 type Crossed struct {
 	Node string // its name
 
-	// Unknown tells why nothing is known of the node, and Remedy what to do about
+	// Unknown reports why nothing is known of the node, and Remedy what to do about
 	// it; both are "" if it took part.
 	Unknown, Remedy string
 
@@ -60,16 +60,16 @@ func (b Balance) crossings() []Probe {
 	return probes
 }
 
-// crossing tells what follows for one node.
+// crossing reports what follows for one node.
 func (b Balance) crossing(node string, found []Crossed, failed error) Result {
 	i := slices.IndexFunc(found, func(c Crossed) bool { return c.Node == node })
 	switch {
 	case failed != nil:
-		return warn("", "it could not be tried: %v", failed)
+		return warn("", "cannot try it: %v", failed)
 	case i < 0:
 		return skip("%s is no member any more", node)
 	case found[i].Unknown != "":
-		return warn(found[i].Remedy, "it could not be tried: %s", found[i].Unknown)
+		return warn(found[i].Remedy, "cannot try it: %s", found[i].Unknown)
 	}
 	c := &found[i]
 	out, in := missing(c.Sent, c.Out), missing(c.Sent, c.In)

@@ -35,7 +35,7 @@ func TestNetwork(t *testing.T) {
 		{"nothing of the node's comes", with(func(c *Crossed) { c.Out, c.OwnOut = nil, false }), nil, Result{Warn, "no packet of web1 comes", "UDP port 9"}},
 		{"nothing comes to the node", with(func(c *Crossed) { c.In, c.OwnIn = nil, false }), nil, Result{Warn, "no packet to web1 comes", "UDP port 9"}},
 		{"the node took no part", Crossed{Node: "web1", Unknown: "it is not reached", Remedy: "iwx-node show web1"}, nil,
-			Result{Warn, "it could not be tried: it is not reached", "iwx-node show web1"}},
+			Result{Warn, "cannot try it: it is not reached", "iwx-node show web1"}},
 		{"the node is gone", Crossed{Node: "web2"}, nil, Result{Skip, "web1 is no member any more", ""}},
 	} {
 		b := balanced(t, "ipvs")
@@ -59,7 +59,7 @@ func TestNetworkIsTriedOnce(t *testing.T) {
 	b.Cross = func(context.Context) ([]Crossed, error) { tried++; return nil, errors.New("no such interface") }
 	probes := slices.DeleteFunc(b.Probes(), func(p Probe) bool { return !strings.HasPrefix(p.Name, NameNetwork) })
 	for _, p := range probes {
-		if got := p.Run(t.Context()); got.Status != Warn || got.Detail != "it could not be tried: no such interface" {
+		if got := p.Run(t.Context()); got.Status != Warn || got.Detail != "cannot try it: no such interface" {
 			t.Errorf("%s: %+v", p.Name, got)
 		}
 	}

@@ -142,7 +142,7 @@ func Err(checks []Check) error {
 		return nil
 	}
 	err := fault.New(fault.Failed, "%s", strings.Join(lines, "\n"))
-	return fault.Hint(err, "mend the cause, or go on at your own risk with %s", strings.Join(names, " "))
+	return fault.Hint(err, "fix the cause, or go on at your own risk with %s", strings.Join(names, " "))
 }
 
 // Probe is a check to be made. Run must return within its context's time or

@@ -14,13 +14,13 @@ import (
 
 func TestRunKeepsOrderAndGoesOnAfterFailure(t *testing.T) {
 	probes := []Probe{
-		{"a", func(context.Context) Result { return fail("mend a", "a is broken") }},
+		{"a", func(context.Context) Result { return fail("fix a", "a is broken") }},
 		{"b", func(context.Context) Result { return ok("b is fine") }},
 		{"c", func(context.Context) Result { return warn("look at c", "c is odd") }},
 	}
 	got := Run(t.Context(), probes, time.Minute)
 	want := []Check{
-		{"a", Fail, "a is broken", "mend a"}, {"b", OK, "b is fine", ""}, {"c", Warn, "c is odd", "look at c"},
+		{"a", Fail, "a is broken", "fix a"}, {"b", OK, "b is fine", ""}, {"c", Warn, "c is odd", "look at c"},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("checks %v, want %v", got, want)

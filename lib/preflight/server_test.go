@@ -273,11 +273,11 @@ func TestSourcePorts(t *testing.T) {
 		name, bounds, reserved string
 		want                   Result
 	}{
-		{"the kernel's own", "32768\t60999\n", "\n", Result{OK, "take no port", ""}},
+		{"the kernel's own", "32768\t60999\n", "\n", Result{OK, "cannot take a port", ""}},
 		{"widened", "1024 65535", "", Result{Warn, "2480,2481,10025,10110,10143,10443,10465,10587,10993,10995", "=2480,2481,10025"}},
-		{"widened above the API", "10000 65535", "", Result{Warn, "own: 10025,", "=10025,"}},
-		{"reserved in part", "1024 65535", "8080,10000-10999", Result{Warn, "own: 2480,2481", "=8080,10000-10999,2480,2481 "}},
-		{"reserved", "1024 65535", "2480-2481,10000-10999", Result{OK, "take no port", ""}},
+		{"widened above the API", "10000 65535", "", Result{Warn, "of the cluster: 10025,", "=10025,"}},
+		{"reserved in part", "1024 65535", "8080,10000-10999", Result{Warn, "of the cluster: 2480,2481", "=8080,10000-10999,2480,2481 "}},
+		{"reserved", "1024 65535", "2480-2481,10000-10999", Result{OK, "cannot take a port", ""}},
 		{"unknown", "", "", Result{Skip, "", ""}},
 		{"nonsense", "a b", "", Result{Warn, `"a b"`, ""}},
 	} {

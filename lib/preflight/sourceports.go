@@ -42,7 +42,7 @@ func (s Server) sourcePorts(context.Context) Result {
 		}
 	}
 	if open == nil {
-		return ok("outgoing connections take no port at which the cluster listens")
+		return ok("outgoing connections cannot take a port of the cluster")
 	}
 	list := strings.Join(open, ",")
 	all := list
@@ -50,7 +50,7 @@ func (s Server) sourcePorts(context.Context) Result {
 		all = reserved + "," + list
 	}
 	return warn(fmt.Sprintf("echo net.ipv4.ip_local_reserved_ports=%s >/etc/sysctl.d/90-reserved.conf && sysctl --system", all),
-		"outgoing connections may take ports %d to %d, and in the way of the cluster's own: %s", low, high, list)
+		"outgoing connections can take ports of the cluster: %s (ip_local_port_range is %d-%d)", list, low, high)
 }
 
 // listens returns the ports on which iwx, or its services, listen, from 1024 up. The

@@ -100,7 +100,7 @@ func (s Server) mounts(ctx context.Context) Result {
 	}
 	info, err := os.ReadFile(filepath.Join(s.Sys, "proc/self/mountinfo"))
 	if err != nil {
-		return warn("", "what is mounted cannot be told: %v", err)
+		return warn("", "cannot list the mounts: %v", err)
 	}
 	mounted := nfs.ParseMounts(string(info))
 	for _, share := range s.Storage.Shares {
@@ -121,5 +121,5 @@ func (s Server) mounts(ctx context.Context) Result {
 	if s.Storage.Server != "" {
 		return ok("%s can be mounted from %s", strings.Join(s.Storage.Paths(), " "), s.Storage.Server)
 	}
-	return ok("nothing is in the way at %s", strings.Join(s.Storage.Paths(), " "))
+	return ok("no other mounts or files are at %s", strings.Join(s.Storage.Paths(), " "))
 }

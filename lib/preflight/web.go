@@ -34,7 +34,7 @@ func (s Server) webServer(ctx context.Context) Result {
 		case err != nil:
 			return warn(program+" -t", "%s cannot list its modules: %s", web.name, firstLine(string(listing), err))
 		case !webmodule.Has(web.syntax, string(listing), web.module):
-			return warn(webmodule.Enable(web.name, web.module), "%s has no module %s, so that no site can have a certificate", web.name, web.module)
+			return warn(webmodule.Enable(web.name, web.module), "%s has no module %s: sites cannot have certificates", web.name, web.module)
 		}
 		return ok("%s is installed, with module %s", web.name, web.module)
 	}
@@ -43,8 +43,8 @@ func (s Server) webServer(ctx context.Context) Result {
 		p = part{s.WebServer, nil, s.WebServer, s.WebServer}
 	}
 	r := s.present(p)
-	r.Detail += ", so that this server serves no sites"
-	r.Remedy += `; or have none: [site] web_server = "none" in ` + s.Paths.Config
+	r.Detail += ": this server cannot serve sites"
+	r.Remedy += `; or, for no web server: [site] web_server = "none" in ` + s.Paths.Config
 	return r
 }
 

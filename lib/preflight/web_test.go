@@ -29,7 +29,7 @@ func TestWebServer(t *testing.T) {
 	}{
 		{"none is wanted", func(_ *testing.T, s *Server) { s.WebServer = "none" }, Result{Skip, "web_server is none", ""}},
 		{"below a root", func(_ *testing.T, s *Server) { s.Paths = host.At("/tmp/r") }, Result{Skip, "root directory", ""}},
-		{"none is there", func(*testing.T, *Server) {}, Result{Warn, "a web server is not installed, so that this server serves no sites", "apt-get -y install apache2; or have none"}},
+		{"none is there", func(*testing.T, *Server) {}, Result{Warn, "a web server is not installed: this server cannot serve sites", "apt-get -y install apache2; or, for no web server"}},
 		{"none is there on Fedora", func(_ *testing.T, s *Server) { s.Facts.OS = host.OS{ID: "fedora"} }, Result{Warn, "not installed", "dnf -y install httpd mod_ssl;"}},
 		{"another one is there", func(t *testing.T, s *Server) {
 			write(t, filepath.Join(s.Sys, apache), "")
@@ -37,7 +37,7 @@ func TestWebServer(t *testing.T) {
 		}, Result{Warn, "nginx is not installed", "apt-get -y install nginx;"}},
 		{"apache2 as Debian installs it", func(t *testing.T, s *Server) {
 			program(t, s, apache, "apache2ctl -M", "Loaded Modules:\n alias_module (shared)\n", nil)
-		}, Result{Warn, "apache2 has no module ssl, so that no site can have a certificate", "a2enmod ssl && systemctl restart apache2"}},
+		}, Result{Warn, "apache2 has no module ssl: sites cannot have certificates", "a2enmod ssl && systemctl restart apache2"}},
 		{"apache2 with it", func(t *testing.T, s *Server) {
 			program(t, s, apache, "apache2ctl -M", "Loaded Modules:\n ssl_module (shared)\n", nil)
 		}, Result{OK, "apache2 is installed, with module ssl", ""}},

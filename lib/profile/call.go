@@ -37,7 +37,7 @@ func (c *Converger) check(ctx context.Context, item Item) (change string, err er
 func (c *Converger) call(ctx context.Context, item Item, method func(context.Context) error) error {
 	key := item.String()
 	if since, hangs := c.enter(key); hangs {
-		return fmt.Errorf("what was begun at %s still hangs", since.UTC().Format(time.RFC3339))
+		return fmt.Errorf("the call that began at %s still hangs", since.UTC().Format(time.RFC3339))
 	}
 	limit := c.limit(item.Kind)
 	limited, cancel := context.WithTimeout(ctx, limit)

@@ -83,7 +83,7 @@ func TestFailures(t *testing.T) {
 			}
 			delete(w.broken, tt.broken)
 			if s := converge(t, w, tt.after); !s.Current() && tt.broken != "" {
-				t.Errorf("mended, and still %s", page(s))
+				t.Errorf("repaired, and still %s", page(s))
 			}
 		})
 	}
@@ -248,7 +248,7 @@ func TestHungItem(t *testing.T) {
 	c := w.converger()
 	c.Appliers["mount"], c.Limit = h, time.Millisecond
 	rev := document("mount /hung=1", "mount /b=1").Revision()
-	for _, want := range []string{"no answer within 1ms; it may still hang", "what was begun at 1970-01-01T00:00:01Z still hangs"} {
+	for _, want := range []string{"no answer within 1ms; it may still hang", "the call that began at 1970-01-01T00:00:01Z still hangs"} {
 		s, err := c.Converge(t.Context(), rev)
 		if got := page(s); err != nil || got != "mount /hung: failed: "+want+"\nmount /b: applied" {
 			t.Errorf("%s, %v", got, err)

@@ -200,7 +200,7 @@ func (k *Keeper) converge(ctx context.Context, rev *Revision, scope scope) (s St
 // failed logs an error that is not the one before. k.mu is held.
 func (k *Keeper) failed(err error) {
 	if text := firstLine(err); text != k.status.Error {
-		k.converger.Log.Error("the profile could not be looked at", "error", err)
+		k.converger.Log.Error("cannot check the profile", "error", err)
 	}
 }
 

@@ -64,12 +64,12 @@ func TestListening(t *testing.T) {
 		check(t, err)
 		for _, a := range addrs(tt.hears...) {
 			if !p.Hears(a, port) {
-				t.Errorf("%s %s: not heard at %s: %v", tt.network, tt.at, a, p.Listening)
+				t.Errorf("%s %s: not listening at %s: %v", tt.network, tt.at, a, p.Listening)
 			}
 		}
 		for _, a := range addrs(tt.deaf...) {
 			if p.Hears(a, port) {
-				t.Errorf("%s %s: heard at %s: %v", tt.network, tt.at, a, p.Listening)
+				t.Errorf("%s %s: listening at %s: %v", tt.network, tt.at, a, p.Listening)
 			}
 		}
 		l.Close()

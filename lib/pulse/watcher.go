@@ -128,8 +128,8 @@ func (w *Watcher) note(err error) {
 	}
 	w.failing = text
 	if err != nil {
-		w.Log.Warn("the manager does not learn what listens here", "error", err)
+		w.Log.Warn("cannot report the listening sockets to the manager", "error", err)
 	} else {
-		w.Log.Info("the manager learns what listens here")
+		w.Log.Info("the manager receives the listening sockets again")
 	}
 }

@@ -79,7 +79,7 @@ func (r *Record) verify(head Position) error {
 		return fmt.Errorf("its hash does not follow from entry %d", head.Seq)
 	}
 	if r.Body != nil && sha256.Sum256(r.Body) != r.Digest {
-		return fmt.Errorf("its text is not what was signed")
+		return fmt.Errorf("its text differs from the signed one")
 	}
 	return nil
 }

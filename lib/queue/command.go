@@ -53,10 +53,10 @@ func (c *Command) Check() error {
 		return fault.Hint(fault.New(fault.Usage, "no command given"), "iwx-queue add -- COMMAND [ARG...]")
 	}
 	if c.Argv[0] == "" {
-		return fault.Hint(fault.New(fault.Usage, "the program's name is empty"), "is a variable empty that was to name it? iwx-queue add -- COMMAND [ARG...]")
+		return fault.Hint(fault.New(fault.Usage, "the program's name is empty"), "check for an empty variable: iwx-queue add -- COMMAND [ARG...]")
 	}
 	if slices.ContainsFunc(c.Argv, hasNUL) {
-		return fault.New(fault.Usage, "an argument of %q holds a NUL byte, which no command can be given", c.Argv[0])
+		return fault.New(fault.Usage, "an argument of %q contains a NUL byte", c.Argv[0])
 	}
 	if err := c.checkSize(); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (c *Command) Check() error {
 	case c.Dir != "" && !strings.HasPrefix(c.Dir, "/"):
 		return fault.New(fault.Usage, "working directory %q is not absolute", c.Dir)
 	case hasNUL(c.Dir) || hasNUL(c.User):
-		return fault.New(fault.Usage, "working directory %q or user %q holds a NUL byte", c.Dir, c.User)
+		return fault.New(fault.Usage, "working directory %q or user %q contains a NUL byte", c.Dir, c.User)
 	}
 	if c.Umask > 0o777 {
 		return fault.New(fault.Usage, "umask %#o is out of range 0..0777", c.Umask)
@@ -88,21 +88,21 @@ func (c *Command) checkSize() error {
 	total := 0
 	for i, arg := range c.Argv {
 		if len(arg) > maxArg {
-			return fault.Hint(fault.New(fault.Usage, "argument %d has %d bytes, and no kernel passes more than %d", i, len(arg), maxArg), way)
+			return fault.Hint(fault.New(fault.Usage, "argument %d has %d bytes; Linux allows %d", i, len(arg), maxArg), way)
 		}
 		total += len(arg) + 9 // with its NUL byte and its pointer
 	}
 	for _, kv := range c.Env {
 		if key, _, _ := strings.Cut(kv, "="); len(kv) > maxArg {
-			return fault.Hint(fault.New(fault.Usage, "environment addition %.60q has %d bytes, and no kernel passes more than %d", key, len(kv), maxArg), way)
+			return fault.Hint(fault.New(fault.Usage, "environment addition %.60q has %d bytes; Linux allows %d", key, len(kv), maxArg), way)
 		}
 		total += len(kv) + 9
 	}
 	switch {
 	case total > maxArgs:
-		return fault.Hint(fault.New(fault.Usage, "arguments and environment take %d bytes, and no kernel passes more than %d", total, maxArgs), way)
+		return fault.Hint(fault.New(fault.Usage, "arguments and environment take %d bytes; Linux allows %d", total, maxArgs), way)
 	case len(c.Argv[0]) > maxPath || len(c.Dir) > maxPath:
-		return fault.New(fault.Usage, "the path of the program or of its directory is over %d bytes", maxPath)
+		return fault.New(fault.Usage, "the path of the program or of its directory is longer than %d bytes", maxPath)
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func checkEnv(kv string) error {
 	case !found || key == "":
 		return fault.New(fault.Usage, "environment addition %q is not KEY=VALUE", kv)
 	case hasNUL(kv):
-		return fault.New(fault.Usage, "environment addition %q holds a NUL byte", key)
+		return fault.New(fault.Usage, "environment addition %q contains a NUL byte", key)
 	case strings.HasPrefix(key, "IWX_"):
 		return fault.New(fault.Usage, "environment addition %q: names that begin with IWX_ are set by iwx itself", key)
 	}

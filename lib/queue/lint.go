@@ -70,8 +70,8 @@ func lintID(s *simple, _ []string) *Finding {
 		}
 		return &Finding{
 			Name:   "id",
-			Detail: "newusers chooses a uid where its file names none: every node would pick one of its own, and files on shared storage would change owner",
-			Remedy: "name the uid in each line: NAME:PASSWORD:UID:GID:...; add --yes where they are",
+			Detail: "newusers assigns a uid to each line without one: each node would assign its own, and files on shared storage would change owner",
+			Remedy: "give the uid in each line: NAME:PASSWORD:UID:GID:...; if all have one, add --yes",
 		}
 	default:
 		return nil
@@ -81,8 +81,8 @@ func lintID(s *simple, _ []string) *Finding {
 	}
 	return &Finding{
 		Name:   "id",
-		Detail: fmt.Sprintf("%s without %s: every node would pick an id of its own, and files on shared storage would change owner", program, flag),
-		Remedy: fmt.Sprintf("name the id: %s %s NUMBER ...", program, flag),
+		Detail: fmt.Sprintf("%s without %s: each node would assign its own id, and files on shared storage would change owner", program, flag),
+		Remedy: fmt.Sprintf("give the id: %s %s NUMBER ...", program, flag),
 	}
 }
 
@@ -198,14 +198,14 @@ func lintSelf(s *simple, _ []string) *Finding {
 	if stopsDaemon(s) {
 		return &Finding{
 			Name:   "self",
-			Detail: "it stops the daemon that replays the queue: the nodes would not come back by themselves",
-			Remedy: "to hold the nodes still: iwx-queue pause --all",
+			Detail: "the command stops iwx-queued, which replays the queue: the nodes would not resume by themselves",
+			Remedy: "to stop replaying for a while: iwx-queue pause --all",
 		}
 	}
 	if removesOwn(s) {
 		return &Finding{
 			Name:   "self",
-			Detail: "it takes iwx, or what it keeps, off the nodes: they would leave the cluster without a word",
+			Detail: "the command removes iwx or its state: the nodes would drop out of the cluster",
 			Remedy: "take a node out of the cluster: iwx-node delete NODE",
 		}
 	}
@@ -299,7 +299,7 @@ func lintCutOff(s *simple, _ []string) *Finding {
 	}
 	return &Finding{
 		Name:   "cut-off",
-		Detail: strings.Join(s.argv, " ") + " cuts the nodes off: neither the manager nor you would reach them",
+		Detail: strings.Join(s.argv, " ") + " cuts the nodes off the network: neither the manager nor you could reach them",
 		Remedy: "do it on one node at a time, from its console",
 	}
 }

@@ -11,7 +11,7 @@ func lintTerminal(s *simple, _ []string) *Finding {
 	if what == "" {
 		return nil
 	}
-	return &Finding{Name: "terminal", Detail: what + " wants a terminal, and a replay has none", Remedy: remedy}
+	return &Finding{Name: "terminal", Detail: what + " needs a terminal, and a replay has none", Remedy: remedy}
 }
 
 func wantsTerminal(s *simple) (what, remedy string) {
@@ -89,8 +89,8 @@ func lintEndless(s *simple, _ []string) *Finding {
 	}
 	return &Finding{
 		Name:   "endless",
-		Detail: strings.Join(s.argv, " ") + " never ends by itself: each node would halt at it when its time is up",
-		Remedy: "limit it: timeout 10 COMMAND; a service that is to stay belongs into a unit, systemd.service(5)",
+		Detail: strings.Join(s.argv, " ") + " never ends by itself: each node would halt when it times out",
+		Remedy: "limit it: timeout 10 COMMAND; run a service as a unit, systemd.service(5)",
 	}
 }
 
@@ -136,8 +136,8 @@ func lintInput(s *simple, _ []string) *Finding {
 	}
 	return &Finding{
 		Name:   "input",
-		Detail: s.program() + " reads from its standard input what it is to do, and has none",
-		Remedy: "give it some: --stdin FILE, or --stdin - for that of iwx-queue",
+		Detail: s.program() + " reads its instructions from standard input, and has none",
+		Remedy: "pass some: --stdin FILE; or --stdin -, for that of iwx-queue",
 	}
 }
 

@@ -87,7 +87,7 @@ func TestCheck(t *testing.T) {
 		"set by iwx itself":           {Argv: []string{"a"}, Env: []string{"IWX_OP_ID=1:1"}},
 		"out of range 0..0777":        {Argv: []string{"a"}, Umask: 0o1000},
 		"out of range 0..8760h0m0s":   {Argv: []string{"a"}, Timeout: -1},
-		`"A" holds a NUL byte`:        {Argv: []string{"a"}, Env: []string{"A=\x00"}},
+		`"A" contains a NUL byte`:     {Argv: []string{"a"}, Env: []string{"A=\x00"}},
 		"environment addition \"=1\"": {Argv: []string{"a"}, Env: []string{"=1"}},
 	} {
 		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
@@ -113,8 +113,8 @@ func TestCheckSize(t *testing.T) {
 		"environment":   {Command{Argv: []string{"true"}, Env: []string{"A=" + long(maxArg)}}, `environment addition "A" has 131073 bytes`},
 		"all":           {Command{Argv: slices.Repeat([]string{"true", long(maxArg)}, 16)}, "arguments and environment take"},
 		"many":          {Command{Argv: slices.Repeat([]string{"a"}, 250000)}, "arguments and environment take"},
-		"program":       {Command{Argv: []string{"/" + long(maxPath)}}, "is over 4095 bytes"},
-		"directory":     {Command{Argv: []string{"true"}, Dir: "/" + long(maxPath)}, "is over 4095 bytes"},
+		"program":       {Command{Argv: []string{"/" + long(maxPath)}}, "is longer than 4095 bytes"},
+		"directory":     {Command{Argv: []string{"true"}, Dir: "/" + long(maxPath)}, "is longer than 4095 bytes"},
 		"NUL in a user": {Command{Argv: []string{"true"}, User: "a\x00"}, "NUL"},
 	} {
 		err := c.command.Check()

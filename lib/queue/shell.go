@@ -28,19 +28,19 @@ func CheckWords(argv []string, asTyped bool, installed func(string) bool) error 
 		if strings.ContainsAny(first, "|&;<>()$`*?[]{}~!'\"\\\n#") {
 			hint = "let a shell read it: sh -c " + Quote(first)
 		}
-		return fault.Hint(fault.New(fault.Usage, "no program is called %q: it is a whole command in one argument", first), "%s", hint)
+		return fault.Hint(fault.New(fault.Usage, "%q is a whole command in one argument, and no program has this name", first), "%s", hint)
 	case isAssignment(first):
 		if len(argv) == 1 {
-			return fault.Hint(fault.New(fault.Usage, "%s sets a variable for nobody: each command begins with an environment of its own", first),
-				"for a command: --env %s", Quote(first))
+			return fault.Hint(fault.New(fault.Usage, "%s sets a variable that no command gets: each entry has its own environment", first),
+				"add it to a command: --env %s", Quote(first))
 		}
 		return fault.Hint(fault.New(fault.Usage, "%s in front of a command needs a shell", first), "add it to the environment: --env %s", Quote(first))
 	case isShellOnly(first) || isShellMostly(first) && !installed(first):
-		return fault.Hint(fault.New(fault.Usage, "%s is not a program: only a shell understands it, and what it changes ends with that shell", first),
+		return fault.Hint(fault.New(fault.Usage, "%s is not a program but part of a shell: what it changes ends with that shell", first),
 			"%s", builtinHint(argv))
 	}
 	if at := strayOperator(argv); at >= 0 && asTyped {
-		return fault.Hint(fault.New(fault.Usage, "argument %s needs a shell: %s would be given it as it is", Quote(argv[at]), Quote(first)),
+		return fault.Hint(fault.New(fault.Usage, "argument %s needs a shell: %s would get it as plain text", Quote(argv[at]), Quote(first)),
 			"let a shell read it: sh -c %s", Quote(line))
 	}
 	return nil
@@ -62,7 +62,7 @@ func builtinHint(argv []string) string {
 	case "source", ".":
 		return "bash -c " + Quote(strings.Join(append([]string{"."}, argv[1:]...), " ")+" && COMMAND")
 	}
-	return "let a shell do it, with what comes after it: sh -c " + Quote(words(argv))
+	return "let a shell do it, with the commands after it: sh -c " + Quote(words(argv))
 }
 
 func words(argv []string) string {

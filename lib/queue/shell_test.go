@@ -14,12 +14,12 @@ func TestCheckWords(t *testing.T) {
 		want string // in the error
 		hint string // in the hint
 	}{
-		{[]string{"ls | wc"}, `no program is called "ls | wc"`, "sh -c 'ls | wc'"},
-		{[]string{"ls -l"}, `no program is called "ls -l"`, "iwx-queue add -- ls -l"},
+		{[]string{"ls | wc"}, `"ls | wc" is a whole command in one argument`, "sh -c 'ls | wc'"},
+		{[]string{"ls -l"}, `"ls -l" is a whole command in one argument`, "iwx-queue add -- ls -l"},
 		{[]string{"/usr/bin/ls -l /x"}, "a whole command in one argument", "iwx-queue add -- /usr/bin/ls -l /x"},
 		{[]string{"A=b", "cmd"}, "A=b in front of a command needs a shell", "--env A=b"},
 		{[]string{"PATH+=:/x", "cmd"}, "needs a shell", "--env"},
-		{[]string{"A=b"}, "sets a variable for nobody", "--env A=b"},
+		{[]string{"A=b"}, "sets a variable that no command gets", "--env A=b"},
 		{[]string{"cd", "/x"}, "cd is not a program", "--cwd DIR"},
 		{[]string{"export", "A=b"}, "export is not a program", "--env KEY=VALUE"},
 		{[]string{".", "/x"}, ". is not a program", "bash -c '. /x && COMMAND'"},

@@ -206,7 +206,7 @@ func (f *Fetcher) deliver(ctx context.Context, answer *cluster.PollAnswer) error
 		return err
 	}
 	if answer.Orders.Trouble != f.orders.Trouble {
-		f.Log.Warn("the manager says how this node stands", "trouble", answer.Orders.Trouble, "detail", answer.Orders.Detail)
+		f.Log.Warn("the manager changed its verdict on this node", "trouble", answer.Orders.Trouble, "detail", answer.Orders.Detail)
 	}
 	f.position, f.orders = position, answer.Orders
 	if !changed {
@@ -249,7 +249,7 @@ func (f *Fetcher) fence(ctx context.Context, epoch uint64) {
 		err = f.Manager.Fence(ctx, &cluster.TailRequest{Instance: f.Instance, Page: cluster.WirePage(page.Records), Sig: page.Sig})
 	}
 	if err != nil && ctx.Err() == nil {
-		f.Log.Warn("the old manager could not be told that it was replaced", "error", err)
+		f.Log.Warn("cannot notify the old manager that it was replaced", "error", err)
 	}
 }
 
@@ -298,7 +298,7 @@ func (f *Fetcher) verify(page *queue.Page) error {
 		err = f.Verify(page.Records[n-1].Position(), page.Sig)
 	}
 	if err != nil {
-		return cluster.Refuse(cluster.Distrusted, "see what the manager is: iwx-cluster-setup status there",
+		return cluster.Refuse(cluster.Distrusted, "on the manager: iwx-cluster-setup status",
 			"the manager sent a log that does not verify, and nothing of it was run: %v", err)
 	}
 	return nil
@@ -317,6 +317,6 @@ func (f *Fetcher) silent(ctx context.Context, err error) {
 	f.lastError = err.Error()
 	f.Log.Warn("the manager does not answer this node", "error", err)
 	if err := f.Contacts.SaveSilent(ctx, f.Now(), reason, f.lastError, hint); err != nil {
-		f.Log.Error("this node's standing could not be written down", "error", err)
+		f.Log.Error("cannot save the state of the contact with the manager", "error", err)
 	}
 }

@@ -357,7 +357,7 @@ func (r *Replayer) lookHung() {
 		return // its files cannot be read now; keep the last result
 	}
 	if hung != nil && r.hung == nil {
-		r.Log.Warn("a command cannot be ended", "entry", r.open.Seq, "left", hung.Processes)
+		r.Log.Warn("cannot end a command", "entry", r.open.Seq, "left", hung.Processes)
 	}
 	r.hung = hung
 }
@@ -492,7 +492,7 @@ func (r *Replayer) settled(ctx context.Context, res *result) *result {
 
 func (r *Replayer) remove(id attempt.ID) {
 	if err := r.Runner.Remove(id); err != nil {
-		r.Log.Warn("the files of an attempt could not be removed", "attempt", id.String(), "error", err)
+		r.Log.Warn("cannot remove the files of an attempt", "attempt", id.String(), "error", err)
 	}
 }
 
@@ -531,10 +531,10 @@ func (r *Replayer) note(ctx context.Context, err error) {
 	}
 	switch {
 	case err != nil && before == nil:
-		r.Log.Error("the journal cannot be used; nothing is run until it can", "error", err)
+		r.Log.Error("cannot use the journal; no command runs until it works", "error", err)
 		r.publish()
 		r.tell(0)
 	case err == nil && before != nil:
-		r.Log.Info("the journal can be used again")
+		r.Log.Info("the journal works again")
 	}
 }

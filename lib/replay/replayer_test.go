@@ -209,7 +209,7 @@ func TestDiskFullRunsNothing(t *testing.T) {
 		want(t, "runs when there is room again", m.ran(), "1-1-1")
 		want(t, "word", d.Status().Word, replay.WordCurrent)
 		d.stop()
-		for _, line := range []string{"cannot be used", "can be used again"} {
+		for _, line := range []string{"cannot use the journal", "the journal works again"} {
 			if strings.Count(logged.String(), line) != 1 {
 				t.Errorf("the log says %q %d times:\n%s", line, strings.Count(logged.String(), line), logged.String())
 			}

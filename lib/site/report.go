@@ -28,7 +28,7 @@ const MostFaults = 50
 type Fault struct {
 	Domain  string `json:"domain,omitempty"`  // "" for the whole server
 	What    string `json:"what"`              // in a sentence, on one line
-	Stays   bool   `json:"stays,omitempty"`   // iwx-site sync does not mend it on this server
+	Stays   bool   `json:"stays,omitempty"`   // iwx-site sync does not repair it on this server
 	Foreign bool   `json:"foreign,omitempty"` // likewise, and fails: an account is somebody else's
 }
 

@@ -33,10 +33,10 @@ func (t *tx) mayAppend() error {
 	n := &nodes[0]
 	if !n.Diverged() {
 		nodes = slices.DeleteFunc(nodes, func(n cluster.Node) bool { return n.Diverged() })
-		return fault.Hint(fault.New(fault.Busy, "nothing is queued yet: %s not been heard since this manager was restored, and what it lost and they have could not be taken back any more", haveNames(nodes)),
-			"wait for the nodes, then: iwx-queue recover\nor go on without what %[1]s may have: iwx-queue accept %[1]s\nor, if it is gone for good: iwx-node delete %[1]s", n.Name)
+		return fault.Hint(fault.New(fault.Busy, "cannot queue yet: %s not connected since this manager was restored, and may have entries that it lost; new entries would replace them", haveNames(nodes)),
+			"wait for the nodes, then: iwx-queue recover\nor give up the entries that %[1]s may have: iwx-queue accept %[1]s\nor, if it is gone for good: iwx-node delete %[1]s", n.Name)
 	}
-	return fault.Hint(fault.New(fault.Busy, "nothing is queued yet: node %s has entries from %d on that this manager lost, and they could not be taken back any more", n.Name, n.Awaited),
+	return fault.Hint(fault.New(fault.Busy, "cannot queue yet: node %s has entries from %d on that this manager lost, and new entries would replace them", n.Name, n.Awaited),
 		"take them back: iwx-queue recover\nor give them up: iwx-queue accept %s", n.Name)
 }
 

@@ -49,7 +49,7 @@ func nodeOf(t *testing.T, s *state.Store, id string) cluster.Node {
 }
 
 // TestNothingIsQueuedMeanwhile: from a restore on, and while a node is past the
-// log, nothing can be queued until the nodes were heard or an operator has
+// log, nothing can be queued until the nodes have connected or an operator has
 // decided.
 func TestNothingIsQueuedMeanwhile(t *testing.T) {
 	writers := map[string]func(s *state.Store) error{
@@ -76,15 +76,15 @@ func TestNothingIsQueuedMeanwhile(t *testing.T) {
 		do   func(s *state.Store) error
 		want string // in the error; "" for none
 	}{
-		"restored":      {func(*state.Store) error { return nil }, "2 nodes (a, b) have not been heard since this manager was restored"},
-		"one was heard": {func(s *state.Store) error { _, err := s.SaveStanding(t.Context(), "b", seen("", 3, 0)); return err }, "node a has not been heard"},
+		"restored":      {func(*state.Store) error { return nil }, "2 nodes (a, b) have not connected since this manager was restored"},
+		"one connected": {func(s *state.Store) error { _, err := s.SaveStanding(t.Context(), "b", seen("", 3, 0)); return err }, "node a has not connected"},
 		"one is past": {func(s *state.Store) error {
 			_, err := s.SaveStanding(t.Context(), "a", seen("", 3, 0))
 			must(t, err)
 			_, err = s.SaveStanding(t.Context(), "b", seen("diverged", 7, 4))
 			return err
 		}, "node b has entries from 4 on that this manager lost"},
-		"one is given up, one heard": {func(s *state.Store) error {
+		"one is given up, one connected": {func(s *state.Store) error {
 			_, err := s.SaveStanding(t.Context(), "b", seen("", 3, 0))
 			must(t, err)
 			return s.Accept(t.Context(), []string{"a"}, 1, "root")
@@ -117,18 +117,18 @@ func TestNothingIsQueuedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestUnheardSinceTheRestore: a node does not have its state from the backup.
-func TestUnheardSinceTheRestore(t *testing.T) {
+// TestNotConnectedSinceTheRestore: a node does not have its state from the backup.
+func TestNotConnectedSinceTheRestore(t *testing.T) {
 	s := withNodes(t, "a")
 	_, err := s.RaiseEpoch(t.Context(), 0, "restored", 15)
 	must(t, err)
 	if n := nodeOf(t, s, "a"); n.Word() != cluster.WordUnreachable || !n.NotConnected() {
-		t.Errorf("%s, unheard %v", n.Word(), n.NotConnected())
+		t.Errorf("%s, not connected %v", n.Word(), n.NotConnected())
 	}
 	_, err = s.SaveStanding(t.Context(), "a", cluster.Standing{Seen: at(20), Received: 3})
 	must(t, err)
 	if n := nodeOf(t, s, "a"); n.NotConnected() || !n.SilentSince.IsZero() {
-		t.Errorf("heard: %+v", n)
+		t.Errorf("connected: %+v", n)
 	}
 }
 

@@ -134,8 +134,8 @@ func (c *claim) compare(now files) error {
 		return nil
 	}
 	return fault.Hint(
-		fault.New(fault.Busy, "%s is not the file that iwx is using: it, its -wal or its -shm was removed or replaced while it was in use", c.names[0]),
-		"see who has the old file, and end them: fuser -v %s\nthen start what was running again: systemctl restart iwx-queued iwx-lb", c.file.Name())
+		fault.New(fault.Busy, "%s is not the state that iwx has open: it, its -wal or its -shm was removed or replaced while in use", c.names[0]),
+		"list the processes that have the old file open, and end them: fuser -v %s\nthen start the daemons again: systemctl restart iwx-queued iwx-lb", c.file.Name())
 }
 
 func (c *claim) busy(err error) error {

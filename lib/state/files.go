@@ -89,14 +89,14 @@ func (s *Store) Check() error {
 		switch name := s.names[i]; {
 		case id == s.files[i]:
 		case i == 0 && id == fileID{}:
-			return fault.Hint(fault.New(fault.Failed, "%s was removed while it was in use; nothing more is written", name),
-				"put the file back; what a daemon had of it, it saves as %[1]s.lost-TIME when it ends\nor, on the manager: iwx-cluster-setup restore BACKUP\non a node: iwx-cluster-setup node, with a token of iwx-node add NAME --rejoin", name)
+			return fault.Hint(fault.New(fault.Failed, "%s was removed while in use; iwx has stopped writing", name),
+				"put the file back; a daemon that has it open saves a copy as %[1]s.lost-TIME when it ends\nor, on the manager: iwx-cluster-setup restore BACKUP\non a node: iwx-cluster-setup node, with a token of iwx-node add NAME --rejoin", name)
 		case i == 0:
-			return fault.Hint(fault.New(fault.Failed, "%s was replaced while it was in use: another file has its name; nothing more is written", name),
-				"if the new file is the right one, go on with it: systemctl restart iwx-queued iwx-lb\nwhat a daemon had of the old one, it saves as %s.lost-TIME when it ends", name)
+			return fault.Hint(fault.New(fault.Failed, "%s was replaced by another file while in use; iwx has stopped writing", name),
+				"if the new file is the right one, switch to it: systemctl restart iwx-queued iwx-lb\na daemon that has the old one open saves a copy as %s.lost-TIME when it ends", name)
 		default:
-			return fault.Hint(fault.New(fault.Failed, "%s was %s while it was in use; nothing more is written", name, changed(id)),
-				"what it held is in the processes that have it open, and saved when they end: systemctl restart iwx-queued iwx-lb\nthen try again")
+			return fault.Hint(fault.New(fault.Failed, "%s was %s while in use; iwx has stopped writing", name, changed(id)),
+				"the processes that have it open save its content when they end: systemctl restart iwx-queued iwx-lb\nthen try again")
 		}
 	}
 	return nil

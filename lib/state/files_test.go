@@ -166,7 +166,7 @@ func TestAnotherProcessIsRefused(t *testing.T) {
 			paths, s := shared(t)
 			disturbances[what].do(t, paths)
 			_, err := state.OpenAt(t.Context(), paths)
-			if err == nil || !strings.Contains(err.Error(), "is not the file that iwx is using") || fault.CodeOf(err) != fault.Busy || !strings.Contains(fault.HintOf(err), "fuser -v "+paths.StateClaim) {
+			if err == nil || !strings.Contains(err.Error(), "is not the state that iwx has open") || fault.CodeOf(err) != fault.Busy || !strings.Contains(fault.HintOf(err), "fuser -v "+paths.StateClaim) {
 				t.Errorf("%v; hint %q", err, fault.HintOf(err))
 			}
 			must(t, s.Close())

@@ -21,7 +21,7 @@ type Recovery struct {
 }
 
 // errRehearsal undoes the transaction of a recovery that was only asked about.
-var errRehearsal = errors.New("nothing is to be changed")
+var errRehearsal = errors.New("a dry run changes nothing")
 
 // Recover puts the longest tail that a node has sent where it was in the log,
 // as it was: its records keep their numbers, epochs and hashes, so that the
@@ -159,20 +159,20 @@ func (r *recovery) check() error {
 	}
 	page := queue.Page{Records: r.found.Records}
 	if err := page.Verify(before); err != nil {
-		return fmt.Errorf("what was sent does not follow from the log here: %w", err)
+		return fmt.Errorf("the records sent do not follow from the log here: %w", err)
 	}
 	var since int
 	if err := r.row(`SELECT count(*) FROM log WHERE seq >= ? AND kind <> ?`, []any{r.first, queue.KindEpoch}, []any{&since}); err != nil {
 		return err
 	}
 	if since > 0 {
-		return fault.Hint(fault.New(fault.Failed, "the queue has gone on since it was restored: %d of its records come after that, and what was lost belongs before them", since),
-			"queue again what is still wanted of it, and give up the rest: iwx-queue accept")
+		return fault.Hint(fault.New(fault.Failed, "cannot recover: records added since the restore: %d; the lost ones belong before them", since),
+			"queue again the lost entries that are still needed, and give up the rest: iwx-queue accept")
 	}
 	for i := range r.nodes {
 		if n := &r.nodes[i]; n.Start > r.first {
-			return fault.Hint(fault.New(fault.Failed, "node %s joined after the restore, and would be taken for one that what was lost is for", n.Name),
-				"take it out, and in again afterwards: iwx-node delete %s", n.Name)
+			return fault.Hint(fault.New(fault.Failed, "cannot recover: node %s joined after the restore, and the lost entries would be replayed on it", n.Name),
+				"delete it, recover, and let it join again: iwx-node delete %s", n.Name)
 		}
 	}
 	return nil
@@ -311,7 +311,7 @@ func (t *tx) outnumber(nodes []cluster.Node, at int64, who string) error {
 		theirs = max(theirs, nodes[i].Tail.Last.Epoch)
 	}
 	if theirs >= epoch {
-		_, err = t.raiseEpoch(theirs, "what nodes had beyond this log was given up by "+who, at)
+		_, err = t.raiseEpoch(theirs, "entries that nodes had beyond this log were given up by "+who, at)
 	}
 	return err
 }

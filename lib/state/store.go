@@ -450,14 +450,14 @@ func (s *Store) explain(err error) error {
 			"make room: df %s", filepath.Dir(s.path))
 	case sqliteCorrupt, sqliteNotADB:
 		return fault.Hint(fault.New(fault.Failed, "%s is damaged: %w", s.path, err),
-			"set it aside, since nothing works beside it: mv %[1]s %[1]s.damaged\nthen, on the manager: iwx-cluster-setup restore BACKUP\nor, on a node: iwx-cluster-setup node, with a token of iwx-node add NAME --rejoin, which names what the node has still to do: that is dropped", s.path)
+			"set it aside: mv %[1]s %[1]s.damaged\nthen, on the manager: iwx-cluster-setup restore BACKUP\nor, on a node: iwx-cluster-setup node, with a token of iwx-node add NAME --rejoin, which lists the entries that the node has not replayed; it does not get them again", s.path)
 	case sqliteIOErr:
-		return fault.Hint(fault.New(fault.Failed, "%s cannot be read or written: %w", s.path, err),
-			"see whether the disk is failing or a quota is used up: dmesg | tail; df %s", filepath.Dir(s.path))
+		return fault.Hint(fault.New(fault.Failed, "cannot read or write %s: %w", s.path, err),
+			"check for a failing disk or a used-up quota: dmesg | tail; df %s", filepath.Dir(s.path))
 	case sqliteBusy:
 		return fault.New(fault.Busy, "%s is busy: %w", s.path, err)
 	case sqliteReadOnly:
-		return fault.Hint(fault.New(fault.Failed, "%s cannot be written: %w", s.path, err), "run it as root, on a file system that is mounted writable")
+		return fault.Hint(fault.New(fault.Failed, "cannot write %s: %w", s.path, err), "run it as root, on a file system that is mounted writable")
 	}
 	return fmt.Errorf("%s: %w", s.path, err)
 }

@@ -27,7 +27,7 @@ func (h *holding) wantsRoute() bool {
 	return h.Role == Announced && h.Direct && h.link.Prefix.IsValid() && (h.addr.Is4() || h.ours())
 }
 
-// misrouted tells how the source of this server's own connections to the address
+// misrouted reports how the source of this server's own connections to the address
 // is to be changed.
 func (h *holding) misrouted(ctx context.Context) (change string, err error) {
 	if h.Role != Announced || !h.link.Prefix.IsValid() {
@@ -196,7 +196,7 @@ func (k *kernel) sourceTo(addr netip.Addr) (netip.Addr, error) {
 			return source, nil
 		}
 	}
-	return netip.Addr{}, fmt.Errorf("the route to %s: %w", addr, errors.New("the kernel tells no source"))
+	return netip.Addr{}, fmt.Errorf("the route to %s: %w", addr, errors.New("the kernel reports no source address"))
 }
 
 // preferredSource reads RTA_PREFSRC of a route.

@@ -38,7 +38,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	for {
 		err := panics.Try(w.Log, "watch of the addresses", func() error { return w.listen(ctx, tries.Reset) })
 		if ctx.Err() == nil {
-			w.Log.Error("changes of addresses could not be watched", "error", err)
+			w.Log.Error("cannot watch changes of addresses", "error", err)
 		}
 		if wait.Sleep(ctx, tries.Failed(0)) != nil {
 			return nil
@@ -46,10 +46,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 }
 
-// listen looks at first, and then whenever the kernel tells something new. That
-// it had to drop something, as this process was too slow, is an error. It calls heard
+// listen looks at first, and then whenever the kernel reports a change. It fails if
+// the kernel had to drop a message because this process was too slow. It calls received
 // for each message.
-func (w *Watcher) listen(ctx context.Context, heard func()) error {
+func (w *Watcher) listen(ctx context.Context, received func()) error {
 	conn, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{
 		Groups: groups(unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR),
 	})
@@ -69,7 +69,7 @@ func (w *Watcher) listen(ctx context.Context, heard func()) error {
 		case err := <-ended:
 			return fmt.Errorf("rtnetlink: %w", err)
 		case <-changed:
-			heard()
+			received()
 		}
 		if wait.Sleep(ctx, settleFor) != nil {
 			return ctx.Err()

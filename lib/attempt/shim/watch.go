@@ -255,7 +255,7 @@ func (w *watch) end() {
 // giveUp writes down that something is left which this user may not end: a
 // set-user-id program, started by a daemon that is not root.
 func (w *watch) giveUp() {
-	w.result.Error = "some processes of the command could not be ended: operation not permitted"
+	w.result.Error = "cannot end some processes of the command: operation not permitted"
 	w.left = ""
 	if !w.ended {
 		w.result.Code = -1

@@ -147,11 +147,11 @@ func VoidOf(voids []state.Void, node string) *state.Void {
 	return nil
 }
 
-// failure tells why the wait is over before its time.
+// failure reports why the wait is over before its time.
 func (p *vigil) failure(n *cluster.Node) error {
 	b := n.Status.Blocked
 	if b == nil {
-		return fault.Hint(fault.New(fault.Unhealthy, "node %s is %s and does not get to %s", n.Name, n.Status.Word, p.name), "iwx-queue status")
+		return fault.Hint(fault.New(fault.Unhealthy, "node %s is %s and cannot reach %s", n.Name, n.Status.Word, p.name), "iwx-queue status")
 	}
 	if b.Attempts == 0 {
 		return fault.Hint(fault.New(fault.Unhealthy, "node %s cannot go on: %s", n.Name, b.Error), "on %s: journalctl -u iwx-queued", n.Name)
@@ -164,15 +164,15 @@ func (p *vigil) failure(n *cluster.Node) error {
 		err = fault.New(fault.Unhealthy, "entry %d was cut short on %s, and its outcome is unknown", b.Seq, n.Name)
 	}
 	if p.targets.Rolling > 0 && b.Seq == p.seq {
-		err = fault.New(fault.Unhealthy, "%w; it goes no further until that is mended", err)
+		err = fault.New(fault.Unhealthy, "%w; it starts on no further node until that is fixed", err)
 	}
 	if b.Seq != p.seq {
-		err = fault.New(fault.Unhealthy, "node %s does not get to %s: %w", n.Name, p.name, err)
+		err = fault.New(fault.Unhealthy, "node %s cannot reach %s: %w", n.Name, p.name, err)
 	}
 	return fault.Hint(err, "iwx-queue show %d", b.Seq)
 }
 
-// late tells who was not done in time.
+// late reports who was not done in time.
 func (p *vigil) late(after time.Duration) error {
 	if err := nodestatus.Contacts(p.c, p.server, p.left, p.seq); err != nil {
 		return err

@@ -60,16 +60,16 @@ func (m *Manager) Settle(c *cli.Context) error {
 	case err == nil || c.Err() != nil:
 		return err
 	case !errors.Is(err, context.DeadlineExceeded):
-		return fault.New(0, "what was asked for is kept, and not known to be done: %w", err)
+		return fault.New(0, "the change is saved, but it is unknown whether it is in effect: %w", err)
 	case last.At.IsZero():
-		return fault.Hint(fault.New(fault.TimedOut, "iwx-lb daemon runs, and has not answered within %s; what was asked for is kept, and it goes on", cli.Duration(settleLimit)),
+		return fault.Hint(fault.New(fault.TimedOut, "iwx-lb daemon has not answered within %s; the change is saved, and the daemon goes on", cli.Duration(settleLimit)),
 			"iwx-lb status\njournalctl -u iwx-lb")
 	case last.Error != "":
-		return fault.Hint(fault.New(fault.Failed, "%s does not have what it should: %s", last.Engine, last.Error), "iwx-lb preflight\njournalctl -u iwx-lb")
+		return fault.Hint(fault.New(fault.Failed, "%s does not match the configuration: %s", last.Engine, last.Error), "iwx-lb preflight\njournalctl -u iwx-lb")
 	case len(last.Pending) > 0:
-		return fault.Hint(fault.New(fault.TimedOut, "after %s it is still to be done: %s; it goes on", cli.Duration(settleLimit), cli.Some(last.Pending, 3)), "iwx-lb status")
+		return fault.Hint(fault.New(fault.TimedOut, "not done after %s: %s; the daemon goes on", cli.Duration(settleLimit), cli.Some(last.Pending, 3)), "iwx-lb status")
 	}
-	return fault.Hint(fault.New(fault.TimedOut, "iwx-lb daemon has not taken what was asked for within %s; it goes on", cli.Duration(settleLimit)), "iwx-lb status\njournalctl -u iwx-lb")
+	return fault.Hint(fault.New(fault.TimedOut, "iwx-lb daemon has not applied the change within %s; it goes on", cli.Duration(settleLimit)), "iwx-lb status\njournalctl -u iwx-lb")
 }
 
 // current reports whether the daemon has seen what was asked for last.

@@ -37,7 +37,7 @@ func (m *Manager) Hold(c *cli.Context) error {
 		return len(now) == 0, err
 	})
 	if err != nil && ctx.Err() != nil && c.Err() == nil {
-		return fault.Hint(fault.New(fault.TimedOut, "after %s it is still to be done: %s; it goes on", cli.Duration(holdLimit), cli.Some(left, 3)),
+		return fault.Hint(fault.New(fault.TimedOut, "not done after %s: %s; the daemon goes on", cli.Duration(holdLimit), cli.Some(left, 3)),
 			"iwx-cluster-setup status\niwx-node status")
 	}
 	return err

@@ -47,7 +47,7 @@ func find(ctx context.Context, here []host.Address, to netip.Addr) (way, error) 
 	}
 	mac, err := host.Holder(ctx, at.Interface, to)
 	if err == nil && mac == nil {
-		err = fmt.Errorf("nobody answers for %s on %s", to, at.Interface)
+		err = fmt.Errorf("no server answers for %s on %s", to, at.Interface)
 	}
 	return way{at.Interface, at.Addr(), mac}, err
 }

@@ -190,7 +190,7 @@ func TestCrossing(t *testing.T) {
 		{"foreign sources from the manager", "manager", "ip saddr != 192.0.2.1 drop; ip6 saddr != 2001:db8::1 ip6 nexthdr udp drop", false, nodes, "192.0.2.2", ""},
 		{"foreign destinations from the manager", "manager", "ip daddr 192.0.2.80 drop; ip6 daddr 2001:db8::80 drop", false, nodes, "192.0.2.2", ""},
 		{"all of UDP", "node", "meta l4proto udp drop", false, "", "192.0.2.2 " + vips, ""},
-		{"everything", "node", "drop", false, "", "", "nobody answers for 192.0.2.2 on eth0"},
+		{"everything", "node", "drop", false, "", "", "no server answers for 192.0.2.2 on eth0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -15,19 +15,19 @@ const hungEvery = 5 * time.Second
 // hung restarts an HAProxy that hangs, while it balances.
 func (b *balancer) hung(ctx context.Context) error {
 	watch := haproxy.NewWatch(b.Paths, b.c.Now, b.log)
-	told := ""
+	last := ""
 	for wait.Sleep(ctx, hungEvery) == nil {
 		if s := &b.wanted.Load().setup; s.Engine != "haproxy" || len(s.Policies) == 0 {
 			continue
 		}
 		text := ""
-		if err := panics.Try(b.log, "look whether haproxy hangs", func() error { return watch.Look(ctx) }); err != nil && ctx.Err() == nil {
+		if err := panics.Try(b.log, "check of haproxy", func() error { return watch.Look(ctx) }); err != nil && ctx.Err() == nil {
 			text = err.Error()
 		}
-		if text != "" && text != told {
-			b.log.Warn("whether haproxy hangs could not be found out", "error", text)
+		if text != "" && text != last {
+			b.log.Warn("cannot check whether haproxy hangs", "error", text)
 		}
-		told = text
+		last = text
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ type balancer struct {
 	told       string      // the status line last told to systemd
 
 	mu     sync.Mutex
-	pulses map[string]heard // last heard, by server id
+	pulses map[string]timedPulse // the last ones, by server id
 }
 
 // wanted is what was asked for, and of which servers.
@@ -78,7 +78,7 @@ func Run(c *cli.Context, s *local.Server) error {
 		return err
 	}
 	defer b.end()
-	return panics.Try(b.log, "the daemon, which ends", func() error { return b.run(c, s) })
+	return panics.Try(b.log, "the daemon itself", func() error { return b.run(c, s) })
 }
 
 func (b *balancer) run(c *cli.Context, s *local.Server) error {
@@ -112,7 +112,7 @@ const daemonName = "iwx-lb"
 
 // begin takes this server's one place for the daemon.
 func begin(c *cli.Context, s *local.Server) (*balancer, error) {
-	b := &balancer{Server: s, c: c, level: &slog.LevelVar{}, dirty: wait.NewSignal(), pulses: map[string]heard{}}
+	b := &balancer{Server: s, c: c, level: &slog.LevelVar{}, dirty: wait.NewSignal(), pulses: map[string]timedPulse{}}
 	b.panics = panics.NewCounter(s.Panics, daemonName, c.Now)
 	b.log = b.panics.Logger(daemon.NewLogger(c.Stderr, b.level, c.Getenv))
 	b.dog = daemon.NewWatchdog(b.log, c.Now)
@@ -139,7 +139,7 @@ func begin(c *cli.Context, s *local.Server) (*balancer, error) {
 
 func (b *balancer) end() {
 	if err := b.panics.Close(); err != nil {
-		b.log.Error("the panics could not be counted", "error", err)
+		b.log.Error("cannot count the panics", "error", err)
 	}
 	b.waker.Close()
 	b.lock.Close()
@@ -274,7 +274,7 @@ func (b *balancer) watch(ctx context.Context) error {
 		case fault.CodeOf(err) == fault.Unhealthy:
 			return err
 		case err != nil:
-			b.log.Error("the state could not be read", "error", err)
+			b.log.Error("cannot read the state", "error", err)
 			look.Reset(tries.Failed(took))
 			continue
 		}
@@ -308,7 +308,7 @@ func (b *balancer) save(ctx context.Context) error {
 			if err == nil {
 				tries.Reset()
 			} else if ctx.Err() == nil {
-				b.log.Error("the verdicts could not be saved", "error", err)
+				b.log.Error("cannot save the verdicts", "error", err)
 				b.changed("", health.Verdict{}, health.Verdict{})
 				wait = tries.Failed(took)
 			}

@@ -11,12 +11,12 @@ import (
 	"iwx/lib/pulse"
 )
 
-// staleAfter is how long a pulse counts: three times what passes between two of
-// them, and some. A node that is not heard is judged by its answers alone.
+// staleAfter is how long a pulse counts: more than three times the interval
+// between two of them. Of a node that sends none, only the checks count.
 const staleAfter = 20 * time.Second
 
-// heard is a pulse, and when it came.
-type heard struct {
+// timedPulse is a pulse with its time of arrival.
+type timedPulse struct {
 	pulse health.Pulse
 	at    time.Time
 }
@@ -50,15 +50,14 @@ func (b *balancer) note(server string, p health.Pulse) *health.Pulse {
 	defer b.mu.Unlock()
 	now := b.c.Now()
 	was, known := b.pulses[server]
-	b.pulses[server] = heard{pulse: p, at: now}
+	b.pulses[server] = timedPulse{pulse: p, at: now}
 	if !known || now.Sub(was.at) >= staleAfter {
 		return nil
 	}
 	return &was.pulse
 }
 
-// hearing returns the servers with what speaks against them by what was last
-// heard of them.
+// hearing returns the servers, each marked unfit if its last pulse says so.
 func (b *balancer) hearing(w *wanted) []lb.Server {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -63,7 +63,7 @@ func oneOfEach(addrs []netip.Addr, what string) error {
 	if families[true] < 2 && families[false] < 2 {
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Usage, "which %s is meant? there are %s", what, strings.Join(texts, ", ")), "add --vip %s", texts[0])
+	return fault.Hint(fault.New(fault.Usage, "there is more than one %s: %s", what, strings.Join(texts, ", ")), "add --vip %s", texts[0])
 }
 
 // chosen returns the policies that words and --vip mean. Of a group it is those
@@ -114,7 +114,7 @@ func (m *manager) policiesFor(services []lb.Service, vip string) ([]lb.Policy, e
 	return list, nil
 }
 
-// phrase tells of policies in a sentence: "http, https on 192.0.2.80".
+// phrase names policies in a sentence: "http, https on 192.0.2.80".
 func phrase(policies []lb.Policy) string {
 	var parts []string
 	byVIP := map[netip.Addr][]string{}

@@ -119,7 +119,7 @@ func (t *trials) judge(ctx context.Context, came map[string][]netip.Addr, failed
 	return list, nil
 }
 
-// unknown tells why nothing came of a node's part, and what to do; "" if it took
+// unknown reports why nothing came of a node's part, and what to do; "" if it took
 // part.
 func unknown(n *cluster.Node, order *cluster.Trial, failed map[string]error) (why, remedy string) {
 	show := "iwx-node show " + n.Name
@@ -129,7 +129,7 @@ func unknown(n *cluster.Node, order *cluster.Trial, failed map[string]error) (wh
 	case failed[order.Nonce] != nil:
 		return failed[order.Nonce].Error(), "direct routing needs all servers on one link: iwx-lb edit SERVICE --forwarding tun, or: iwx-lb engine haproxy"
 	case report != nil && report.Nonce == order.Nonce && report.Error != "":
-		return "it says: " + report.Error, show
+		return "it reports: " + report.Error, show
 	case report != nil && report.Nonce == order.Nonce:
 		return "", ""
 	case n.Status.Version != cli.Version:
@@ -138,7 +138,7 @@ func unknown(n *cluster.Node, order *cluster.Trial, failed map[string]error) (wh
 	return "it did not answer within " + cli.Duration(trialLimit), show
 }
 
-// split tells which of the virtual addresses are among those that came, and
+// split reports which of the virtual addresses are among those that came, and
 // whether there was another, the server's own.
 func split(came, vips []netip.Addr) (list []netip.Addr, own bool) {
 	for _, addr := range came {

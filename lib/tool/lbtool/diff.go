@@ -11,7 +11,7 @@ type diffVerb struct {
 	cli.Output
 }
 
-// Run tells what has to be done for the engine to have what it should. The exit
+// Run reports what has to be done for the engine to have what it should. The exit
 // code is 3 if anything has.
 func (v *diffVerb) Run(c *cli.Context) error {
 	m, err := open(c)
@@ -30,7 +30,7 @@ func (v *diffVerb) Run(c *cli.Context) error {
 }
 
 type applyVerb struct {
-	DryRun bool `help:"Tell what would be done, and do nothing."`
+	DryRun bool `help:"Print what would be done, and do nothing."`
 }
 
 // Run has the engine get what it should, as the daemon does by itself.
@@ -50,7 +50,7 @@ func (v *applyVerb) Run(c *cli.Context) error {
 		}
 	}
 	if len(ops) == 0 {
-		c.Notef("%s has what it should; nothing changed", m.Engine)
+		c.Notef("%s matches the configuration; nothing changed", m.Engine)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 
 type engineVerb struct {
 	cli.Output
-	Name string `arg:"" optional:"" complete:"engine" help:"What is to balance: ipvs or haproxy."`
+	Name string `arg:"" optional:"" complete:"engine" help:"The engine: ipvs or haproxy."`
 }
 
 // Run shows the engines, or chooses one that can have every policy.

@@ -8,7 +8,7 @@ import (
 )
 
 type externalVerb struct {
-	Switch string `arg:"" enum:"on,off" help:"on: somebody else's balancer does it; off: iwx does."`
+	Switch string `arg:"" enum:"on,off" help:"on: an external balancer balances; off: iwx does."`
 }
 
 // Examples implements cli.Exampled.
@@ -44,7 +44,7 @@ func (v *externalVerb) Run(c *cli.Context) error {
 		c.Notef("external balancing is off: iwx balances %s again, and the health endpoints are closed",
 			cli.Count(len(m.Policies), "service", "services"))
 	}
-	if m.Balancer().WarnIdle(c, "what balances stays as it is until it does") {
+	if m.Balancer().WarnIdle(c, "the change takes effect once it does") {
 		return m.Hold(c)
 	}
 	return errors.Join(m.Settle(c), m.Hold(c))
@@ -53,10 +53,10 @@ func (v *externalVerb) Run(c *cli.Context) error {
 // tellExternal says what follows from external balancing.
 func (m *manager) tellExternal(c *cli.Context) {
 	port := m.Config.LB.EndpointPort
-	c.Notef("external balancing is on: iwx programs nothing and holds no virtual IP; the manager and %s tell of their services at port %d",
+	c.Notef("external balancing is on: iwx programs nothing and holds no virtual IP; the manager and %s report their services at port %d",
 		cli.Count(len(m.Servers)-1, "node", "nodes"), port)
 	if len(m.Config.LB.Allowed()) == 0 {
-		c.Notef("hint: nobody but the manager may ask there: set [lb] endpoint_allow in %s, then systemctl reload iwx-queued", m.Paths.Config)
+		c.Notef("hint: only the manager may connect there: set [lb] endpoint_allow in %s, then systemctl reload iwx-queued", m.Paths.Config)
 	}
 	c.Notef("hint: its configuration: iwx-lb export --endpoint --format haproxy")
 }

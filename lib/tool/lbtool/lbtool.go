@@ -26,21 +26,21 @@ type grammar struct {
 	Delete    deleteVerb    `cmd:"" help:"Balance a service no longer."`
 	List      listVerb      `cmd:"" help:"List the policies."`
 	Show      showVerb      `cmd:"" help:"Show everything about a policy."`
-	Status    statusVerb    `cmd:"" help:"Tell how balancing is doing."`
+	Status    statusVerb    `cmd:"" help:"Show the state of balancing."`
 	Drain     drainVerb     `cmd:"" help:"Give a server no new connections."`
 	Undrain   undrainVerb   `cmd:"" help:"Give it new connections again."`
 	Probe     probeVerb     `cmd:"" help:"Look at the services once, and change nothing."`
 	VIP       vipVerbs      `cmd:"" name:"vip" help:"The virtual IPs at which clients ask."`
-	Engine    engineVerb    `cmd:"" help:"Show what balances, or have something else do it."`
-	Preflight preflightVerb `cmd:"" help:"Tell whether services can be balanced here."`
+	Engine    engineVerb    `cmd:"" help:"Show the engine, or change it."`
+	Preflight preflightVerb `cmd:"" help:"Check whether services can be balanced here."`
 	Start     startVerb     `cmd:"" help:"Balance, now and after every boot."`
 	Stop      stopVerb      `cmd:"" help:"Have the manager answer alone."`
 	Restart   restartVerb   `cmd:"" help:"Start the daemon anew."`
-	Diff      diffVerb      `cmd:"" help:"Tell what the engine does not have as it should."`
-	Apply     applyVerb     `cmd:"" help:"Have the engine get what it should."`
-	Daemon    daemonVerb    `cmd:"" help:"Check the servers, and keep the engine at what follows; for systemd."`
+	Diff      diffVerb      `cmd:"" help:"List where the engine differs from the configuration."`
+	Apply     applyVerb     `cmd:"" help:"Apply the configuration to the engine."`
+	Daemon    daemonVerb    `cmd:"" help:"Check the servers and configure the engine accordingly; for systemd."`
 
-	External externalVerb `cmd:"" help:"Leave balancing to somebody else's balancer, or take it back."`
-	Export   exportVerb   `cmd:"" help:"Write the configuration of somebody else's balancer."`
-	Endpoint endpointVerb `cmd:"" help:"Tell an external balancer how the services of this server are; for systemd."`
+	External externalVerb `cmd:"" help:"Leave balancing to an external balancer, or take it back."`
+	Export   exportVerb   `cmd:"" help:"Write the configuration of an external balancer."`
+	Endpoint endpointVerb `cmd:"" help:"Report the services of this server to an external balancer; for systemd."`
 }

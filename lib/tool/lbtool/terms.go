@@ -14,14 +14,14 @@ import (
 // terms are the flags for what a policy is to be; those that were not given
 // leave it as it is.
 type terms struct {
-	Scheduler     string         `placeholder:"NAME" complete:"scheduler" help:"By what the next connection's server is chosen: wlc, rr, wrr, lc, lblc, sh, ..."`
+	Scheduler     string         `placeholder:"NAME" complete:"scheduler" help:"Rule by which the next connection's server is chosen: wlc, rr, wrr, lc, lblc, sh, ..."`
 	Persistence   *time.Duration `placeholder:"TIME" help:"A client comes back to its server for so long; 0 is never."`
 	Forwarding    string         `placeholder:"HOW" complete:"forwarding" help:"How a connection gets to its server: dr, nat, tun or proxy."`
 	Weight        map[string]int `placeholder:"NODE=N" mapsep:"," help:"A server's weight, 0 to 255; 0 takes no new connection."`
 	Only          []string       `placeholder:"NODE" complete:"node" help:"Only these servers; all is every server again."`
 	Fallback      string         `placeholder:"WHO" complete:"fallback" help:"Who answers when no server is left: manager, all or reject."`
 	ServerPort    uint16         `placeholder:"PORT" help:"The servers' port, where it is another."`
-	ProxyProtocol string         `placeholder:"ON" complete:"switch" help:"Tell the servers who the client is, by the PROXY protocol: on or off."`
+	ProxyProtocol string         `placeholder:"ON" complete:"switch" help:"Pass the client's address to the servers, by the PROXY protocol: on or off."`
 
 	CheckLevel     string         `placeholder:"LEVEL" complete:"level" help:"What a check asks for: connect, protocol or certificate."`
 	CheckHost      string         `placeholder:"NAME" help:"The host name that a check asks for."`

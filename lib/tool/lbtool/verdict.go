@@ -111,9 +111,9 @@ func drainVerdict(report *lb.Report) string {
 func prelude(report *lb.Report) string {
 	switch {
 	case report.Error != "":
-		return fmt.Sprintf("%s does not have what it should: %s", report.Engine, report.Error)
+		return fmt.Sprintf("%s does not match the configuration: %s", report.Engine, report.Error)
 	case report.External:
-		return "an external load balancer balances, by what iwx-lb export wrote"
+		return "an external load balancer balances, with the configuration from iwx-lb export"
 	case report.Stopped:
 		return "stopped: the manager answers alone"
 	}

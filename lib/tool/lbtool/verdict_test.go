@@ -59,8 +59,8 @@ func TestPrelude(t *testing.T) {
 		want   string
 	}{
 		{lb.Report{Engine: "ipvs"}, ""},
-		{lb.Report{Engine: "ipvs", Error: "no such device", Stopped: true}, "ipvs does not have what it should: no such device"},
-		{lb.Report{External: true}, "an external load balancer balances, by what iwx-lb export wrote"},
+		{lb.Report{Engine: "ipvs", Error: "no such device", Stopped: true}, "ipvs does not match the configuration: no such device"},
+		{lb.Report{External: true}, "an external load balancer balances, with the configuration from iwx-lb export"},
 		{lb.Report{Stopped: true}, "stopped: the manager answers alone"},
 	}
 	for _, tt := range tests {

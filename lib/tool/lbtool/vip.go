@@ -58,7 +58,7 @@ func (v *vipAddVerb) Run(c *cli.Context) error {
 		return err
 	}
 	c.Notef("added virtual IP %s", addr)
-	if !m.WarnIdle(c, "nobody holds the address until it does") && len(m.Policies) == 0 {
+	if !m.WarnIdle(c, "no server holds the address until it does") && len(m.Policies) == 0 {
 		c.Notef("hint: iwx-lb add web")
 	}
 	return m.Hold(c)

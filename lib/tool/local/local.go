@@ -131,7 +131,7 @@ func (s *Server) KeepState(ctx context.Context, log *slog.Logger) error {
 		case <-checkpoint.C:
 			err := s.Store.Checkpoint(ctx)
 			if err != nil && !failed && ctx.Err() == nil {
-				log.Error("the state's write-ahead log could not be written back", "error", err)
+				log.Error("cannot write back the state's write-ahead log", "error", err)
 			}
 			failed = err != nil
 		}
@@ -165,10 +165,10 @@ func (s *Server) WarnIdle(c *cli.Context, so string) bool { return s.Queued().Wa
 // zero if it does not run.
 func (s *Server) DaemonBegan() time.Time { return daemon.Since(s.Run) }
 
-// LastContact returns when a peer was last heard. seen is the time that was saved. The
-// result is now if the peer has not been silent since then and the daemon that saved
-// it runs: the connection between the two is always open, and the saved time may be
-// as old as a poll.
+// LastContact returns the time of the last contact with a peer. seen is the time that
+// was saved. The result is now if the peer has not been silent since then and the
+// daemon that saved it runs: the connection between the two is always open, and the
+// saved time may be as old as a poll.
 func (s *Server) LastContact(seen, silent, now time.Time) time.Time {
 	began := s.DaemonBegan()
 	if began.IsZero() || seen.Before(began) || !silent.IsZero() {

@@ -80,7 +80,7 @@ func Reasons(c *cli.Context, nodes []cluster.Node) {
 	}
 }
 
-// Baselines sets how far the nodes that are new are with the baseline.
+// Baselines adds to the new nodes how far they are with the baseline.
 func Baselines(ctx context.Context, server *local.Server, nodes []cluster.Node) error {
 	for i := range nodes {
 		n := &nodes[i]
@@ -180,7 +180,7 @@ func Mark(n *cluster.Node) cli.Mark {
 // error, exit code 3, is silent: it says that a node, or the daemon of this
 // server, is not as it should be.
 func Show(c *cli.Context, server *local.Server, o cli.Output, rows []Row) error {
-	idle := server.WarnIdle(c, "what follows is how it was when it stopped")
+	idle := server.WarnIdle(c, "the states below are those when it stopped")
 	if err := write(c, o, rows); err != nil || !idle {
 		return err
 	}
@@ -212,7 +212,7 @@ func write(c *cli.Context, o cli.Output, rows []Row) error {
 
 // BackHint returns what to do about a node that is back at an older state.
 func (r Row) BackHint() string {
-	return fmt.Sprintf("see what ran twice: iwx-queue history --node %s; and what put it back: a snapshot of the server, or a copied state?", r.Name)
+	return fmt.Sprintf("list the entries that ran twice: iwx-queue history --node %s; and find the cause: a snapshot of the server, or a copied state?", r.Name)
 }
 
 // mostHints is the limit for lines of hints; there are more only if everything
@@ -271,13 +271,13 @@ func (r Row) hint() (what string, severity int) {
 	case word == replay.WordUnknown && b != nil:
 		return fmt.Sprintf("look on %[2]s how far entry %[1]d came; then iwx-queue done %[2]s, or iwx-queue retry %[3]s, or iwx-queue skip %[2]s", b.Seq, name, names), 9
 	case word == replay.WordHalted && n.Halted() && b.Hung != nil:
-		return fmt.Sprintf("on %[2]s: free what entry %[1]d waits for, or restart the server; iwx-queue skip %[2]s lets it go on then without entry %[1]d", b.Seq, name), 8
+		return fmt.Sprintf("on %[2]s: free the resource that entry %[1]d waits for, or restart the server; iwx-queue skip %[2]s lets it go on then without entry %[1]d", b.Seq, name), 8
 	case word == replay.WordHalted && n.Halted():
 		return fmt.Sprintf("iwx-queue show %[1]d; then fix the cause, or iwx-queue retry %[3]s, or iwx-queue skip %[2]s", b.Seq, name, names), 8
 	case word == replay.WordHalted:
 		return "on " + name + ": journalctl -u iwx-queued", 8
 	case word == string(replay.Diverged), word == string(replay.Rewound):
-		return fmt.Sprintf("take back what %[1]s has and this manager lost: iwx-queue recover; or give it up: iwx-queue accept %[1]s", n.Name), 7
+		return fmt.Sprintf("take back the lost entries from %[1]s: iwx-queue recover; or give them up: iwx-queue accept %[1]s", n.Name), 7
 	case word == string(replay.NeedsUpgrade):
 		return "install this version of iwx on " + names, 6
 	case word == cluster.WordLeaving && r.bad():
@@ -340,7 +340,7 @@ func backVerdict(rows []Row) string {
 	if names == nil {
 		return ""
 	}
-	return "; back at an older state: " + cli.Some(names, 5)
+	return "; went back to an older state: " + cli.Some(names, 5)
 }
 
 // profileVerdict names the nodes whose profile is not applied.

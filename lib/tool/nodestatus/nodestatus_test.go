@@ -143,7 +143,7 @@ func TestHints(t *testing.T) {
 		"two":           {[]Row{blocked("web1", "halted", 5), row("web2", "current"), blocked("web4", "halted", 5)}, []string{"iwx-queue show 5; then fix the cause, or iwx-queue retry web1 web4, or iwx-queue skip NAME"}},
 		"apart":         {[]Row{blocked("web1", "halted", 5), blocked("web4", "halted", 6)}, []string{"iwx-queue show 5; then fix the cause, or iwx-queue retry web1, or iwx-queue skip web1", "iwx-queue show 6; then fix the cause, or iwx-queue retry web4, or iwx-queue skip web4"}},
 		"gravest first": {[]Row{silent, stuck, blocked("web3", "unknown outcome", 5)}, []string{unknown, "on web8: journalctl -u iwx-queued", "on web9: iwx-cluster-setup status"}},
-		"diverged":      {[]Row{row("web1", "diverged"), row("web2", "rewound")}, []string{"take back what web1 has and this manager lost: iwx-queue recover; or give it up: iwx-queue accept web1", "take back what web2 has and this manager lost: iwx-queue recover; or give it up: iwx-queue accept web2"}},
+		"diverged":      {[]Row{row("web1", "diverged"), row("web2", "rewound")}, []string{"take back the lost entries from web1: iwx-queue recover; or give them up: iwx-queue accept web1", "take back the lost entries from web2: iwx-queue recover; or give them up: iwx-queue accept web2"}},
 		"all of them":   {many, []string{"on NAME: iwx-cluster-setup status"}},
 	} {
 		if got := hints(tt.rows); !slices.Equal(got, tt.want) {
@@ -231,16 +231,16 @@ func TestDisplaced(t *testing.T) {
 	}
 }
 
-// TestBackAndUnheard: a node at an older state is reported with a hint, and a node
-// that was not heard since a restore does not have its state from the backup.
-func TestBackAndUnheard(t *testing.T) {
+// TestBackAndNotConnected: a node at an older state is reported with a hint, and a node
+// that has not connected since a restore does not have its state from the backup.
+func TestBackAndNotConnected(t *testing.T) {
 	back := row("web1", "current")
 	back.Status.Done, back.WentBack = 42, &cluster.WentBack{From: 42, To: 40, At: 60_000}
 	back.now = time.UnixMilli(180_000)
-	if got, want := back.Trouble(), "it went back from entry 42 to 40 2m ago: what came after is done again"; got != want {
+	if got, want := back.Trouble(), "went back from entry 42 to 40 2m ago and repeats the entries after it"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got, want := Verdict([]Row{back, row("web2", "current")}), "2 nodes: current; back at an older state: web1"; got != want {
+	if got, want := Verdict([]Row{back, row("web2", "current")}), "2 nodes: current; went back to an older state: web1"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if got := hints([]Row{back}); !slices.Equal(got, []string{back.BackHint()}) {
@@ -250,10 +250,10 @@ func TestBackAndUnheard(t *testing.T) {
 	if back.Trouble() != "" || back.Back() != "" {
 		t.Errorf("after a day: %q", back.Trouble())
 	}
-	unheard := row("web3", "")
-	unheard.Awaited, unheard.SilentSince = 4, time.Unix(2, 0)
-	unheard.Status.Blocked = &cluster.Blocked{Seq: 3, Error: "as the backup has it"}
-	if got := unheard.Word() + ": " + unheard.Trouble(); got != "unreachable: it has not been heard since this manager was restored" {
+	absent := row("web3", "")
+	absent.Awaited, absent.SilentSince = 4, time.Unix(2, 0)
+	absent.Status.Blocked = &cluster.Blocked{Seq: 3, Error: "as the backup has it"}
+	if got := absent.Word() + ": " + absent.Trouble(); got != "unreachable: has not connected since this manager was restored" {
 		t.Error(got)
 	}
 }

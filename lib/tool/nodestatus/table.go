@@ -63,11 +63,11 @@ func (r Row) Trouble() string {
 	b := r.Status.Blocked
 	switch first, last := r.Tail.First, r.Tail.Last.Seq; {
 	case r.NotConnected():
-		return "it has not been heard since this manager was restored"
+		return "has not connected since this manager was restored"
 	case r.Status.Leaving != nil:
 		return r.Status.Leaving.Waits
 	case first > 0 && Grave(r.Status.Word) && b == nil:
-		return fmt.Sprintf("it has entries %d-%d, which this manager lost", first, last)
+		return fmt.Sprintf("has entries %d-%d that this manager lost", first, last)
 	case b == nil && r.Refused == "":
 		return cmp.Or(FetchTrouble(&r.Node), waitTrouble(&r.Node), AddressTrouble(&r.Node), r.Back(), profileTrouble(r.Profile()), StorageTrouble(r.Status.Mounts), SitesTrouble(&r.Node))
 	case b == nil:
@@ -85,7 +85,7 @@ func (r Row) Back() string {
 	if back == nil {
 		return ""
 	}
-	return fmt.Sprintf("it went back from entry %d to %d %s ago: what came after is done again", back.From, back.To, cli.Age(r.now.Sub(cluster.Instant(back.At))))
+	return fmt.Sprintf("went back from entry %d to %d %s ago and repeats the entries after it", back.From, back.To, cli.Age(r.now.Sub(cluster.Instant(back.At))))
 }
 
 // Baseline is how far a new node is with the baseline, "3/12"; nil for others.

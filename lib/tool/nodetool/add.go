@@ -158,12 +158,12 @@ func warnPending(c *cli.Context, server *local.Server, n *cluster.Node) error {
 	if err != nil || len(pending) == 0 {
 		return err
 	}
-	c.Warnf("%s has still to do %s: %s; without its state it does not do them", n.Name, cli.Count(len(pending), "entry", "entries"), cli.Some(pending, 10))
-	c.Notef("hint: iwx-queue list --pending --node %s; queue again what is still wanted once it has joined", n.Name)
+	c.Warnf("%s has %s left to replay: %s; a server that joins without its state skips them", n.Name, cli.Count(len(pending), "entry", "entries"), cli.Some(pending, 10))
+	c.Notef("hint: iwx-queue list --pending --node %s; once it has joined, queue those again that it still needs", n.Name)
 	return nil
 }
 
-// sayNext tells what to do with the token, and for how long. It is not part of
+// sayNext reports what to do with the token, and for how long. It is not part of
 // the output, which can be piped to the new server.
 func (v *addVerb) sayNext(c *cli.Context, server *local.Server, k *cluster.Token) {
 	where := v.Name
@@ -172,7 +172,7 @@ func (v *addVerb) sayNext(c *cli.Context, server *local.Server, k *cluster.Token
 	}
 	c.Notef("a token for %s, to be used once, until %s (in %s)", where, k.ExpiresAt.Local().Format(time.DateTime), cli.Duration(v.TTL))
 	c.Notef("hint: on %s: iwx-cluster-setup node", v.Name)
-	server.WarnIdle(c, "nobody can join until it does")
+	server.WarnIdle(c, "no server can join until it does")
 }
 
 // openToken returns the token for name that is still good, or nil.

@@ -16,7 +16,7 @@ import (
 type deleteVerb struct {
 	cli.Yes
 	Name    string        `arg:"" complete:"node" help:"Name of the node."`
-	Force   bool          `help:"Delete it at once, without telling it."`
+	Force   bool          `help:"Delete it at once, without notifying it."`
 	Timeout time.Duration `placeholder:"TIME" default:"5m" help:"Wait no longer than this; the node goes on leaving."`
 }
 
@@ -64,7 +64,7 @@ func (v *deleteVerb) Run(c *cli.Context) error {
 	return v.see(c, server, node, at)
 }
 
-// reachable refuses, unless forced, to delete a node that cannot be told: it
+// reachable refuses, unless forced, to delete a node that cannot be notified: it
 // would go on serving with what it has.
 func (v *deleteVerb) reachable(c *cli.Context, server *local.Server, node *cluster.Node) error {
 	if v.Force {
@@ -72,22 +72,22 @@ func (v *deleteVerb) reachable(c *cli.Context, server *local.Server, node *clust
 	}
 	hint := fmt.Sprintf("if it is gone for good: iwx-node delete %s --force", node.Name)
 	if !server.Queued().Runs() {
-		return fault.Hint(fault.New(fault.Busy, "node %s cannot be told that it is deleted: iwx-queued is not running here", node.Name),
+		return fault.Hint(fault.New(fault.Busy, "cannot notify node %s that it is deleted: iwx-queued is not running here", node.Name),
 			"%s\n%s", server.Queued().Hint(), hint)
 	}
 	if node.Word() != cluster.WordUnreachable {
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Busy, "node %s cannot be told that it is deleted: %s", node.Name, silence(c, node)), "%s", hint)
+	return fault.Hint(fault.New(fault.Busy, "cannot notify node %s that it is deleted: %s", node.Name, silence(c, node)), "%s", hint)
 }
 
-// silence says since when nothing was heard of an unreachable node.
+// silence says since when an unreachable node has been silent.
 func silence(c *cli.Context, node *cluster.Node) string {
 	switch {
 	case node.LastSeen.IsZero():
-		return fmt.Sprintf("it joined %s and was not heard since", local.Ago(c, node.JoinedAt))
+		return fmt.Sprintf("it joined %s and has not connected since", local.Ago(c, node.JoinedAt))
 	case node.SilentSince.IsZero():
-		return fmt.Sprintf("it was last heard %s and has not said how it is doing", local.Ago(c, node.LastSeen))
+		return fmt.Sprintf("it last connected %s and has not reported its state", local.Ago(c, node.LastSeen))
 	}
 	return fmt.Sprintf("it has been silent for %s", cli.Duration(c.Now().Sub(node.SilentSince)))
 }
@@ -113,7 +113,7 @@ func (v *deleteVerb) end(c *cli.Context, server *local.Server, node *cluster.Nod
 	}
 	server.Poke()
 	c.Notef("deleted node %s, %s", node.Name, at)
-	c.Notef("hint: it was not told, and keeps what it has; should it come back it is refused; there: iwx-cluster-setup reset")
+	c.Notef("hint: it was not notified and keeps its setup; the manager refuses it; to undo its setup, on the node: iwx-cluster-setup reset")
 	return nil
 }
 

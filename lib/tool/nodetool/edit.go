@@ -21,7 +21,7 @@ import (
 
 type editVerb struct {
 	Name    string        `arg:"" complete:"node" help:"Name of the node."`
-	Address string        `placeholder:"IP" required:"" help:"Its address from now on."`
+	Address string        `placeholder:"IP" required:"" help:"The node's new address."`
 	DryRun  bool          `help:"Print what would change, and do nothing."`
 	Wait    bool          `help:"Wait until the node has moved."`
 	Timeout time.Duration `placeholder:"TIME" help:"Wait no longer than this; the move goes on. Implies --wait."`
@@ -72,11 +72,11 @@ func (v *editVerb) address(c *cli.Context, server *local.Server, node *cluster.N
 	is := server.Identity
 	switch {
 	case to.Zone() != "", to.IsUnspecified(), to.IsMulticast(), to.IsLinkLocalUnicast(), to == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return to, fault.New(fault.Usage, "address %s is not one that a server can be reached at by others", v.Address)
+		return to, fault.New(fault.Usage, "other servers cannot reach address %s", v.Address)
 	case to.IsLoopback() && !is.Manager.Addr().IsLoopback():
 		return to, fault.New(fault.Usage, "address %s is a loopback address, which every server has", to)
 	case to.Is4() != is.Manager.Addr().Is4():
-		return to, fault.New(fault.Usage, "address %s is not of the family of %s, by which the nodes reach this manager", to, is.Manager.Addr())
+		return to, fault.New(fault.Usage, "address %s is not of the same IP version as the quorum IP, %s", to, is.Manager.Addr())
 	case to == is.Address:
 		return to, fault.New(fault.Usage, "address %s is the manager's own", to)
 	case slices.ContainsFunc(is.ManagerAddresses(), func(at netip.AddrPort) bool { return at.Addr() == to }):
@@ -131,7 +131,7 @@ func (v *editVerb) move(c *cli.Context, server *local.Server, node *cluster.Node
 		c.Notef("hint: node %s connects from %s; it has moved once it connects from %s: iwx-node edit %s --address %s --wait",
 			node.Name, node.Connects, to, node.Name, to)
 	}
-	server.WarnIdle(c, "nothing follows from it until it does")
+	server.WarnIdle(c, "the change takes effect once it does")
 	return nil
 }
 

@@ -63,7 +63,7 @@ func waits(c *cli.Context, n *cluster.Node) string {
 	case n.Word() == cluster.WordUnreachable:
 		return silence(c, n)
 	case d == nil:
-		return "it is being told"
+		return "it is being notified"
 	default:
 		return d.Waits
 	}
@@ -71,7 +71,7 @@ func waits(c *cli.Context, n *cluster.Node) string {
 
 // departure is a node that is leaving, in one sentence.
 func departure(c *cli.Context, n *cluster.Node) string {
-	text := fmt.Sprintf("node %s is leaving, as %s told it %s: %s", n.Name, n.EndedBy, local.Ago(c, n.EndedAt), waits(c, n))
+	text := fmt.Sprintf("node %s is leaving, as %s ordered %s: %s", n.Name, n.EndedBy, local.Ago(c, n.EndedAt), waits(c, n))
 	if d := n.Status.Leaving; d != nil && d.Failed {
 		return c.Paint(cli.Bad, text)
 	}

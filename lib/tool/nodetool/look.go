@@ -15,7 +15,7 @@ import (
 // knowledge is what this server knows of the nodes.
 type knowledge struct {
 	nodes []cluster.Node // members first, by name
-	head  uint64         // of the manager's log, as far as this server has heard
+	head  uint64         // of the manager's log, as far as this server knows
 
 	contact *state.Contact // on a node: how it stands with its manager
 }

@@ -28,7 +28,7 @@ type grammar struct {
 	Token   tokenVerbs  `cmd:"" help:"The tokens that servers join with."`
 	List    listVerb    `cmd:"" help:"List the nodes."`
 	Show    showVerb    `cmd:"" help:"Show everything about a node."`
-	Status  statusVerb  `cmd:"" help:"Tell how the nodes are doing."`
+	Status  statusVerb  `cmd:"" help:"Show the state of the nodes."`
 	Drain   drainVerb   `cmd:"" help:"Give a node no new connections."`
 	Undrain undrainVerb `cmd:"" help:"Give it new connections again."`
 	Edit    editVerb    `cmd:"" help:"Give a node another address."`

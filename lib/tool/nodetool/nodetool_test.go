@@ -229,7 +229,7 @@ func TestAddRejoin(t *testing.T) {
 	draft(queue.KindVoid, queue.Members(), void.Encode())
 	draft(queue.KindCommand, queue.Nodes("a"), []byte("6"))
 	_, notes = s.run(0, "add", "web1", "--rejoin")
-	s.contains(notes, "web1 has still to do 2 entries: 1, 6; without its state it does not do them", "hint: iwx-queue list --pending --node web1")
+	s.contains(notes, "web1 has 2 entries left to replay: 1, 6; a server that joins without its state skips them", "hint: iwx-queue list --pending --node web1")
 }
 
 func TestTokenRevoke(t *testing.T) {
@@ -301,7 +301,7 @@ func TestDelete(t *testing.T) {
 	s := newManager(t)
 	s.members(current("a", "web1"), silent("b", "web2"))
 	_, message := s.run(4, "delete", "web1", "--yes")
-	s.contains(message, "node web1 cannot be told that it is deleted: iwx-queued is not running here")
+	s.contains(message, "cannot notify node web1 that it is deleted: iwx-queued is not running here")
 	s.runs()
 	_, message = s.run(2, "delete", "web1")
 	s.contains(message, "delete node web1 (127.0.9.3, current, nothing queued)? there is no terminal to ask on", "hint: add --yes")
@@ -312,7 +312,7 @@ func TestDelete(t *testing.T) {
 	}
 	s.run(0, "add", "web1", "--rejoin")
 	_, message = s.run(124, "delete", "web1", "--yes", "--timeout", "1ms")
-	s.contains(message, "revoked token ", "node web1 has not left: it is being told; it goes on leaving", "hint: wait again: iwx-node delete web1\n")
+	s.contains(message, "revoked token ", "node web1 has not left: it is being notified; it goes on leaving", "hint: wait again: iwx-node delete web1\n")
 	if out, _ := s.run(0, "list", "-H", "-o", "node,state"); out != "web1\tleaving\nweb2\tunreachable\n" {
 		t.Errorf("a node that is leaving: %q", out)
 	}
@@ -320,7 +320,7 @@ func TestDelete(t *testing.T) {
 	_, message = s.run(0, "delete", "web1", "--yes")
 	s.contains(message, "node web1 was deleted 0s ago by ", "nothing changed")
 	_, message = s.run(0, "delete", "web2", "--force", "--yes")
-	s.contains(message, "deleted node web2", "should it come back it is refused; there: iwx-cluster-setup reset")
+	s.contains(message, "deleted node web2", "the manager refuses it; to undo its setup, on the node: iwx-cluster-setup reset")
 	out, _ := s.run(0, "list", "--all", "-H", "-o", "node,membership,state")
 	if out != "web1\tdeleted\tdeleted\nweb2\tdeleted\tdeleted\n" {
 		t.Errorf("list --all: %q", out)
@@ -329,7 +329,7 @@ func TestDelete(t *testing.T) {
 	s.contains(message, `no node is called "web9"`)
 }
 
-// newNode is a node that has heard its manager once.
+// newNode is a node that its manager has answered once.
 func newNode(t *testing.T) *server {
 	s := newServer(t, &cluster.Identity{
 		Role: cluster.RoleNode, ClusterID: "0123456789abcdef", ClusterName: "example", Name: "web1", NodeID: "abcdefghijklmnopqrstuvwxyz", MachineID: "a",
@@ -429,8 +429,8 @@ func BenchmarkStatus(b *testing.B) {
 	}
 }
 
-// TestLastSeen: a node whose connection is open was heard now, even if the saved
-// time is a poll old. A node that is silent, or was not heard since the daemon
+// TestLastSeen: a node whose connection is open was seen now, even if the saved
+// time is a poll old. A node that is silent, or has not connected since the daemon
 // began, has its saved time.
 func TestLastSeen(t *testing.T) {
 	s := newManager(t)
@@ -455,10 +455,10 @@ func TestLastSeen(t *testing.T) {
 			got, err := time.Parse(time.RFC3339, text)
 			if want.IsZero() {
 				if err == nil {
-					t.Errorf("%s: %s was heard at %s", verb, name, got)
+					t.Errorf("%s: %s was seen at %s", verb, name, got)
 				}
 			} else if err != nil || got.Sub(want).Abs() > 10*time.Minute {
-				t.Errorf("%s: %s was heard at %s, want %s: %v", verb, name, text, want, err)
+				t.Errorf("%s: %s was seen at %s, want %s: %v", verb, name, text, want, err)
 			}
 		}
 		if strings.Count(out, "\n") != 4 {

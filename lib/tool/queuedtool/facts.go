@@ -58,7 +58,7 @@ func (f *facts) look() {
 	if err != nil {
 		if err.Error() != f.failed {
 			f.failed = err.Error()
-			f.log.Warn("what this server is cannot be read", "error", err)
+			f.log.Warn("cannot read the facts about this server", "error", err)
 		}
 		return
 	}

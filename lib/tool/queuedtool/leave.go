@@ -112,12 +112,12 @@ func (d *departure) endCommand(ctx context.Context) error {
 	var running uint64
 	err := wait.Until(limited, wait.Every(commandLook), func() (bool, error) {
 		if running = d.replayer.Status().Running; running != 0 {
-			d.wait(false, "the command of entry %d is to end first, within %s", running, commandWait)
+			d.wait(false, "waits up to %[2]s for the command of entry %[1]d to end", running, commandWait)
 		}
 		return running == 0, nil
 	})
 	if err != nil && ctx.Err() == nil {
-		d.log.Warn("a command is left to itself", "entry", running)
+		d.log.Warn("a command keeps running without the daemon", "entry", running)
 		return nil
 	}
 	return err
@@ -168,7 +168,7 @@ func (d *departure) sayFarewell(ctx context.Context) error {
 			return nil // it knows
 		}
 		if ctx.Err() == nil {
-			d.log.Warn("the manager could not be told that this node leaves", "error", err)
+			d.log.Warn("cannot notify the manager that this node leaves", "error", err)
 		}
 		if wait.Sleep(ctx, tries.Failed(d.c.Now().Sub(began))) != nil {
 			return ctx.Err()
@@ -188,7 +188,7 @@ func (d *departure) dismantle() error {
 			d.log.Info("this node has left its cluster, and its setup is undone", "cluster", d.Identity.ClusterName, "kept", kept)
 			return nil
 		}
-		d.log.Error("the setup of this server could not be undone", "error", err)
+		d.log.Error("cannot undo the setup of this server", "error", err)
 		if wait.Sleep(d.c, tries.Failed(d.c.Now().Sub(began))) != nil {
 			return err
 		}

@@ -105,7 +105,7 @@ func (m *manager) serve(ctx context.Context) error {
 	if err := m.served.Write(m.rules.Head()); err != nil {
 		return err
 	}
-	_ = m.try(ctx, "the manager's own profile could not be made", m.keep) // the next look tries again
+	_ = m.try(ctx, "cannot make the manager's own profile", m.keep) // the next look tries again
 	daemon.Ready()
 	mounts := upkeep.NewWatcher(m.Store, m.c.Now, m.log)
 	return m.run(
@@ -180,14 +180,14 @@ func (m *manager) watch(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-sweep.C:
-			_ = m.try(ctx, "silent nodes could not be noted", m.rules.Sweep)
+			_ = m.try(ctx, "cannot record silent nodes", m.rules.Sweep)
 			continue
 		case <-m.waker.C:
 		case <-look.C:
 			asked = false
 		}
 		began := m.c.Now()
-		err := m.try(ctx, "the state could not be read", func(ctx context.Context) error {
+		err := m.try(ctx, "cannot read the state", func(ctx context.Context) error {
 			now, err := version.Read(ctx)
 			if err != nil || !asked && now == seen {
 				return err
@@ -198,7 +198,7 @@ func (m *manager) watch(ctx context.Context) error {
 			return err
 		})
 		if err == nil && behind {
-			err = m.try(ctx, "a change of the state could not be carried out", m.follow)
+			err = m.try(ctx, "cannot apply a change of the state", m.follow)
 			behind = err != nil
 		}
 		if errors.Is(err, cluster.ErrWentBack) {

@@ -184,7 +184,7 @@ func (n *node) wake(ctx context.Context) error {
 			return nil
 		case <-n.waker.C:
 			n.keeper.Retry()
-			n.try(ctx, "this server's certificate could not be read", func(context.Context) error { return n.readCertificate() })
+			n.try(ctx, "cannot read this server's certificate", func(context.Context) error { return n.readCertificate() })
 			if id, err := n.Store.Identity(ctx); err == nil {
 				n.client.SetManagers(id.ManagerAddresses())
 			}

@@ -18,13 +18,13 @@ const (
 	idleAt   = 15 * time.Second       // iwx-lb daemon does not run: nobody drains
 )
 
-// pools is load balancing for the entries that roll: what iwx-lb daemon last
-// told, which is asked only while there are any. It is the cluster.Balancer.
+// pools is load balancing for the entries that roll: the last report of
+// iwx-lb daemon, which is asked only while there are any. It is the cluster.Balancer.
 type pools struct {
 	*manager
 	mu     sync.Mutex
 	report lb.Report
-	heard  time.Time // when that was; zero: nothing was heard since asking began
+	heard  time.Time // of the report; zero: none since asking began
 	since  time.Time // asking began, or the last answer came; zero: nobody asks
 	warned bool      // that nobody is drained
 }
@@ -53,7 +53,7 @@ func (p *pools) Shares(ctx context.Context) (map[string]lb.Share, bool, error) {
 	idle := !p.since.IsZero() && now.Sub(p.since) >= idleAt
 	if idle && !p.warned {
 		p.warned = true
-		p.log.Warn("iwx-lb daemon does not answer: nodes are not drained for their turn", "since", p.since)
+		p.log.Warn("iwx-lb daemon does not answer; nodes are not drained before their turn", "since", p.since)
 	}
 	return nil, idle, nil
 }
@@ -70,7 +70,7 @@ func (p *pools) run(ctx context.Context) error {
 			continue
 		}
 		// Now and then all the same, for what has had its time.
-		_ = p.try(ctx, "the entry that rolls could not go on", func(ctx context.Context) error {
+		_ = p.try(ctx, "cannot continue the rolling entry", func(ctx context.Context) error {
 			if now := p.c.Now(); p.ask(ctx, now) || now.Sub(looked) >= lookEvery {
 				looked = now
 				return p.rules.Refresh(ctx)
@@ -81,7 +81,7 @@ func (p *pools) run(ctx context.Context) error {
 	return nil
 }
 
-// rest forgets what was heard.
+// rest drops the last report.
 func (p *pools) rest() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -58,6 +58,6 @@ func (m *manager) handOn(ctx context.Context, id string, p health.Pulse) {
 	defer cancel()
 	err := control.Tell(ctx, m.Balance, control.Pulse{Server: id, Pulse: p})
 	if err != nil && fault.CodeOf(err) != fault.Busy {
-		m.log.Warn("what a node sees of its services was not handed on", "node", id, "error", err)
+		m.log.Warn("cannot pass on a node's report of its listening sockets", "node", id, "error", err)
 	}
 }

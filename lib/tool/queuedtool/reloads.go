@@ -9,18 +9,18 @@ import (
 	"iwx/lib/wait"
 )
 
-// overdueEvery is how often it is looked whether a reload of the web server is owed.
+// overdueEvery is the interval of checks for a pending reload of the web server.
 const overdueEvery = time.Second
 
 // reloads has the profile looked at when a reload of the web server is overdue: its
-// item of kind web does it, and tells how that went. One that fails is tried again
+// item of kind web does it, and reports the result. One that fails is tried again
 // at the profile's own pace.
 func (d *server) reloads(ctx context.Context) error {
 	var seen time.Time
 	tries := backoff.Tries{Waits: retryWaits()}
 	for {
 		began := d.c.Now()
-		err := d.try(ctx, "it could not be read whether a reload is owed", func(ctx context.Context) error {
+		err := d.try(ctx, "cannot read the pending reload of the web server", func(ctx context.Context) error {
 			since, err := d.overdue(ctx)
 			if err == nil && !since.IsZero() && !since.Equal(seen) {
 				seen = since
@@ -51,8 +51,8 @@ func (d *server) lastReload(ctx context.Context) error {
 	return reloads.Await(ctx, d.c.Now())
 }
 
-// overdue returns since when a reload is owed that nobody has come to do, by the
-// settings in force; zero for none.
+// overdue returns since when a reload is overdue, by the settings in force; zero
+// for none.
 func (d *server) overdue(ctx context.Context) (since time.Time, err error) {
 	is, err := d.Store.Reload(ctx)
 	if err != nil || is.Owed.IsZero() {

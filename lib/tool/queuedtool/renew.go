@@ -38,7 +38,7 @@ func (d *server) renew(ctx context.Context) error {
 			if err == nil {
 				continue
 			}
-			d.log.Warn("the certificate could not be renewed", "expires", current.NotAfter, "error", err)
+			d.log.Warn("cannot renew the certificate", "expires", current.NotAfter, "error", err)
 			pause = backoff.Jitter(renewAgain, rand.Float64())
 		}
 		if wait.Sleep(ctx, min(pause, renewLook)) != nil {

@@ -87,7 +87,7 @@ func (i *inspection) once(ctx context.Context) {
 func (i *inspection) note(was, is *site.Report) {
 	switch {
 	case is.Error != "" && is.Error != was.Error:
-		i.log.Error("the sites could not be looked at", "error", is.Error)
+		i.log.Error("cannot check the sites", "error", is.Error)
 	case is.Amiss() > 0 && is.Amiss() != was.Amiss():
 		i.log.Warn("sites are not as they were applied", "faults", is.Amiss(), "first", is.Faults[0].What)
 	case is.Amiss() == 0 && was.Amiss() > 0:

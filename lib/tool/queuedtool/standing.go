@@ -16,23 +16,23 @@ import (
 // standingEvery is how often it is looked whether this server may take traffic.
 const standingEvery = time.Second
 
-// standing tells the health endpoint, if there is one, whether this server may
-// take traffic. mounts is how they are doing, and settled whether the baseline
-// was replayed; nil on the manager.
+// standing reports to the health endpoint, if there is one, whether this server may
+// take traffic. mounts returns their health, and settled whether the baseline was
+// replayed; nil on the manager.
 func (d *server) standing(ctx context.Context, mounts func() []nfs.Health, settled func() bool) error {
-	told := ""
+	last := ""
 	for {
 		began := d.c.Now()
 		var is endpoint.Standing
-		err := panics.Try(d.log, "how this server stands", func() (err error) { is, err = d.stand(mounts, settled); return err })
+		err := panics.Try(d.log, "readiness of this server", func() (err error) { is, err = d.stand(mounts, settled); return err })
 		took := d.c.Now().Sub(began)
 		switch {
-		case err != nil && err.Error() != told:
-			told = err.Error()
-			d.log.Error("the health endpoint could not be told how this server stands", "error", err)
-		case err == nil && is.Unready != told:
-			told = is.Unready
-			d.log.Info("the health endpoint was told how this server stands", "unready", told)
+		case err != nil && err.Error() != last:
+			last = err.Error()
+			d.log.Error("cannot update the health endpoint", "error", err)
+		case err == nil && is.Unready != last:
+			last = is.Unready
+			d.log.Info("updated the health endpoint", "unready", last)
 		}
 		if wait.Sleep(ctx, backoff.Pace(standingEvery, took)) != nil {
 			return nil
@@ -40,7 +40,7 @@ func (d *server) standing(ctx context.Context, mounts func() []nfs.Health, settl
 	}
 }
 
-// stand writes down how this server stands, where there is an endpoint.
+// stand saves the readiness of this server, where there is an endpoint.
 func (d *server) stand(mounts func() []nfs.Health, settled func() bool) (is endpoint.Standing, err error) {
 	files := endpoint.Files(d.Health)
 	if !files.Wanted() {

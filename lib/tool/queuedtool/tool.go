@@ -74,7 +74,7 @@ func (g *grammar) Run(c *cli.Context) error {
 	case g.Once:
 		run = d.replayOnce
 	}
-	return panics.Try(d.log, "the daemon, which ends", func() error { return run(c) })
+	return panics.Try(d.log, "the daemon itself", func() error { return run(c) })
 }
 
 // server is what the daemon has on either kind of server.
@@ -131,7 +131,7 @@ func begin(c *cli.Context, s *local.Server) (*server, error) {
 
 func (d *server) end() {
 	if err := d.panics.Close(); err != nil {
-		d.log.Error("the panics could not be counted", "error", err)
+		d.log.Error("cannot count the panics", "error", err)
 	}
 	d.waker.Close()
 	d.lock.Close()
@@ -205,9 +205,9 @@ func (d *server) keepState(ctx context.Context) error {
 	}
 	switch path, failed := d.Store.Rescue(ctx, d.c.Now()); {
 	case failed != nil:
-		d.log.Error("what this daemon had of the state could not be saved", "error", failed)
+		d.log.Error("cannot save a copy of the lost state", "error", failed)
 	case path != "":
-		d.log.Warn("what this daemon had of the state is saved", "file", path)
+		d.log.Warn("saved a copy of the lost state", "file", path)
 	}
 	return err
 }
@@ -220,14 +220,14 @@ func (d *server) prune(ctx context.Context) error {
 	for {
 		q := d.config.Load().Queue
 		before := d.c.Now().AddDate(0, 0, -q.HistoryDays)
-		d.try(ctx, "old history could not be removed", func(ctx context.Context) error {
+		d.try(ctx, "cannot remove old history", func(ctx context.Context) error {
 			n, err := d.Store.Prune(ctx, before, q.HistoryMax)
 			if err == nil && n > 0 {
 				d.log.Info("removed old history", "attempts", n)
 			}
 			return err
 		})
-		d.try(ctx, "the texts of old entries could not be removed", func(ctx context.Context) error {
+		d.try(ctx, "cannot remove the texts of old entries", func(ctx context.Context) error {
 			n, err := d.Store.Forget(ctx, before)
 			if err == nil && n > 0 {
 				d.log.Info("removed the texts of old entries", "entries", n)

@@ -20,7 +20,7 @@ const trialWait = 3 * time.Second
 // trials takes part in the trials that the manager asks for, one after the other.
 type trials struct {
 	*node
-	order  atomic.Pointer[string] // heard last
+	order  atomic.Pointer[string] // the last one received
 	wake   wait.Signal
 	report atomic.Pointer[cluster.TrialReport]
 }
@@ -54,7 +54,7 @@ func (t *trials) run(ctx context.Context) error {
 		err := panics.Try(t.log, "trial of the network", func() error { return t.take(ctx, text, report) })
 		if err != nil {
 			report.Error = fault.Plain(err)
-			t.log.Warn("a trial of the network could not be taken part in", "error", err)
+			t.log.Warn("cannot take part in a trial of the network", "error", err)
 		}
 		t.report.Store(report)
 		t.replayer.Touch()

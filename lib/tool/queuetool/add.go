@@ -23,7 +23,7 @@ import (
 const readOnly = "the queue is written on the manager"
 
 // idle is what it means for the queue that the manager's daemon is not running.
-const idle = "no node replays anything until it does"
+const idle = "no node replays entries until it does"
 
 type addVerb struct {
 	recipients
@@ -119,7 +119,7 @@ func (v *addVerb) list(c *cli.Context, server *local.Server) ([]*queue.Command, 
 	}
 	text, err := io.ReadAll(c.Stdin)
 	if err != nil {
-		return nil, nil, fmt.Errorf("standard input cannot be read: %w", err)
+		return nil, nil, fmt.Errorf("cannot read standard input: %w", err)
 	}
 	var commands []*queue.Command
 	var lines []int
@@ -172,7 +172,7 @@ func explainWords(err error, line string) error {
 	if shell := (*cli.ShellError)(nil); errors.As(err, &shell) {
 		hint := "let a shell read it: sh -c " + queue.Quote(strings.TrimSpace(line))
 		if shell.Quotable {
-			hint += "\nor quote it, if the command is to get it as it is: '" + shell.Token + "'"
+			hint += "\nor quote it, to pass it to the command unchanged: '" + shell.Token + "'"
 		}
 		return fault.Hint(err, "%s", hint)
 	}
@@ -229,7 +229,7 @@ func (b *batch) queue(w await.Flags, asJSON bool) error {
 		err = b.c.Printf("%s\n", numbers)
 	}
 	if err != nil { // not wrapped: a closed pipe otherwise counts as success
-		return fault.Hint(fault.New(fault.Failed, "it is queued as %s, but the number could not be printed: standard output: %v", numbers, reason(err)),
+		return fault.Hint(fault.New(fault.Failed, "queued as %s, but cannot print the number: standard output: %v", numbers, reason(err)),
 			"do not queue it again; iwx-queue show %d", first.Seq)
 	}
 	return w.Wait(b.c, b.server, last, b.targets)
@@ -259,7 +259,7 @@ func queuedTable() cli.Table[queued] {
 	}}
 }
 
-// announce tells what has been queued, and for whom.
+// announce reports what has been queued, and for whom.
 func (b *batch) announce(what string) {
 	switch {
 	case b.targets.Scope == queue.ScopeBaseline && len(b.nodes) == 0:

@@ -26,8 +26,8 @@ func refuseOwn(p host.Paths, file string) error {
 	}
 	for _, dir := range []string{p.Lib, p.Run, p.HAProxyRun, p.Health} {
 		if inDir(file, dir) || inDir(resolved(file), resolved(dir)) || isLinked(info, dir) {
-			return fault.Hint(fault.New(fault.Usage, "%s is iwx's own, of %s: with it a node would take itself for this server", file, dir),
-				"nodes get what they need from iwx-queued; a new manager is made by iwx-cluster-setup restore")
+			return fault.Hint(fault.New(fault.Usage, "%s belongs to iwx, in %s: a node that had it would take the identity of this server", file, dir),
+				"iwx-queued sends the nodes what they need; to make another server the manager: iwx-cluster-setup restore")
 		}
 	}
 	return nil
@@ -68,20 +68,20 @@ func isLinked(info fs.FileInfo, dir string) (found bool) {
 // A path with a trailing slash means all files in that directory.
 func personal() map[string][]string {
 	return map[string][]string{
-		"it names this server: others with it would be taken for it": {
+		"it names this server: other servers would be mistaken for it": {
 			"/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostname", "/etc/HOSTNAME", "/etc/mailname", "/etc/machine-info", "/etc/hostid",
 			"/etc/iscsi/initiatorname.iscsi", "/etc/nvme/hostid", "/etc/nvme/hostnqn", "/var/lib/systemd/random-seed",
 		},
-		"it is a key of this server: others with it could pass for it": {"/etc/ssh/ssh_host_*", "/etc/wireguard/", "/etc/krb5.keytab"},
-		"it names this server's disks: others with it may not start any more": {
+		"it is a key of this server: other servers with it could impersonate this one": {"/etc/ssh/ssh_host_*", "/etc/wireguard/", "/etc/krb5.keytab"},
+		"it names this server's disks: other servers may not start with it": {
 			"/etc/fstab", "/etc/crypttab", "/etc/mdadm.conf", "/etc/mdadm/mdadm.conf", "/etc/initramfs-tools/conf.d/resume",
 			"/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/loader/entries/",
 		},
-		"it holds this server's addresses: others with it would not be reached any more": {
+		"it holds this server's addresses: other servers would become unreachable with it": {
 			"/etc/network/interfaces", "/etc/network/interfaces.d/", "/etc/netplan/", "/etc/systemd/network/", "/etc/dhcpcd.conf",
 			"/etc/NetworkManager/system-connections/", "/etc/sysconfig/network-scripts/", "/etc/sysconfig/network/", "/etc/udev/rules.d/*persistent-net*",
 		},
-		"it holds this server's accounts: those that others have besides would be gone": {
+		"it holds this server's accounts: other servers would lose accounts of their own": {
 			"/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid",
 			"/etc/passwd-", "/etc/shadow-", "/etc/group-", "/etc/gshadow-",
 		},
@@ -104,7 +104,7 @@ func lintFile(p host.Paths, file, inside string, content []byte) []queue.Finding
 	}
 	if line := ownHosts(p, inside, content); line != "" {
 		return []queue.Finding{{
-			Name: "personal", Detail: fmt.Sprintf("%s names this server (%s): others with it would take that name for themselves", inside, line),
+			Name: "personal", Detail: fmt.Sprintf("%s names this server (%s): other servers would resolve that name to themselves", inside, line),
 			Remedy: "leave the line out, or give it the server's real address",
 		}}
 	}

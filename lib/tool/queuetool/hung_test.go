@@ -35,15 +35,15 @@ func TestHung(t *testing.T) {
 		stderr string
 	}{
 		{"status", 3, `(?s)^2 nodes: 1 halted \(web1\), 1 current\n.*RUNNING.*RUNNING SINCE.*` + why,
-			`^hint: on web1: free what entry 1 waits for, or restart the server; iwx-queue skip web1 lets it go on then without entry 1\n$`},
+			`^hint: on web1: free the resource that entry 1 waits for, or restart the server; iwx-queue skip web1 lets it go on then without entry 1\n$`},
 		{"status -H -o node,state,running,error", 3, `^web1\thalted\t1\t` + why + `\nweb2\tcurrent\t-\t-\n$`, ""},
 		{"show 1", 0, `(?s)web1 +halted.*` + why, ""},
 		{"wait 1", 3, "", `^iwx-queue: entry 1 does not end on web1: ` + why + `\nhint: iwx-queue show 1\n$`},
-		{"retry", 4, "", `^iwx-queue: entry 1 is still running on web1: ` + why + `\nhint: on web1: free what that waits for, or restart the server\n$`},
+		{"retry", 4, "", `^iwx-queue: entry 1 is still running on web1: ` + why + `\nhint: on web1: free the resource it waits for, or restart the server\n$`},
 		{"retry web1", 4, "", `still running on web1: ` + why},
 		{"retry --all", 4, "", `still running on web1: ` + why},
 		{"skip web1", 2, "", `on web1 it does not end: ` + why + `\nweb1 is running it now; if it succeeds, that counts\n`},
-		{"skip web1 -y", 0, "", `^entry 1 counts as skipped on web1\nweb1 goes on once what cannot be killed is gone: free what that waits for, or restart the server\n$`},
+		{"skip web1 -y", 0, "", `^entry 1 counts as skipped on web1\nweb1 goes on once the process that cannot be killed is gone: free the resource it waits for, or restart the server\n$`},
 	} {
 		code, stdout, stderr := r.run(strings.Fields(tt.args)...)
 		if code != tt.code || !regexp.MustCompile(tt.stdout).MatchString(stdout) || !regexp.MustCompile(tt.stderr).MatchString(stderr) {

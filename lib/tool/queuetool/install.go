@@ -39,7 +39,7 @@ type installVerb struct {
 // run again.
 func (v *installVerb) Run(c *cli.Context) error {
 	if c.Getenv("IWX_OP_ID") == "" {
-		return fault.Hint(fault.New(fault.Usage, "install is what the nodes run for push: there is no IWX_OP_ID"), "iwx-queue push FILE")
+		return fault.Hint(fault.New(fault.Usage, "only nodes run install, for push: IWX_OP_ID is not set"), "iwx-queue push FILE")
 	}
 	op, err := queue.ParseOpID(c.Getenv("IWX_OP_ID"))
 	if err != nil {

@@ -77,17 +77,17 @@ func TestInstall(t *testing.T) {
 // in place since the first.
 func TestInstallReloadsUntilItSucceeds(t *testing.T) {
 	r := newNode(t)
-	mended := filepath.Join(r.root, "mended")
-	reload := "echo reloading; test -e " + mended
+	fixed := filepath.Join(r.root, "fixed")
+	reload := "echo reloading; test -e " + fixed
 	for range 2 {
 		if code, out, stderr := r.install("1:7", "new", "--reload", reload); code != 1 || out != "reloading\n" || !strings.Contains(stderr, "/etc/conf is in place, and the reload failed") {
 			t.Errorf("exit %d: %s%s", code, out, stderr)
 		}
 		r.holds("new")
 	}
-	r.ok(os.WriteFile(mended, nil, 0o600))
+	r.ok(os.WriteFile(fixed, nil, 0o600))
 	if code, out, _ := r.install("1:7", "new", "--reload", reload); code != 0 || out != "reloading\n" {
-		t.Errorf("mended: exit %d: %s", code, out)
+		t.Errorf("fixed: exit %d: %s", code, out)
 	}
 }
 
@@ -129,7 +129,7 @@ func TestInstallAfterACrash(t *testing.T) {
 
 func TestInstallRefuses(t *testing.T) {
 	r := newNode(t)
-	r.want("! iwx-queue: install is what the nodes run for push: there is no IWX_OP_ID\n! hint: iwx-queue push FILE\nexit 2\n",
+	r.want("! iwx-queue: only nodes run install, for push: IWX_OP_ID is not set\n! hint: iwx-queue push FILE\nexit 2\n",
 		"install", "--path", "/etc/conf", "--mode", "0644")
 	t.Setenv("IWX_OP_ID", "7")
 	r.want("! iwx-queue: op id \"7\" is not EPOCH:SEQ\nexit 2\n", "install", "--path", "/etc/conf", "--mode", "0644")

@@ -15,9 +15,9 @@ import (
 type listVerb struct {
 	All     bool   `help:"List every entry that is in the log."`
 	Limit   *int   `placeholder:"N" help:"List at most so many. Without it 20; all with --pending, --failed, -H, -p and --json."`
-	Node    string `short:"n" placeholder:"NODE" complete:"node" help:"Only what is for this node."`
+	Node    string `short:"n" placeholder:"NODE" complete:"node" help:"Only the entries for this node."`
 	Failed  bool   `xor:"which" help:"Only the entries that a node halts at."`
-	Pending bool   `xor:"which" help:"Only the entries that a node has still to do."`
+	Pending bool   `xor:"which" help:"Only the entries that a node has not finished."`
 	cli.Output
 }
 
@@ -263,7 +263,7 @@ func (l *lister) held() error {
 	return err
 }
 
-// hints tells what the list does not show, and the way on.
+// hints reports what the list does not show, and the way on.
 func (l *lister) hints() {
 	if l.older {
 		l.c.Notef("hint: older entries are pending too: iwx-queue list --pending")

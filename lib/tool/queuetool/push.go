@@ -90,8 +90,8 @@ func (v *pushVerb) tryHere(c *cli.Context, server *local.Server) error {
 			cmd.Env = append(os.Environ(), "IWX_ROOT="+server.Root)
 		}
 		if err := runShell(cmd, step.line); err != nil {
-			return fault.Hint(fault.New(fault.Failed, "the %s failed here, nothing was queued: %w", step.name, err),
-				"correct the file; if only nodes have what it is for: --nodes-only")
+			return fault.Hint(fault.New(fault.Failed, "the %s command failed on this server, so nothing was queued: %w", step.name, err),
+				"correct the file; or, if only the nodes use it: --nodes-only")
 		}
 	}
 	return nil
@@ -153,14 +153,14 @@ func readFile(path string) ([]byte, fs.FileInfo, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil, fault.Hint(fault.New(fault.Usage, "there is no file %s here to push", path),
-			"make it here first, as it is to be on the nodes; nothing was queued")
+			"make it on this server first, as the nodes should have it; nothing was queued")
 	case err != nil:
 		return nil, nil, fault.WithCode(err, fault.Usage)
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
 		target, _ := os.Readlink(path)
 		return nil, nil, fault.Hint(fault.New(fault.Usage, "%s is a symbolic link to %s", path, target),
-			"push what it points to; for the link itself: iwx-queue add -- ln -sfn %s %s", queue.Quote(target), queue.Quote(path))
+			"push its target; for the link itself: iwx-queue add -- ln -sfn %s %s", queue.Quote(target), queue.Quote(path))
 	}
 	if info.IsDir() {
 		return nil, nil, fault.Hint(fault.New(fault.Usage, "%s is a directory", path),
@@ -254,6 +254,6 @@ func unknownAccount(what, name string, err error) error {
 	if !errors.Is(err, host.ErrNoAccount) {
 		return err
 	}
-	return fault.Hint(fault.New(fault.Usage, "this server has no %s %q%s", what, name, host.Unasked(err)), "see what it knows: getent %s %s",
+	return fault.Hint(fault.New(fault.Usage, "this server has no %s %q%s", what, name, host.Unasked(err)), "look it up: getent %s %s",
 		map[string]string{"user": "passwd", "group": "group"}[what], queue.Quote(name))
 }

@@ -34,19 +34,19 @@ type grammar struct {
 	Push    pushVerb    `cmd:"" help:"Queue files for the nodes, with their owner and mode."`
 	List    listVerb    `cmd:"" help:"List the entries of the queue."`
 	Show    showVerb    `cmd:"" help:"Show everything about an entry."`
-	Status  statusVerb  `cmd:"" help:"Tell how the nodes' queues are doing."`
+	Status  statusVerb  `cmd:"" help:"Show the state of the nodes' queues."`
 	History historyVerb `cmd:"" help:"List the attempts, the newest first."`
 	Retry   retryVerb   `cmd:"" help:"Try a halted entry again at once."`
 	Skip    skipVerb    `cmd:"" help:"Let a node pass an entry by."`
-	Done    doneVerb    `cmd:"" help:"Tell that an entry has taken effect on a node."`
+	Done    doneVerb    `cmd:"" help:"Record that an entry has taken effect on a node."`
 	Pause   pauseVerb   `cmd:"" help:"Hold the queues of nodes still."`
 	Resume  resumeVerb  `cmd:"" help:"Let paused queues go on."`
 	Release releaseVerb `cmd:"" help:"Cascade a held command to the nodes."`
 	Cancel  cancelVerb  `cmd:"" help:"Withdraw an entry from the nodes that have not done it."`
 	Wait    waitVerb    `cmd:"" help:"Wait until the nodes have done an entry."`
 	Log     logVerb     `cmd:"" help:"Print the records of the log."`
-	Recover recoverVerb `cmd:"" help:"After a restore: take back from the nodes what the manager lost."`
-	Accept  acceptVerb  `cmd:"" help:"After a restore: give up what nodes have that the manager lost."`
+	Recover recoverVerb `cmd:"" help:"After a restore: take back lost entries from the nodes."`
+	Accept  acceptVerb  `cmd:"" help:"After a restore: give up lost entries of nodes."`
 	Install installVerb `cmd:"" hidden:"" help:"Write a file, as push queued it."`
 }
 

@@ -150,7 +150,7 @@ func TestSkipNeedsItsEntry(t *testing.T) {
 	r.want("! iwx-queue: node web1 is done with entry 1 already\n! hint: iwx-queue show 1\nexit 1\n", "skip", "web1", "1", "--yes")
 	r.report("web2", cluster.Status{Word: "halted", Head: 2, Blocked: &cluster.Blocked{Seq: 1, Error: "the disk is full"}})
 	for _, verb := range []string{"skip", "retry"} {
-		r.want("! iwx-queue: node web2 is not halted by an entry: the disk is full\n! hint: mend that on web2\nexit 1\n", verb, "web2")
+		r.want("! iwx-queue: node web2 is not halted by an entry: the disk is full\n! hint: fix that on web2\nexit 1\n", verb, "web2")
 	}
 }
 

@@ -27,7 +27,7 @@ func (*recoverVerb) Examples() string {
 // Run puts what the nodes have sent back into the manager's log. Running it
 // again finds nothing.
 func (v *recoverVerb) Run(c *cli.Context) error {
-	server, err := local.OpenManager(c, "what was lost is recovered on the manager")
+	server, err := local.OpenManager(c, "lost entries are recovered on the manager")
 	if err != nil {
 		return err
 	}
@@ -65,14 +65,14 @@ func (v *recoverVerb) Run(c *cli.Context) error {
 	return nil
 }
 
-// warnSilent tells of nodes that may have more than what is known of. The error
+// warnSilent reports nodes that may have more than what is known of. The error
 // is that of one which has just been asked for what it has.
 func warnSilent(c *cli.Context, nodes []cluster.Node) error {
 	for i := range nodes {
 		n := &nodes[i]
 		switch {
 		case n.Word() == cluster.WordUnreachable:
-			c.Warnf("node %s is unreachable: what it alone has is not known here", n.Name)
+			c.Warnf("node %s is unreachable, and may have entries that no other node has", n.Name)
 		case n.Diverged() && (n.Tail.First == 0 || n.Tail.Last.Seq < n.Status.Head && !n.Tail.Accepted):
 			return notSent(n)
 		}
@@ -81,7 +81,7 @@ func warnSilent(c *cli.Context, nodes []cluster.Node) error {
 }
 
 func notSent(n *cluster.Node) error {
-	return fault.Hint(fault.New(fault.Busy, "node %s has not sent yet all that it has beyond this manager's log", n.Name),
+	return fault.Hint(fault.New(fault.Busy, "node %s has not sent all of its entries beyond this manager's log yet", n.Name),
 		"try again in a moment; on %s: journalctl -u iwx-queued", n.Name)
 }
 
@@ -108,8 +108,8 @@ func tellRecovered(c *cli.Context, r *state.Recovery, names map[string]string) {
 		c.Warnf("the text of entry %d is lost: no node that could be asked has it; it counts as cancelled", seq)
 	}
 	for _, id := range r.Others {
-		c.Warnf("node %s has other entries than these, and stays as it is", names[id])
-		c.Notef("hint: to give up what it has: iwx-queue accept %s", names[id])
+		c.Warnf("node %s has entries other than these, and stays diverged", names[id])
+		c.Notef("hint: to give up its entries: iwx-queue accept %s", names[id])
 	}
 }
 
@@ -160,7 +160,7 @@ func newLostEntry(r *queue.Record, nodes []cluster.Node) lostEntry {
 type acceptVerb struct {
 	cli.Yes
 	DryRun bool     `help:"Print what would be given up, and do nothing."`
-	Node   []string `arg:"" optional:"" complete:"node" help:"The nodes; without one, all that are diverged or rewound, or not heard since a restore."`
+	Node   []string `arg:"" optional:"" complete:"node" help:"The nodes; without one, all that are diverged or rewound, or not connected since a restore."`
 }
 
 // Examples implements cli.Exampled.
@@ -172,7 +172,7 @@ func (*acceptVerb) Examples() string {
 // Run has the nodes drop what they have beyond the manager's log, and go on
 // with it.
 func (v *acceptVerb) Run(c *cli.Context) error {
-	server, err := local.OpenManager(c, "what nodes have is given up on the manager")
+	server, err := local.OpenManager(c, "entries are given up on the manager")
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (v *acceptVerb) Run(c *cli.Context) error {
 	if v.DryRun {
 		return nil
 	}
-	if err := c.Confirm(v.Yes.Yes, "give up what %s may have beyond this manager's log? What was done stays done", nameList(nodes)); err != nil {
+	if err := c.Confirm(v.Yes.Yes, "give up the entries of %s beyond this manager's log? Their effects remain", nameList(nodes)); err != nil {
 		return err
 	}
 	if err := server.Store.Accept(c, ids, c.Now().UnixMilli(), local.Operator(c)); err != nil {
@@ -222,7 +222,7 @@ func (v *acceptVerb) choose(c *cli.Context, server *local.Server) ([]cluster.Nod
 		case n.MayGiveUp():
 			chosen = append(chosen, *n)
 		case n.Diverged() && n.Tail.Accepted:
-			c.Notef("%s drops it already", n.Name)
+			c.Notef("%s is already dropping its entries", n.Name)
 		case n.Diverged():
 			return nil, notSent(n)
 		case len(v.Node) > 0:
@@ -239,7 +239,7 @@ func printTail(c *cli.Context, server *local.Server, n *cluster.Node) error {
 		return err
 	}
 	if len(records) == 0 {
-		return c.Printf("%s has not been heard: what it has beyond this manager's log is not known\n", n.Name)
+		return c.Printf("%s has not connected since this manager was restored; it may have entries that the manager lost\n", n.Name)
 	}
 	rows := make([]lostEntry, len(records))
 	for i := range records {
@@ -253,12 +253,12 @@ func printTail(c *cli.Context, server *local.Server, n *cluster.Node) error {
 
 func tellAccepted(c *cli.Context, n *cluster.Node) {
 	if n.Tail.First == 0 {
-		c.Notef("the queue goes on without what %s may have; if it has any, it is diverged when it is back", n.Name)
+		c.Notef("the queue goes on without %s; if it has entries that the manager lost, it is diverged when it connects", n.Name)
 		return
 	}
 	when := ""
 	if n.Word() == cluster.WordUnreachable {
 		when = ", when it is back"
 	}
-	c.Notef("%s drops what it has from entry %d on, and goes on from there%s", n.Name, n.Tail.First, when)
+	c.Notef("%s drops its entries from %d on, and continues from there%s", n.Name, n.Tail.First, when)
 }

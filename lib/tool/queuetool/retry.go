@@ -109,7 +109,7 @@ func (v *retryVerb) endable(c *cli.Context, halted []cluster.Node) (list []clust
 		}
 		err = fault.Hint(
 			fault.New(fault.Busy, "entry %d is still running on %s: %s", b.Seq, n.Name, b.Reason(c.Now())),
-			"on %s: free what that waits for, or restart the server", n.Name)
+			"on %s: free the resource it waits for, or restart the server", n.Name)
 		if v.All {
 			c.Warnf("%v", err)
 		} else {
@@ -132,13 +132,13 @@ func haltedNamed(nodes []cluster.Node, names []string) ([]cluster.Node, error) {
 	return found, err
 }
 
-// checkHalted tells why there is nothing to try again, skip or settle.
+// checkHalted reports why there is nothing to try again, skip or settle.
 func checkHalted(n *cluster.Node) error {
 	switch b := n.Status.Blocked; {
 	case b == nil:
 		return fault.Hint(fault.New(fault.Failed, "node %s is not halted: it is %s", n.Name, n.Word()), "iwx-queue status")
 	case b.Attempts == 0:
-		return fault.Hint(fault.New(fault.Failed, "node %s is not halted by an entry: %s", n.Name, b.Error), "mend that on %s", n.Name)
+		return fault.Hint(fault.New(fault.Failed, "node %s is not halted by an entry: %s", n.Name, b.Error), "fix that on %s", n.Name)
 	}
 	return nil
 }

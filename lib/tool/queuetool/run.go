@@ -116,7 +116,7 @@ func (v *runVerb) hold(c *cli.Context, server *local.Server) (*holding, error) {
 // one, and nobody may release the entry meanwhile.
 func (h *holding) started(pid int) {
 	if err := h.server.Store.Started(context.WithoutCancel(h.c.Context), h.id, pid, birth(pid)); err != nil {
-		h.c.Warnf("the process of %s could not be written down: %v", heldName(h.id), err)
+		h.c.Warnf("cannot record the process of %s: %v", heldName(h.id), err)
 	}
 }
 
@@ -125,8 +125,8 @@ func (h *holding) release() error {
 	op, err := h.server.Store.Release(h.c, h.id, h.sensitive)
 	if err != nil {
 		return fault.Hint(
-			fault.New(fault.Internal, "the command succeeded here, but it could not be queued for the nodes: %w", err),
-			"once that is mended: iwx-queue release %s", heldName(h.id))
+			fault.New(fault.Internal, "the command succeeded here, but cannot be queued for the nodes: %w", err),
+			"once that is fixed: iwx-queue release %s", heldName(h.id))
 	}
 	h.server.Poke()
 	h.last = op.Seq
@@ -137,7 +137,7 @@ func (h *holding) release() error {
 // cancel forgets the entry of a command that failed, and passes on how.
 func (h *holding) cancel(status fault.Code, failure error) error {
 	if err := h.server.Store.Cancel(h.c, h.id); err != nil {
-		h.c.Warnf("%s could not be cancelled: %v", heldName(h.id), err)
+		h.c.Warnf("cannot cancel %s: %v", heldName(h.id), err)
 	}
 	if failure != nil {
 		return failure

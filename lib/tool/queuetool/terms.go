@@ -60,7 +60,7 @@ func (r *recipients) scope(nodes []cluster.Node) (queue.Targets, []cluster.Node,
 
 // terms are the flags that say how a command is run.
 type terms struct {
-	Stdin     string         `placeholder:"FILE" complete:"file" help:"Standard input of the command: a file, or - for what iwx-queue itself is given."`
+	Stdin     string         `placeholder:"FILE" complete:"file" help:"Standard input of the command: a file, or - for that of iwx-queue."`
 	Timeout   *time.Duration `placeholder:"TIME" help:"End it after this time; 0 never. Without it, queue.timeout of iwx.toml(5)."`
 	Env       []string       `sep:"none" placeholder:"KEY=VALUE" help:"Add to its environment. May be repeated."`
 	Cwd       string         `placeholder:"DIR" complete:"dir" help:"Run it in this directory; on the nodes / without it."`
@@ -132,7 +132,7 @@ func (t *terms) input(c *cli.Context) ([]byte, error) {
 func readAll(r io.Reader, name string) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, queue.MaxBody+1))
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", name, reason(err))
+		return nil, fmt.Errorf("cannot read %s: %w", name, reason(err))
 	}
 	if len(data) > queue.MaxBody {
 		return nil, fault.Hint(
@@ -181,7 +181,7 @@ func refuseUnread(c *cli.Context, command *queue.Command) error {
 	if in, _, _ := c.Streams(); program == "" || !hasContent(in) {
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Usage, "%s reads from its standard input what it is to do, and is not given that of iwx-queue unasked", program),
+	return fault.Hint(fault.New(fault.Usage, "%s reads its instructions from standard input, and iwx-queue does not pass its own on by default", program),
 		"pass it on: --stdin -; or give it none: </dev/null")
 }
 

@@ -75,7 +75,7 @@ func (v *passing) pass(c *cli.Context, how queue.Disposition, verb string) error
 	}
 	c.Notef("entry %d counts as %s on %s", r.Seq, how, n.Name)
 	if b := n.Status.Blocked; b != nil && b.Seq == r.Seq && b.Hung != nil {
-		c.Notef("%s goes on once what cannot be killed is gone: free what that waits for, or restart the server", n.Name)
+		c.Notef("%s goes on once the process that cannot be killed is gone: free the resource it waits for, or restart the server", n.Name)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func (*waitVerb) Examples() string {
 // Run blocks until every node has done the entry. It fails at once when a node
 // halts at it, or at one before it.
 func (v *waitVerb) Run(c *cli.Context) error {
-	server, err := local.OpenManager(c, "what the other nodes have done is known on the manager")
+	server, err := local.OpenManager(c, "only the manager knows the progress of other nodes")
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func (v *backupVerb) Run(c *cli.Context) error {
 	}
 	defer h.Close()
 	if h.Identity.Role != cluster.RoleManager {
-		return fault.Hint(fault.New(fault.Failed, "this server is %s; what is worth a backup is on the manager", h.who()),
+		return fault.Hint(fault.New(fault.Failed, "this server is %s; only the manager has a state to back up", h.who()),
 			"do it on the manager, at %s", h.Identity.Manager.Addr())
 	}
 	if v.File == "" {
@@ -198,9 +198,9 @@ func (h *here) copyState(path string) (m backup.Manifest, err error) {
 		case err != nil, has:
 			return m, err
 		case h.c.Now().After(end):
-			return m, fault.Hint(fault.New(fault.Failed, "no backup is made: the log in %s ends at entry %d and lacks entry %d of epoch %d, which iwx-queued has served: the state was put back to an older one",
+			return m, fault.Hint(fault.New(fault.Failed, "no backup is made: the log in %s ends at entry %d and lacks entry %d of epoch %d, which iwx-queued has served: the state was replaced by an older one",
 				h.State, m.HeadSeq, served.Seq, served.Epoch),
-				"see how the queue stands: iwx-queue status; journalctl -u iwx-queued\nif this state is the right one: systemctl restart iwx-queued")
+				"check the queue: iwx-queue status; journalctl -u iwx-queued\nif this state is the right one: systemctl restart iwx-queued")
 		}
 		// iwx-queue recover may have just restored an epoch.
 		if err := os.Remove(path); err != nil {

@@ -102,7 +102,7 @@ func (h *here) addresses(address, quorum netip.Addr) ([]netip.Addr, error) {
 		address = h.Identity.Address
 	}
 	if !address.IsValid() {
-		return nil, fault.New(fault.Usage, "below a root directory a server has to be given its address: --address IP")
+		return nil, fault.New(fault.Usage, "with --root, give the server its address: --address IP")
 	}
 	h.Address = address
 	if !quorum.IsValid() && h.Identity != nil && h.Identity.Role == cluster.RoleManager {

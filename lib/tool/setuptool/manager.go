@@ -87,7 +87,7 @@ func (v *managerVerb) setUp(h *here, steps []step) error {
 	return nil
 }
 
-// sayStart tells how to start the daemon where that is the operator's to do.
+// sayStart reports how to start the daemon where that is the operator's to do.
 func (h *here) sayStart() {
 	if !h.systemd() {
 		h.c.Notef("the daemon is not started here: %s", local.Queued(h.Paths).Start)
@@ -146,7 +146,7 @@ func (v *managerVerb) differs(h *here, want *cluster.Identity) error {
 			"the nodes know the manager by its port: set [cluster] port to %d again", is.Manager.Port())
 	}
 	return fault.Hint(fault.New(fault.Failed, "this server is %s; it cannot become %s", h.who(), who(want)),
-		"see what it is: iwx-cluster-setup status\nundo that: iwx-cluster-setup reset")
+		"see its setup: iwx-cluster-setup status\nundo that: iwx-cluster-setup reset")
 }
 
 // managerSteps lead from a bare server to a manager at work.

@@ -87,10 +87,10 @@ func (h *here) mayBeNode() error {
 		return nil
 	}
 	return fault.Hint(fault.New(fault.Failed, "this server is %s; it cannot become a node", h.who()),
-		"see what it is: iwx-cluster-setup status\nundo that: iwx-cluster-setup reset")
+		"see its setup: iwx-cluster-setup status\nundo that: iwx-cluster-setup reset")
 }
 
-// membership tells whether this server has to join again to be the node that it
+// membership reports whether this server has to join again to be the node that it
 // is: its certificate has expired, or is gone. The error is for one that cannot,
 // or that the token does not invite.
 func (h *here) membership(token *join.Token) (lapsed bool, err error) {
@@ -156,7 +156,7 @@ func (v *nodeVerb) join(h *here, token *join.Token) error {
 	h.warn(j.answer.Checks)
 	h.c.Notef("this server is now %s", h.who())
 	if j.answer.Left > 0 {
-		h.c.Notef("it does not replay what was queued before it joined: %s of the log up to %d, but for the baseline", cli.Count(j.answer.Left, "record", "records"), j.answer.Start-1)
+		h.c.Notef("it does not replay the entries from before it joined: %s of the log up to %d, but for the baseline", cli.Count(j.answer.Left, "record", "records"), j.answer.Start-1)
 	}
 	h.sayStart()
 	if err := h.settle(); err != nil {

@@ -22,8 +22,8 @@ import (
 
 type preflightVerb struct {
 	cli.Output
-	Role     string `placeholder:"ROLE" help:"What the server is to be: manager or node. Without it, what it is; else a node, or with --quorum-ip a manager."`
-	QuorumIP ip     `name:"quorum-ip" placeholder:"IP" complete:"address" help:"Manager: the address that the nodes are to reach it by."`
+	Role     string `placeholder:"ROLE" help:"The server's future role: manager or node. Without it, its present role; else a node, or with --quorum-ip a manager."`
+	QuorumIP ip     `name:"quorum-ip" placeholder:"IP" complete:"address" help:"Manager: the address at which nodes connect to it."`
 	Manager  string `placeholder:"ADDR" help:"Node: ask the manager at this address too, with its port if it is not the default."`
 	Address  ip     `placeholder:"IP" complete:"address" help:"With --root: the server's own address."`
 }

@@ -62,7 +62,7 @@ func (v *profileVerb) converge(c *cli.Context, server *local.Server, desired pro
 		}
 	}
 	if err := upkeep.Faults(status); err != nil {
-		return fault.Hint(err, "mend the cause; the daemon tries again by itself, and this command at once")
+		return fault.Hint(err, "fix the cause; the daemon tries again by itself, and this command at once")
 	}
 	c.Notef("profile %s is applied: %s", status.Desired, cli.Count(len(status.Items), "item", "items"))
 	return nil

@@ -103,12 +103,12 @@ func (h *here) mayMove(to netip.AddrPort) error {
 	is, addr := h.Identity, to.Addr()
 	switch {
 	case addr.Is4() != is.Manager.Addr().Is4():
-		return fault.New(fault.Usage, "%s is not of the family of %s, by which the nodes reach this manager", addr, is.Manager.Addr())
+		return fault.New(fault.Usage, "%s is not of the same IP version as the present quorum IP, %s", addr, is.Manager.Addr())
 	case addr == is.Address:
 		return fault.Hint(fault.New(fault.Usage, "%s is this server's own address; the quorum IP is one that can move to another machine", addr),
 			"add another address first: ip address add IP/24 dev INTERFACE")
 	case !local.Queued(h.Paths).Runs():
-		return fault.Hint(fault.New(fault.Busy, "iwx-queued is not running here: nobody would answer at %s", addr), "%s", local.Queued(h.Paths).Hint())
+		return fault.Hint(fault.New(fault.Busy, "iwx-queued is not running here: the manager would not answer at %s", addr), "%s", local.Queued(h.Paths).Hint())
 	}
 	members, err := h.Store.Members(h.c)
 	if err != nil {
@@ -277,7 +277,7 @@ func (v *quorumVerb) drop(h *here, to netip.AddrPort) error {
 	h.Poke()
 	h.c.Notef("the manager answers at %s alone", to)
 	if missing != "" {
-		h.c.Notef("not known to have found the way: %s; there, if need be: iwx-cluster-setup quorum-ip %s", missing, v.New)
+		h.c.Notef("these may not use the new address yet: %s; on them, if needed: iwx-cluster-setup quorum-ip %s", missing, v.New)
 	}
 	return nil
 }

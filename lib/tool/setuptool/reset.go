@@ -21,7 +21,7 @@ const leaveLimit = 10 * time.Second
 
 type resetVerb struct {
 	cli.Yes
-	Local  bool `help:"Node: do not tell the manager, for a copy of a server that is to stay a node."`
+	Local  bool `help:"Node: do not notify the manager, for a copy of a server that is to stay a node."`
 	Force  bool `help:"Also a manager that has nodes."`
 	DryRun bool `help:"Print what would be undone, and do nothing."`
 }
@@ -104,7 +104,7 @@ func (v *resetVerb) plan(h *here) error {
 		return err
 	}
 	if v.leaves(h) {
-		if err := h.c.Printf("would tell the manager at %s that node %s leaves\n", h.Identity.Manager, h.Identity.Name); err != nil {
+		if err := h.c.Printf("would notify the manager at %s that node %s leaves\n", h.Identity.Manager, h.Identity.Name); err != nil {
 			return err
 		}
 	}
@@ -132,7 +132,7 @@ func (v *resetVerb) reset(h *here) error {
 	}
 	defer release.Close()
 	if err := h.takeBack(); err != nil {
-		return fault.Hint(err, "nothing else is undone yet; mend the cause and run it again: iwx-cluster-setup reset")
+		return fault.Hint(err, "nothing else is undone yet; fix the cause and run it again: iwx-cluster-setup reset")
 	}
 	if v.leaves(h) {
 		if err := h.leave(); err != nil {
@@ -142,7 +142,7 @@ func (v *resetVerb) reset(h *here) error {
 	running := h.runningEntry()
 	kept, err := h.undoAll()
 	if err != nil {
-		return fault.Hint(err, "mend the cause and run it again: iwx-cluster-setup reset")
+		return fault.Hint(err, "fix the cause and run it again: iwx-cluster-setup reset")
 	}
 	if h.Identity == nil {
 		h.c.Notef("the unfinished setup is undone")
@@ -156,7 +156,7 @@ func (v *resetVerb) reset(h *here) error {
 		h.c.Notef("left: the command of entry %d, which may still be running", running)
 	}
 	if h.Identity != nil && h.Identity.Role == cluster.RoleNode {
-		h.c.Notef("left: what the cluster's commands did here, such as packages, users and files")
+		h.c.Notef("not undone: changes by the cluster's commands, such as packages, users and files")
 	}
 	return nil
 }
@@ -194,7 +194,7 @@ func (h *here) leave() error {
 		return h.c.Err()
 	}
 	if err != nil {
-		h.c.Warnf("the manager was not told: %v; there: iwx-node delete %s", err, h.Identity.Name)
+		h.c.Warnf("cannot notify the manager: %v; there: iwx-node delete %s", err, h.Identity.Name)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ type restoreVerb struct {
 	Key     string   `placeholder:"FILE" complete:"file" help:"File that holds the recovery key; - for standard input. Without it, the key is asked for."`
 	Address ip       `placeholder:"IP" complete:"address" help:"With --root: the server's own address, beside the quorum IP."`
 	Ignore  []string `placeholder:"CHECK" complete:"check" help:"Go on although this check fails."`
-	Force   bool     `help:"Also on a server that is this cluster's manager: what it has queued since is given up."`
+	Force   bool     `help:"Also on a server that is this cluster's manager: entries queued since the backup are given up."`
 	DryRun  bool     `help:"Verify the backup, make the checks, print what would be done, and do nothing."`
 }
 
@@ -211,7 +211,7 @@ func (u *unpacked) verify(h *here) (err error) {
 // by it.
 func (u *unpacked) reason() string { return "restored from the backup of " + stamp(u.Manifest.Created) }
 
-// fits tells whether the backup may be restored on this server, and whether
+// fits reports whether the backup may be restored on this server, and whether
 // that is what happened last here.
 func (v *restoreVerb) fits(h *here, u *unpacked) (again bool, err error) {
 	if h.Identity == nil {
@@ -232,13 +232,13 @@ func (v *restoreVerb) fits(h *here, u *unpacked) (again bool, err error) {
 		return false, err
 	}
 	return false, fault.Hint(fault.New(fault.Failed, "this server is the manager of this cluster already, at entry %d; the backup ends at %d", head.Seq, u.head.Seq),
-		"give up what it has and go back to the backup: iwx-cluster-setup restore --force")
+		"give up its state and go back to the backup: iwx-cluster-setup restore --force")
 }
 
 // elsewhere is the way on for a server that is something else already. Its copies
 // of backups go with what it is.
 func (v *restoreVerb) elsewhere(h *here) string {
-	hint := "restore it on another server, or undo what this one is: iwx-cluster-setup reset"
+	hint := "restore it on another server, or undo the setup of this one: iwx-cluster-setup reset"
 	if path, err := filepath.Abs(v.File); err == nil && filepath.Dir(path) == filepath.Clean(h.Backups) {
 		hint += "\nbefore that, put the backup elsewhere, since it would go, too: cp " + v.File + " /root/"
 	}
@@ -445,6 +445,6 @@ func (v *restoreVerb) finish(h *here, u *unpacked, epoch uint64) error {
 		h.who(), stamp(u.Manifest.Created), cli.Count(u.head.Seq, "record", "records"), epoch)
 	h.sayStart()
 	h.c.Notef("a node that has later entries than these is now 'diverged', and runs nothing")
-	h.c.Notef("hint: before anything is queued, take back what the nodes have: iwx-queue recover; or give it up: iwx-queue accept")
+	h.c.Notef("hint: before you queue anything, take back the entries that nodes have: iwx-queue recover; or give them up: iwx-queue accept")
 	return nil
 }

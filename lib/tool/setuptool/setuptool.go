@@ -23,8 +23,8 @@ type grammar struct {
 	Manager   managerVerb   `cmd:"" help:"Make this server the manager of a new cluster."`
 	Node      nodeVerb      `cmd:"" help:"Make this server a node, with a token from the manager."`
 	Preflight preflightVerb `cmd:"" help:"Check whether this server meets the requirements."`
-	Status    statusVerb    `cmd:"" help:"Tell what this server is, and what is wrong with it."`
-	Profile   profileVerb   `cmd:"" help:"Make this server as its profile says, now."`
+	Status    statusVerb    `cmd:"" help:"Report the setup of this server, and its problems."`
+	Profile   profileVerb   `cmd:"" help:"Converge this server to its profile now."`
 	QuorumIP  quorumVerb    `cmd:"" name:"quorum-ip" help:"Move the cluster to another address of its manager."`
 	Renew     renewVerb     `cmd:"" help:"Renew the certificate of this server now."`
 	Backup    backupVerb    `cmd:"" help:"Write an encrypted backup of the manager to a file."`

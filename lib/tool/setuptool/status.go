@@ -62,7 +62,7 @@ type report struct {
 	problems  []problem
 }
 
-// Run tells what this server is, the verdict first. The exit code is 3 when
+// Run reports what this server is, the verdict first. The exit code is 3 when
 // something is not as it should be, or when there is nothing.
 func (v *statusVerb) Run(c *cli.Context) error {
 	h, err := lookAt(c)
@@ -212,7 +212,7 @@ func (h *here) report(r *report) error {
 	return h.reportQueue(r)
 }
 
-// reportProfile tells how this server stands with its profile.
+// reportProfile reports how this server stands with its profile.
 func (h *here) reportProfile(r *report) error {
 	saved, err := h.Store.Profile().Load(h.c)
 	if err != nil {
@@ -224,7 +224,7 @@ func (h *here) reportProfile(r *report) error {
 	if faults == nil {
 		return nil
 	}
-	hint := "mend the cause, then: iwx-cluster-setup profile"
+	hint := "fix the cause, then: iwx-cluster-setup profile"
 	for line := range strings.Lines(faults.Error()) {
 		r.add("profile: "+strings.TrimRight(line, "\n"), hint)
 		hint = "" // one for all
@@ -239,7 +239,7 @@ func (h *here) reportDaemon(r *report) {
 	}
 }
 
-// reportConfig tells what is wrong with the settings: a daemon that runs keeps
+// reportConfig reports what is wrong with the settings: a daemon that runs keeps
 // the ones it has, but it would not start again.
 func (h *here) reportConfig(r *report) {
 	config, err := conf.Load(h.c, h.Paths.Config)
@@ -254,7 +254,7 @@ func (h *here) reportConfig(r *report) {
 	}
 }
 
-// reportDisk tells of a disk that is about to be full. A node that cannot write
+// reportDisk reports a disk that is about to be full. A node that cannot write
 // cannot write that down either, so its state does not tell.
 func (h *here) reportDisk(r *report) {
 	f, err := host.FilesystemOf(h.Lib)
@@ -301,8 +301,8 @@ func (h *here) reportCertificate(r *report) {
 }
 
 // reportManager asks the manager, and tells why it refuses this server if it
-// does. What the daemon was told counts where the answer to a question does not
-// show it: a copied server is let in until the other one is heard too.
+// does. The answer that the daemon got counts where a question does not show it: a
+// copied server is accepted until the other one connects too.
 func (h *here) reportManager(r *report) {
 	ctx, cancel := context.WithTimeout(h.c, askLimit)
 	defer cancel()
@@ -342,7 +342,7 @@ func (h *here) reportManager(r *report) {
 	}
 }
 
-// reportAbsence tells why the manager could not be asked. Where something answers
+// reportAbsence reports why the manager could not be asked. Where something answers
 // there, but not as the manager, by this clock, its time tells whether that is
 // what is wrong.
 func (h *here) reportAbsence(ctx context.Context, r *report, err error) {
@@ -355,7 +355,7 @@ func (h *here) reportAbsence(ctx context.Context, r *report, err error) {
 	h.reportClock(r, h.c.Now().Add(ahead))
 }
 
-// reportClock tells how far this node's clock is from the manager's, if that is
+// reportClock reports how far this node's clock is from the manager's, if that is
 // more than a node may join with: times in its history would mislead, and
 // certificates end early or begin late.
 func (h *here) reportClock(r *report, manager time.Time) {
@@ -364,14 +364,14 @@ func (h *here) reportClock(r *report, manager time.Time) {
 	}
 }
 
-// reportFence tells that another manager has taken this one's place.
+// reportFence reports that another manager has taken this one's place.
 func (h *here) reportFence(r *report) {
 	if fence, err := h.Store.Fence(h.c); err == nil && fence != nil {
 		r.add(fence.String(), cluster.FenceHint)
 	}
 }
 
-// reportMove tells of a move of the quorum IP that has not come to its end.
+// reportMove reports a move of the quorum IP that has not come to its end.
 func (h *here) reportMove(r *report) {
 	if !h.Identity.Moving() {
 		return
@@ -384,7 +384,7 @@ func (h *here) reportMove(r *report) {
 		"wait for the end: iwx-cluster-setup quorum-ip "+r.quorum.Addr().String())
 }
 
-// reportQueue tells how the queue stands: a node's own, or of a manager the
+// reportQueue reports how the queue stands: a node's own, or of a manager the
 // log's end and the nodes.
 func (h *here) reportQueue(r *report) error {
 	rows, err := nodestatus.Collect(h.c, h.Server)
@@ -403,7 +403,7 @@ func (h *here) reportQueue(r *report) error {
 		}
 		for _, row := range rows {
 			if back := row.Back(); back != "" {
-				r.add("node "+row.Name+": "+back, row.BackHint())
+				r.add("node "+row.Name+" "+back, row.BackHint())
 			}
 		}
 		return err

@@ -152,7 +152,7 @@ func (h *here) unitStep(unit string) step {
 			}
 			err := h.withSystemd(func(ctx context.Context, bus *systemd.Conn) error { return bus.EnableNow(ctx, unit) })
 			if err != nil && fault.HintOf(err) == "" {
-				err = fault.Hint(err, "everything else is done; mend the cause and run this again")
+				err = fault.Hint(err, "everything else is done; fix the cause and run this again")
 			}
 			return err
 		},

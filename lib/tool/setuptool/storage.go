@@ -44,12 +44,12 @@ func (h *here) settle() error {
 	}
 	if faults := upkeep.Faults(status); faults != nil {
 		h.c.Warnf("the profile is not applied yet: %v", faults)
-		h.c.Notef("hint: mend the cause, then: iwx-cluster-setup profile")
+		h.c.Notef("hint: fix the cause, then: iwx-cluster-setup profile")
 	}
 	return nil
 }
 
-// reportStorage tells how the shared storage is doing here: what is mounted,
+// reportStorage reports how the shared storage is doing here: what is mounted,
 // and on a manager that serves it, what is exported. It answers also when the
 // NFS server is dead.
 func (h *here) reportStorage(r *report, doc profile.Document) {
@@ -73,7 +73,7 @@ func (h *here) reportStorage(r *report, doc profile.Document) {
 	}
 }
 
-// reportTable tells of exports that the NFS server does not know.
+// reportTable reports exports that the NFS server does not know.
 func (h *here) reportTable(r *report, exports []nfs.Export) {
 	text, err := os.ReadFile(nfs.TableFile)
 	if err != nil {

@@ -27,7 +27,7 @@ type applyVerb struct{}
 // last.
 func (*applyVerb) Run(c *cli.Context) error {
 	if c.Getenv("IWX_OP_ID") == "" {
-		return fault.Hint(fault.New(fault.Usage, "apply is what the nodes run for the other verbs: there is no IWX_OP_ID"), "on the manager: iwx-site add DOMAIN")
+		return fault.Hint(fault.New(fault.Usage, "only nodes run apply, for the other verbs: IWX_OP_ID is not set"), "on the manager: iwx-site add DOMAIN")
 	}
 	op, err := queue.ParseOpID(c.Getenv("IWX_OP_ID"))
 	if err != nil {

@@ -162,7 +162,7 @@ func (i *importing) examine(p *plan, o *candidate) error {
 	return nil
 }
 
-// left tells of the directives that would be lost.
+// left reports the directives that would be lost.
 func (i *importing) left(o *candidate) error {
 	var words []string
 	texts := slices.DeleteFunc(slices.Clone(o.Left), func(text string) bool {
@@ -177,7 +177,7 @@ func (i *importing) left(o *candidate) error {
 		return nil
 	}
 	const most = 8
-	err := fault.New(fault.Failed, "has what template %s does not carry: %s", i.verb.Template, cli.Some(texts, most))
+	err := fault.New(fault.Failed, "template %s does not support: %s", i.verb.Template, cli.Some(texts, most))
 	if len(o.Obstacles) > 0 {
 		return err // and nothing helps
 	}
@@ -185,7 +185,7 @@ func (i *importing) left(o *candidate) error {
 		"to have it without, or with a template of yours that has it: iwx-site import --template NAME --drop %s %s", strings.Join(words, " --drop "), o.name())
 }
 
-// shared tells of other virtual hosts that serve the same files.
+// shared reports other virtual hosts that serve the same files.
 func (i *importing) shared(o *candidate) error {
 	var same, inside []string
 	for _, other := range i.all {
@@ -227,7 +227,7 @@ func (i *importing) files() {
 	}
 }
 
-// neighbour tells of another virtual host in the same file that stays.
+// neighbour reports another virtual host in the same file that stays.
 func (i *importing) neighbour(o *candidate) error {
 	for _, other := range i.all {
 		if other == o || slices.Contains(i.chosen, other) && !other.stays() {

@@ -204,7 +204,7 @@ func advice(answers []answer, manager bool) string {
 		if len(a.foreign()) > 0 {
 			return fmt.Sprintf("an account on %s is not the site's: rename it, or give it another id; then, on the manager: iwx-site sync %[1]s", a.server)
 		}
-		if a.state == stateAmiss && (a.why != "" || a.mendable()) {
+		if a.state == stateAmiss && (a.why != "" || a.repairable()) {
 			names = append(names, a.server)
 		}
 	}
@@ -215,7 +215,7 @@ func advice(answers []answer, manager bool) string {
 	case names != nil:
 		return sync
 	case in(answers, stateAmiss) != nil:
-		return "that is for the administrator to mend, on the server itself"
+		return "iwx-site sync does not fix these faults: fix them on the server itself"
 	case in(answers, stateBehind) != nil, in(answers, stateUnreachable) != nil:
 		return "iwx-node status"
 	case in(answers, stateOld) != nil:

@@ -15,7 +15,7 @@ import (
 
 var errTest = errors.New("no")
 
-// node is a member that has just been heard, with what it says of its sites.
+// node is a member that has just reported its sites.
 func node(word string, r *site.Report) cluster.Node {
 	return cluster.Node{
 		Name: "web1", Membership: cluster.Member, LastSeen: time.Unix(1, 0),
@@ -47,7 +47,7 @@ func TestJudge(t *testing.T) {
 		{"good", node("current", report(func(*site.Report) {})), w, stateGood, "", false},
 		{"asked later by another", node("current", report(func(r *site.Report) { r.Seen = 9 })), w, stateGood, "", false},
 		{"amiss", node("current", report(func(r *site.Report) { r.Add(site.Fault{What: "x"}) })), w, stateAmiss, "", false},
-		{"skipped", node("current", report(skipped)), w, stateAmiss, "it was given other sites than the manager has: an entry was skipped, or marked as done", false},
+		{"skipped", node("current", report(skipped)), w, stateAmiss, "its sites differ from the manager's: an entry was skipped, or marked as done", false},
 		{"changed meanwhile", node("current", report(skipped)), changing, stateGood, "", false},
 		{"behind", node("halted", report(func(r *site.Report) { r.Done, r.Digest = 6, "beef" })), w, stateBehind, "it is halted, and done with entry 6 of 7", false},
 		{"behind, and amiss", node("halted", report(func(r *site.Report) { r.Done = 6; r.Add(site.Fault{What: "x"}) })), w, stateBehind, "it is halted, and done with entry 6 of 7", false},
@@ -130,7 +130,7 @@ func TestVerdict(t *testing.T) {
 	}{
 		{list, "iwx-site sync web3 web4"},
 		{list[:3], "iwx-node status"},
-		{[]answer{{server: "web2", state: stateAmiss, report: &site.Report{Faults: []site.Fault{{Stays: true}}}}}, "that is for the administrator to mend, on the server itself"},
+		{[]answer{{server: "web2", state: stateAmiss, report: &site.Report{Faults: []site.Fault{{Stays: true}}}}}, "iwx-site sync does not fix these faults: fix them on the server itself"},
 		{[]answer{{server: "web2", state: stateOld}}, "install this version of iwx on web2"},
 		{[]answer{{server: "web2", state: stateSilent}}, "iwx-site check --timeout 1m"},
 		{[]answer{{server: "web2", state: stateAmiss, report: &site.Report{Faults: []site.Fault{{Foreign: true}}}}},

@@ -107,7 +107,7 @@ func (m *manager) awaitNodes(c *cli.Context, rows []state.SiteRow, limit time.Du
 	if err != nil || len(nodes) == 0 {
 		return err
 	}
-	m.WarnIdle(c, "no node lets go of anything until it does")
+	m.WarnIdle(c, "no node deletes anything until it does")
 	return await.Flags{Asked: true, Timeout: limit}.Wait(c, m.Server, last, baseline())
 }
 

@@ -15,7 +15,7 @@ type dnsVerbs struct {
 	Add     dnsAddVerb    `cmd:"" help:"Add a record."`
 	Edit    dnsEditVerb   `cmd:"" help:"Replace the records of a name and type by one, or change their TTL."`
 	Delete  dnsDeleteVerb `cmd:"" help:"Delete records, or a zone."`
-	Import  dnsImportVerb `cmd:"" help:"Have a zone be what a zone file says."`
+	Import  dnsImportVerb `cmd:"" help:"Replace a zone by a zone file."`
 	Export  dnsExportVerb `cmd:"" help:"Print a zone as a zone file."`
 	Adopt   adoptVerb     `cmd:"" help:"Have the nodes serve a zone that is kept in BIND by hand, too."`
 	Release releaseVerb   `cmd:"" help:"Take adopt back."`
@@ -40,7 +40,7 @@ func (v *adoptVerb) Run(c *cli.Context) error {
 		}
 		told, err := named.Notifies(zone)
 		if err == nil && !told {
-			c.Notef("hint: the nodes hear of its changes late; add to its statement in BIND's configuration: %s", bind.Stanza())
+			c.Notef("hint: the nodes get its changes late; add to its statement in BIND's configuration: %s", bind.Stanza())
 		}
 		c.Notef("adopted zone %s", zone)
 		return err

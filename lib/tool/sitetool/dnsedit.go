@@ -74,7 +74,7 @@ func (v *dnsAddVerb) Run(c *cli.Context) error {
 
 type dnsEditVerb struct {
 	recordFlags
-	Data []string `arg:"" optional:"" help:"What the only record of that name and type is to hold. Without it, --ttl alone is changed."`
+	Data []string `arg:"" optional:"" help:"New data of the only record of that name and type. Without it, only --ttl changes."`
 }
 
 // Examples implements cli.Exampled.
@@ -86,7 +86,7 @@ func (*dnsEditVerb) Examples() string {
 // Run has the records of a name and type be the one.
 func (v *dnsEditVerb) Run(c *cli.Context) error {
 	if len(v.Data) == 0 && v.TTL == "" {
-		return fault.Hint(fault.New(fault.Usage, "neither what the record is to hold nor --ttl is given"), "iwx-site dns edit --help")
+		return fault.Hint(fault.New(fault.Usage, "neither new data for the record nor --ttl is given"), "iwx-site dns edit --help")
 	}
 	return v.run(c, v.Data, "changed", func(zone *dns.Zone, in *dns.Surroundings, p *parsed) (bool, error) {
 		return zone.Edit(in, p.key, p.data, p.ttl)

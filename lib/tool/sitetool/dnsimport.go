@@ -42,7 +42,7 @@ func (v *dnsImportVerb) Run(c *cli.Context) error {
 		return err
 	}
 	if old {
-		if err := c.Confirm(v.Yes.Yes, "replace what zone %s has?", zone.Name); err != nil {
+		if err := c.Confirm(v.Yes.Yes, "replace the records of zone %s?", zone.Name); err != nil {
 			return err
 		}
 	}

@@ -135,7 +135,7 @@ func changeOne(c *cli.Context, name, done string, w await.Flags, edit func(*plan
 		return err
 	}
 	if same(row, &p.change.Specs[0]) {
-		c.Notef("site %s is so already; nothing changed", row.Domain)
+		c.Notef("site %s has these settings already; nothing changed", row.Domain)
 		return nil
 	}
 	p.change.awaited = w.Wanted()

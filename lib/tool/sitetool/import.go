@@ -156,7 +156,7 @@ func (o *candidate) remarks() (texts []string) {
 	}
 	const most = 3
 	if o.kept != nil && o.kept.Home != o.site.Home {
-		texts = append(texts, "the home of user "+o.site.User+" becomes "+o.site.Home+"; what else is in "+o.kept.Home+" stays there")
+		texts = append(texts, "the home of user "+o.site.User+" becomes "+o.site.Home+"; other files in "+o.kept.Home+" stay there")
 	}
 	if list := o.content.LeftOut; len(list) > 0 {
 		texts = append(texts, "sockets and devices are left out: "+cli.Some(list, most))

@@ -51,10 +51,10 @@ func (a *answer) amiss() int {
 	return a.report.Amiss()
 }
 
-// mendable reports whether there is something that sync mends.
-func (a *answer) mendable() bool {
-	mends := func(f site.Fault) bool { return !f.Stays }
-	return a.report != nil && (a.report.More > 0 || slices.ContainsFunc(a.report.Faults, mends))
+// repairable reports whether sync can repair any of the faults.
+func (a *answer) repairable() bool {
+	repairs := func(f site.Fault) bool { return !f.Stays }
+	return a.report != nil && (a.report.More > 0 || slices.ContainsFunc(a.report.Faults, repairs))
 }
 
 // servers are those that are meant: members, by name, and the manager itself.
@@ -226,6 +226,6 @@ func (a *answer) compare(n *cluster.Node, w wanted) {
 	case r.Done < w.last:
 		a.state, a.why = stateBehind, fmt.Sprintf("it is %s, and done with entry %d of %d", n.Word(), r.Done, w.last)
 	case w.digest != "" && r.Digest != w.digest:
-		a.state, a.why = stateAmiss, "it was given other sites than the manager has: an entry was skipped, or marked as done"
+		a.state, a.why = stateAmiss, "its sites differ from the manager's: an entry was skipped, or marked as done"
 	}
 }

@@ -172,8 +172,8 @@ func (m *manager) giveUp(ctx context.Context, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
 	defer cancel()
 	if err := m.settle(ctx); err != nil {
-		return fault.Hint(fault.New(fault.CodeOf(why), "%w; and it is not all undone: %w", why, err),
-			"mend that; the next run of iwx-site that changes sites undoes the rest")
+		return fault.Hint(fault.New(fault.CodeOf(why), "%w; and cannot undo all of it: %w", why, err),
+			"fix that; the next run of iwx-site that changes sites undoes the rest")
 	}
 	return why
 }
@@ -197,7 +197,7 @@ func (m *manager) draft(c *cli.Context, order *site.Order, targets queue.Targets
 // baseline is every node, now and later.
 func baseline() queue.Targets { return queue.Targets{Scope: queue.ScopeBaseline} }
 
-// announce tells what was done, and waits for the nodes if that is asked for.
+// announce reports what was done, and waits for the nodes if that is asked for.
 func (m *manager) announce(c *cli.Context, what string, op queue.OpID, w await.Flags) error {
 	nodes, err := m.Store.Unsettled(c, op.Seq)
 	if err != nil {
@@ -207,7 +207,7 @@ func (m *manager) announce(c *cli.Context, what string, op queue.OpID, w await.F
 		c.Notef("%s", what)
 	} else {
 		c.Notef("%s; queued as %d for %s", what, op.Seq, cli.Count(len(nodes), "node", "nodes"))
-		m.WarnIdle(c, "no node does it until it does")
+		m.WarnIdle(c, "no node applies the change until it does")
 	}
 	if !w.Wanted() {
 		return nil

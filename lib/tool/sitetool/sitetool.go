@@ -26,7 +26,7 @@ type grammar struct {
 	Resume   resumeVerb    `cmd:"" help:"Take suspend back."`
 	Delete   deleteVerb    `cmd:"" help:"Delete sites."`
 	Check    checkVerb     `cmd:"" help:"Look whether every server has the sites as they should be."`
-	Sync     syncVerb      `cmd:"" help:"Mend the sites of servers."`
+	Sync     syncVerb      `cmd:"" help:"Repair the sites of servers."`
 	Import   importVerb    `cmd:"" help:"Take over the virtual hosts that are there already."`
 	Template templateVerbs `cmd:"" help:"The templates of virtual hosts."`
 	DNS      dnsVerbs      `cmd:"" name:"dns" help:"The zones of the sites, and others."`

@@ -17,7 +17,7 @@ import (
 
 type syncVerb struct {
 	All    bool `help:"Every server, the manager too."`
-	DryRun bool `help:"Print what would be mended, and mend nothing."`
+	DryRun bool `help:"Print what would be repaired, and change nothing."`
 	patience
 	await.Flags
 	Node []string `arg:"" optional:"" complete:"server" help:"The servers, by the names of the nodes and of the manager."`
@@ -54,14 +54,14 @@ func (v *syncVerb) Run(c *cli.Context) error {
 	if err := foreign(answers); err != nil {
 		return err
 	}
-	return v.mend(c, whom, answers)
+	return v.repair(c, whom, answers)
 }
 
 func (v *syncVerb) ask(c *cli.Context, server *local.Server, whom *servers) ([]answer, error) {
 	return (&inquiry{Server: server, c: c, whom: whom, timeout: v.Within}).answers()
 }
 
-// foretell prints what would be mended where.
+// foretell prints what would be repaired where.
 func foretell(c *cli.Context, answers []answer) error {
 	for i := range answers {
 		a := &answers[i]
@@ -74,7 +74,7 @@ func foretell(c *cli.Context, answers []answer) error {
 				lines = append(lines, foretold(&f))
 			}
 			if a.report.More > 0 {
-				lines = append(lines, fmt.Sprintf("would mend %s more", cli.Count(a.report.More, "fault", "faults")))
+				lines = append(lines, fmt.Sprintf("would repair %s more", cli.Count(a.report.More, "fault", "faults")))
 			}
 		}
 		if lines == nil {
@@ -99,9 +99,9 @@ func foretold(f *site.Fault) string {
 	case f.Foreign:
 		return "would refuse: " + what
 	case f.Stays:
-		return "would not mend: " + what
+		return "would not repair: " + what
 	}
-	return "would mend: " + what
+	return "would repair: " + what
 }
 
 // foreign fails where a site's user is somebody else's account: that is not for a
@@ -119,9 +119,9 @@ func foreign(answers []answer) error {
 	return nil
 }
 
-// mend mends this server and queues for the nodes, and with --wait looks whether
+// repair repairs this server and queues for the nodes, and with --wait looks whether
 // all are as they should be then.
-func (v *syncVerb) mend(c *cli.Context, whom *servers, answers []answer) error {
+func (v *syncVerb) repair(c *cli.Context, whom *servers, answers []answer) error {
 	m, err := openManager(c)
 	if err != nil {
 		return err
@@ -133,10 +133,10 @@ func (v *syncVerb) mend(c *cli.Context, whom *servers, answers []answer) error {
 	}
 	order.Awaited = v.Wanted()
 	if whom.manager {
-		if err := m.mend(c); err != nil {
+		if err := m.repair(c); err != nil {
 			return err
 		}
-		c.Notef("mended %s", m.Identity.Name)
+		c.Notef("repaired %s", m.Identity.Name)
 	}
 	if len(whom.nodes) == 0 {
 		return nil
@@ -158,14 +158,14 @@ func (v *syncVerb) queue(c *cli.Context, m *manager, order *site.Order, whom *se
 	m.Poke()
 	m.lock.Close() // others may change sites while this waits, and it looks once more itself
 	tellTurns(c, op.Seq, answers)
-	m.WarnIdle(c, "no node does it until it does")
+	m.WarnIdle(c, "no node applies the change until it does")
 	if err := v.Wait(c, m.Server, op.Seq, targets); err != nil || !v.Wanted() {
 		return err
 	}
 	return v.confirm(c, m.Server, whom)
 }
 
-// confirm asks once more: what is amiss still is nothing that sync mends.
+// confirm asks once more: sync does not repair the faults that remain.
 func (v *syncVerb) confirm(c *cli.Context, server *local.Server, whom *servers) error {
 	answers, err := v.ask(c, server, whom)
 	if err != nil {
@@ -174,10 +174,10 @@ func (v *syncVerb) confirm(c *cli.Context, server *local.Server, whom *servers) 
 	if len(in(answers, stateGood)) == len(answers) {
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Unhealthy, "it is done, and not all is as it should be: %s", verdict(answers)), "iwx-site check")
+	return fault.Hint(fault.New(fault.Unhealthy, "done, but faults remain: %s", verdict(answers)), "iwx-site check")
 }
 
-// tellTurns tells what was queued, and which nodes do it only later.
+// tellTurns reports what was queued, and which nodes do it only later.
 func tellTurns(c *cli.Context, seq uint64, answers []answer) {
 	var names []string
 	for i := range answers {
@@ -203,9 +203,9 @@ func later(n *cluster.Node) string {
 	case n.Paused:
 		return "is paused, and does it when it is resumed: iwx-queue resume " + n.Name
 	case n.Status.Blocked != nil:
-		return fmt.Sprintf("is halted at entry %d, and does it once that is mended: iwx-queue show %[1]d", n.Status.Blocked.Seq)
+		return fmt.Sprintf("is halted at entry %d, and does it once that is fixed: iwx-queue show %[1]d", n.Status.Blocked.Seq)
 	case n.Word() != replay.WordCurrent && n.Word() != replay.WordReplaying:
-		return fmt.Sprintf("is %s, and does it once that is settled: iwx-node status", n.Word())
+		return fmt.Sprintf("is %s, and does it once that is resolved: iwx-node status", n.Word())
 	}
 	return ""
 }
@@ -232,9 +232,9 @@ func (m *manager) orderAll(c *cli.Context) (*site.Order, error) {
 	return order, err
 }
 
-// mend brings this server to what it is to have of the sites, those that are
-// being deleted among them: the nodes have them still.
-func (m *manager) mend(c *cli.Context) error {
+// repair gives this server the sites that it should have, including those that are
+// being deleted: the nodes have them still.
+func (m *manager) repair(c *cli.Context) error {
 	if err := m.checkShare(c); err != nil {
 		return err
 	}

@@ -13,8 +13,8 @@ import (
 
 type templateVerbs struct {
 	List  templateListVerb  `cmd:"" help:"List the templates of virtual hosts."`
-	Show  templateShowVerb  `cmd:"" help:"Print a template, or what it makes of a site."`
-	Check templateCheckVerb `cmd:"" help:"Have the web server test what templates make."`
+	Show  templateShowVerb  `cmd:"" help:"Print a template, or the virtual host it makes for a site."`
+	Check templateCheckVerb `cmd:"" help:"Have the web server test the templates."`
 	Apply templateApplyVerb `cmd:"" help:"Make the virtual hosts of all sites that use a template anew."`
 }
 

@@ -119,7 +119,7 @@ func (k *checker) find(list []vhost.Template) error {
 		}
 		k.webs[web.Syntax] = web
 		if err := web.Test(k.c); err != nil {
-			return fault.Hint(fault.New(0, "%s does not pass its own test as it is, so no template can be tested: %w", web.Name, err), "mend that first")
+			return fault.Hint(fault.New(0, "cannot test templates: %s fails its own configuration test: %w", web.Name, err), "fix that first")
 		}
 	}
 	return nil
@@ -220,7 +220,7 @@ func showTrials(c *cli.Context, o cli.Output, trials []trial) error {
 	verdict := "the templates are fine"
 	for _, t := range trials {
 		if t.state == trialUntested {
-			verdict = "the templates are fine; those that are for another web server could not be tested here"
+			verdict = "the templates are fine; those for another web server cannot be tested here"
 		}
 		if name := t.template.String(); t.state == trialFails && !slices.Contains(failing, name) {
 			failing = append(failing, name)
@@ -228,7 +228,7 @@ func showTrials(c *cli.Context, o cli.Output, trials []trial) error {
 	}
 	if o.Human() {
 		if len(failing) > 0 {
-			verdict = fmt.Sprintf("the web server would not take what is made of %s", cli.Some(failing, 5))
+			verdict = fmt.Sprintf("the web server rejects the virtual hosts of %s", cli.Some(failing, 5))
 		}
 		if err := c.Printf("%s\n", verdict); err != nil {
 			return err

@@ -51,7 +51,7 @@ func (r reloader) Apply(ctx context.Context, item profile.Item) error {
 		err = own.locked(ctx, own.PayDue)
 	}
 	if err != nil {
-		return fault.New(0, "the reload that is owed: %w", err)
+		return fault.New(0, "the pending reload of the web server: %w", err)
 	}
 	return nil
 }
