@@ -83,7 +83,7 @@ const path = "PATH=/usr/bin:/bin"
 // them, and without.
 func eachMode(t *testing.T, f func(t *testing.T, c *Child)) {
 	t.Run("group", func(t *testing.T) {
-		groups, err := OpenGroups("test")
+		groups, err := OpenGroups(owner)
 		if err != nil {
 			t.Skip("no control groups: ", err)
 		}

@@ -22,7 +22,7 @@ func BenchmarkTrue(b *testing.B) {
 		}
 	})
 	b.Run("group", func(b *testing.B) {
-		groups, err := OpenGroups("test")
+		groups, err := OpenGroups(owner)
 		if err != nil {
 			b.Skip(err)
 		}

@@ -2,6 +2,7 @@ package attempt
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -22,10 +23,17 @@ import (
 // daemonVariable holds the directory of attempts if this process is the daemon.
 const daemonVariable = "IWX_ATTEMPT_TEST_DAEMON"
 
+// ownerVariable holds the owner of the control groups of such a daemon.
+const ownerVariable = "IWX_ATTEMPT_TEST_OWNER"
+
+// owner is the owner of the control groups of this test and its daemons. Two runs of the
+// tests at the same time must not end each other's commands.
+var owner = cmp.Or(os.Getenv(ownerVariable), fmt.Sprint("test", os.Getpid()))
+
 // daemon starts the command that its first argument is, says so, and waits to be
 // killed.
 func daemon(dir string) int {
-	groups, _ := OpenGroups("test")
+	groups, _ := OpenGroups(owner)
 	if os.Args[3] == "session" {
 		groups = nil
 	}
@@ -50,7 +58,7 @@ func startDaemon(t *testing.T, dir, mode, script string) *os.Process {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self, shimPath, script, mode)
-	cmd.Env = append(os.Environ(), daemonVariable+"="+dir)
+	cmd.Env = append(os.Environ(), daemonVariable+"="+dir, ownerVariable+"="+owner)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +77,7 @@ func startDaemon(t *testing.T, dir, mode, script string) *os.Process {
 func eachModeDaemon(t *testing.T, f func(t *testing.T, mode, dir string, c *Child)) {
 	for _, mode := range []string{"group", "session"} {
 		t.Run(mode, func(t *testing.T) {
-			groups, err := OpenGroups("test")
+			groups, err := OpenGroups(owner)
 			if mode == "group" && err != nil {
 				t.Skip("no control groups: ", err)
 			}
@@ -256,7 +264,7 @@ func TestTornResult(t *testing.T) {
 // noGroupLeft fails if the control group of the attempt exists.
 func noGroupLeft(t *testing.T) {
 	t.Helper()
-	groups, err := OpenGroups("test")
+	groups, err := OpenGroups(owner)
 	if err != nil {
 		return
 	}
@@ -268,7 +276,7 @@ func noGroupLeft(t *testing.T) {
 // A daemon that was killed between making the control group and forking leaves
 // it behind, and perhaps not even empty.
 func TestGroupInTheWay(t *testing.T) {
-	groups, err := OpenGroups("test")
+	groups, err := OpenGroups(owner)
 	if err != nil {
 		t.Skip("no control groups: ", err)
 	}
@@ -286,7 +294,7 @@ func TestGroupInTheWay(t *testing.T) {
 	go func() { ended <- squatter.Wait() }()
 	c := newChild(t, t.TempDir(), groups)
 	r := run(t, c, sh("grep ^0:: /proc/self/cgroup"))
-	if want := groupPrefix + "test-" + testID.String() + "\n"; !strings.HasSuffix(string(r.Stdout.Head), want) {
+	if want := groupPrefix + owner + "-" + testID.String() + "\n"; !strings.HasSuffix(string(r.Stdout.Head), want) {
 		t.Errorf("the command ran in %q, want %q", r.Stdout.Head, want)
 	}
 	if err := <-ended; err == nil {
