@@ -118,7 +118,7 @@ type Node struct {
 	HeardSince  time.Time  // it has not been silent since then; zero: not connected yet
 	Connects    netip.Addr // the source address of its last poll; not valid: unknown
 	Former      netip.Addr // the shares are also exported to this address; see Store.SetAddress
-	Fetched     uint64     // the last record that it received, if its status is older
+	Fetched     uint64     // the last record that it received, by its polls; its status may be older, or newer
 	FactsAt     time.Time  // when it sent Facts; zero: when it joined
 	Refused     string     // why another server using its certificate was refused, and when; "" for none
 	Status      Status     // as it last reported

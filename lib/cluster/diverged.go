@@ -100,29 +100,37 @@ func (m *Manager) note(ctx context.Context, id string, p *presence, req *PollReq
 			is.Awaited = n.Tail.First // the node sent it
 		}
 	}
-	text := fmt.Sprint(req.Instance, is.Trouble, is.Awaited)
-	if !p.stands(text) {
-		return nil
-	}
-	changed, err := m.Store.SaveStanding(ctx, id, is)
-	if err != nil {
-		p.stands("") // try again
+	changed, err := m.saveStanding(ctx, id, p, fmt.Sprint(req.Instance, is.Trouble, is.Awaited), is)
+	if err != nil || !changed {
 		return err
-	}
-	if !changed {
-		return nil
 	}
 	p.saved(is.Seen)
 	return m.Refresh(ctx)
 }
 
-// stands records the node's standing, and reports whether it is new.
+func (m *Manager) saveStanding(ctx context.Context, id string, p *presence, text string, is Standing) (changed bool, err error) {
+	m.savingFetched.RLock()
+	defer m.savingFetched.RUnlock()
+	if !p.stands(text) {
+		return false, nil
+	}
+	changed, err = m.Store.SaveStanding(ctx, id, is)
+	if err != nil {
+		p.stands("") // try again
+	}
+	return changed, err
+}
+
+// stands records the node's standing, and reports whether it is new. What the node
+// has received is then not known before its next poll.
 func (p *presence) stands(text string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	was := p.standing
-	p.standing = text
-	return was != text
+	if p.standing == text {
+		return false
+	}
+	p.standing, p.position, p.known = text, 0, 0
+	return true
 }
 
 // Tail takes in a page of a node's log that the manager does not have. Nothing

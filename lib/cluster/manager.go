@@ -120,6 +120,10 @@ type Manager struct {
 	mu        sync.Mutex
 	presences map[string]*presence
 	joins     limiter
+
+	// A Lock is held while it is saved what nodes have received, and an RLock while
+	// it is saved that a node has received less.
+	savingFetched sync.RWMutex
 }
 
 // view is what the polls look at: the log's end and the nodes, as of one
@@ -324,7 +328,7 @@ func (m *Manager) Report(ctx context.Context, id string, remote netip.Addr, r *R
 		return err
 	}
 	p.saved(now)
-	p.reported(r.Status.Head)
+	p.fetched(r.Status.Head)
 	if r.Facts != nil {
 		if err := m.saveFacts(ctx, id, r.Facts); err != nil {
 			return err

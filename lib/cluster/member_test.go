@@ -129,11 +129,69 @@ func TestSweepFetched(t *testing.T) {
 		report(1)
 		received(1, 3)
 		report(3)
-		received(3, 0)
+		received(3, 3)
 		// A position that is not in this log is ignored.
 		_, err = l.pollAt(t.Context(), s, queue.Position{Epoch: 1, Seq: 9}, 0)
 		check(t, err)
-		received(3, 0)
+		received(3, 3)
+	})
+}
+
+// disk is a state that cannot be written for a while.
+type disk struct {
+	*state.Store
+	full bool
+}
+
+func (d *disk) SaveFetched(ctx context.Context, fetched map[string]uint64) error {
+	if d.full {
+		return errors.New("the disk is full")
+	}
+	return d.Store.SaveFetched(ctx, fetched)
+}
+
+// TestFetchedIsKnown: what a node has received is saved once it can be, is not undone
+// by a poll that is late, and is less after the node went back.
+func TestFetchedIsKnown(t *testing.T) {
+	onManager(t, func(t *testing.T, l *lab) {
+		s := l.joined("web1")
+		l.addMany(4, 10)
+		l.refresh()
+		fetched := func(what string, want uint64) {
+			t.Helper()
+			l.sweep()
+			if n := l.node(s); n.Fetched != want {
+				t.Errorf("%s: %d, want %d", what, n.Fetched, want)
+			}
+		}
+		poll := func(seq uint64) {
+			t.Helper()
+			_, err := l.pollAt(t.Context(), s, l.at(seq), 0)
+			check(t, err)
+		}
+		poll(2)
+		full := &disk{l.store, true}
+		l.Manager.Store = full
+		if err := l.Sweep(t.Context()); err == nil {
+			t.Fatal("it was saved on a full disk")
+		}
+		full.full = false
+		fetched("the disk has room again", 2)
+		poll(3)
+		poll(2) // the manager gets to an older one of the same daemon
+		fetched("a poll is late", 3)
+		s.instance = pki.NewID()
+		time.Sleep(time.Minute)
+		poll(1)
+		fetched("another daemon, at an older state", 1)
+		poll(3)
+		fetched("it is on its way again", 3)
+		s.instance = pki.NewID()
+		time.Sleep(time.Minute)
+		poll(3)
+		fetched("a restart", 3)
+		poll(4)
+		fetched("it goes on", 4)
 	})
 }
 

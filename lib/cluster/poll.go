@@ -26,9 +26,9 @@ type presence struct {
 	active    chan struct{} // closed and replaced whenever the incumbent asks
 	savedAt   time.Time
 	savedFrom netip.Addr
-	position  uint64 // the last record that it has received, from its polls
-	known     uint64 // the last such record that is saved
 	standing  string // its standing, as last saved
+	position  uint64 // the last record that it has received, from its polls in this standing
+	known     uint64 // the last record of which it is saved that it has received
 	silent    bool
 }
 
@@ -61,29 +61,29 @@ func (p *presence) saved(at time.Time) {
 	p.savedAt, p.silent = at, false
 }
 
-// reported records what is saved with a report: the node has received the
-// records up to head.
-func (p *presence) reported(head uint64) {
+// fetched notes that it is saved that the node has received the records up to seq.
+func (p *presence) fetched(seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.known = head
+	p.known = max(p.known, seq)
 }
 
-// polled records that the node has received the records up to seq.
-func (p *presence) polled(seq uint64) {
+// polled records that the node has received the records up to seq. A poll that is
+// late, or of a daemon that has lost the place, says nothing new.
+func (p *presence) polled(instance string, seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.position = seq
+	if p.instance == instance {
+		p.position = max(p.position, seq)
+	}
 }
 
-// unknown returns, once, the last record that the node has received, if that is
-// not saved yet: a report with a lot of output is in transfer.
-func (p *presence) unknown() (seq uint64, is bool) {
+// unsaved returns the last record that the node has received, if that is not saved
+// yet: a report with a lot of output is in transfer.
+func (p *presence) unsaved() (seq uint64, is bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	is = p.position > p.known
-	p.known = max(p.known, p.position)
-	return p.position, is
+	return p.position, p.position > p.known
 }
 
 // stale reports whether it is time to save that the node was heard, or that it
@@ -196,7 +196,7 @@ func (m *Manager) Poll(ctx context.Context, id string, remote netip.Addr, req *P
 		v := m.view.Load()
 		answer, err := m.answer(ctx, v, id, req)
 		if err == nil && answer.Orders.Trouble == "" {
-			p.polled(req.Position.Seq)
+			p.polled(req.Instance, req.Position.Seq)
 		}
 		if err != nil || last || len(answer.Page) > 0 || answer.Profile != nil || answer.Orders != req.Orders {
 			return answer, err
@@ -344,19 +344,27 @@ func (m *Manager) Sweep(ctx context.Context) error {
 // sweepFetched saves what the nodes have received, if no report of theirs says
 // so yet.
 func (m *Manager) sweepFetched(ctx context.Context) error {
+	m.savingFetched.Lock()
+	defer m.savingFetched.Unlock()
 	fetched := map[string]uint64{}
 	for id, n := range m.view.Load().nodes {
 		if !n.Membership.Belongs() {
 			continue
 		}
-		if seq, is := m.presence(id).unknown(); is {
+		if seq, is := m.presence(id).unsaved(); is {
 			fetched[id] = seq
 		}
 	}
 	if len(fetched) == 0 {
 		return nil
 	}
-	return m.Store.SaveFetched(ctx, fetched)
+	if err := m.Store.SaveFetched(ctx, fetched); err != nil {
+		return err
+	}
+	for id, seq := range fetched {
+		m.presence(id).fetched(seq)
+	}
+	return nil
 }
 
 func (m *Manager) sweepSilent(ctx context.Context) error {

@@ -95,7 +95,9 @@ func (s *Store) SaveStanding(ctx context.Context, id string, is cluster.Standing
 			if err != nil {
 				return err
 			}
-			changed = changed || back
+			// It fetches again what came after.
+			changed = changed || back || max(n.Status.Head, n.Fetched) > is.Received
+			n.Status.Head, n.Fetched = min(n.Status.Head, is.Received), min(n.Fetched, is.Received)
 		}
 		if !changed {
 			return nil
@@ -104,7 +106,7 @@ func (s *Store) SaveStanding(ctx context.Context, id string, is cluster.Standing
 			n.Status.Word = is.Trouble
 			n.Status.Disown(is.Awaited)
 		}
-		if _, err := t.exec(`UPDATE node SET awaited = ? WHERE id = ?`, is.Awaited, id); err != nil {
+		if _, err := t.exec(`UPDATE node SET awaited = ?, fetched = ? WHERE id = ?`, is.Awaited, n.Fetched, id); err != nil {
 			return err
 		}
 		return t.saveStatus(id, is.Seen, n.Status)

@@ -113,12 +113,12 @@ func (s *Store) SaveContact(ctx context.Context, id string, seen time.Time, from
 	return s.set(ctx, `UPDATE node SET `+heard+`, connects = ?2 WHERE id = ?3`, millis(seen), addr(from), id)
 }
 
-// SaveFetched records, by node id, the last record that nodes have received, if
-// their status does not say so yet. The next status replaces it.
+// SaveFetched records, by node id, the last record that nodes have received. It
+// never lowers what is recorded; SaveStanding does, when a node went back.
 func (s *Store) SaveFetched(ctx context.Context, fetched map[string]uint64) error {
 	return s.update(ctx, func(t *tx) error {
 		for id, seq := range fetched {
-			if _, err := t.exec(`UPDATE node SET fetched = ? WHERE id = ?`, seq, id); err != nil {
+			if _, err := t.exec(`UPDATE node SET fetched = max(fetched, ?) WHERE id = ?`, seq, id); err != nil {
 				return err
 			}
 		}
@@ -160,7 +160,7 @@ func (s *Store) ForgetFormer(ctx context.Context, id string, former netip.Addr) 
 func (t *tx) saveStatus(id string, seen time.Time, status cluster.Status) error {
 	text, err := json.Marshal(status)
 	if err == nil {
-		_, err = t.exec(`UPDATE node SET `+heard+`, status = ?2, fetched = 0 WHERE id = ?3`, millis(seen), string(text), id)
+		_, err = t.exec(`UPDATE node SET `+heard+`, status = ?2 WHERE id = ?3`, millis(seen), string(text), id)
 	}
 	return err
 }
