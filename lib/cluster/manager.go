@@ -179,41 +179,65 @@ func (m *Manager) logBack(old, next *view) {
 }
 
 func (m *Manager) read(ctx context.Context, old *view) (*view, error) {
-	next := &view{changed: make(chan struct{}), nodes: map[string]Roster{}, withdrawn: map[queue.Position]bool{}}
-	rosters, err := m.Store.Rosters(ctx)
+	next, err := m.readState(ctx, old)
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range rosters {
-		next.nodes[n.ID] = n
-	}
-	if next.id, err = m.Store.Identity(ctx); err != nil {
-		return nil, err
-	}
-	if next.fence, err = m.Store.Fence(ctx); err != nil {
-		return nil, err
-	}
 	next.profile = m.profiles(next.id, next.members(), old.profile)
-	if err := m.readEpochs(ctx, next); err != nil {
-		return nil, err
-	}
-	if next.head, err = m.Store.Head(ctx); err != nil {
-		return nil, err
-	}
-	if next.head.Seq < old.head.Seq && next.epoch == old.epoch {
-		return nil, fmt.Errorf("%w: it ends at entry %d, and %d was served", ErrWentBack, next.head.Seq, old.head.Seq)
-	}
-	if next.head == old.head && !old.secret {
-		next.tail, next.sig = old.tail, old.sig
-	} else if err := m.readTail(ctx, old, next); err != nil {
-		return nil, err
-	}
 	// After the records, since none is shown before it is known who is to wait;
 	// and by them alone, since a node passes over an entry only where it knows
 	// the record that says so.
 	next.holds, err = m.roll(ctx, next.head.Seq)
 	next.rolling = next.holds != nil
 	return next, err
+}
+
+// readState reads the nodes and the log, one after the other. What replaces records
+// of the log begins an epoch, and changes the nodes with it: if one began meanwhile,
+// the parts do not belong together, and are read again.
+func (m *Manager) readState(ctx context.Context, old *view) (*view, error) {
+	for {
+		next := &view{changed: make(chan struct{}), nodes: map[string]Roster{}, withdrawn: map[queue.Position]bool{}}
+		if err := m.readEpochs(ctx, next); err != nil {
+			return nil, err
+		}
+		err := m.readParts(ctx, old, next)
+		epochs, failed := m.Store.Epochs(ctx)
+		switch {
+		case failed != nil:
+			return nil, cmp.Or(err, failed)
+		case epochs[len(epochs)-1].Number != next.epoch:
+			continue
+		}
+		return next, err
+	}
+}
+
+func (m *Manager) readParts(ctx context.Context, old, next *view) error {
+	rosters, err := m.Store.Rosters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range rosters {
+		next.nodes[n.ID] = n
+	}
+	if next.id, err = m.Store.Identity(ctx); err != nil {
+		return err
+	}
+	if next.fence, err = m.Store.Fence(ctx); err != nil {
+		return err
+	}
+	if next.head, err = m.Store.Head(ctx); err != nil {
+		return err
+	}
+	if next.head.Seq < old.head.Seq && next.epoch == old.epoch {
+		return fmt.Errorf("%w: it ends at entry %d, and %d was served", ErrWentBack, next.head.Seq, old.head.Seq)
+	}
+	if next.head == old.head && !old.secret {
+		next.tail, next.sig = old.tail, old.sig
+		return nil
+	}
+	return m.readTail(ctx, old, next)
 }
 
 func (m *Manager) readEpochs(ctx context.Context, next *view) error {

@@ -177,3 +177,82 @@ func TestLogWentBack(t *testing.T) {
 		check(t, l.Refresh(t.Context()))
 	})
 }
+
+// meanwhile is a state in which something is done once, right after a read of the
+// manager's.
+type meanwhile struct {
+	*state.Store
+	after string // the method
+	do    func()
+}
+
+func (m *meanwhile) done(method string) {
+	if do := m.do; do != nil && m.after == method {
+		m.do = nil
+		do()
+	}
+}
+
+func (m *meanwhile) Epochs(ctx context.Context) ([]cluster.Epoch, error) {
+	defer m.done("Epochs")
+	return m.Store.Epochs(ctx)
+}
+
+func (m *meanwhile) Rosters(ctx context.Context) ([]cluster.Roster, error) {
+	defer m.done("Rosters")
+	return m.Store.Rosters(ctx)
+}
+
+func (m *meanwhile) Head(ctx context.Context) (queue.Position, error) {
+	defer m.done("Head")
+	return m.Store.Head(ctx)
+}
+
+func (m *meanwhile) Records(ctx context.Context, after uint64, limit, sizeBytes int) ([]queue.Record, error) {
+	defer m.done("Records")
+	return m.Store.Records(ctx, after, limit, sizeBytes)
+}
+
+// TestRecoverMeanwhile: whenever recover replaces records and shortens the log while
+// the manager reads, what is served is the log after it, or the one before.
+func TestRecoverMeanwhile(t *testing.T) {
+	for _, method := range []string{"Epochs", "Rosters", "Head", "Records"} {
+		t.Run(method, func(t *testing.T) {
+			onManager(t, func(t *testing.T, l *lab) {
+				s := l.joined("web1")
+				l.addMany(2, 1)
+				parent := l.head()
+				for range 3 {
+					l.restore()
+				}
+				l.refresh() // 5 records
+				lost := queue.Next(parent, 1, queue.KindCommand, queue.Members(), []byte("lost"))
+				at := cluster.WirePosition(lost.Position())
+				_, err := l.store.SaveStanding(t.Context(), s.id, cluster.Standing{Seen: time.Now(), Received: 3, Trouble: cluster.TroubleDiverged, Awaited: 3})
+				check(t, err)
+				check(t, l.store.SaveTail(t.Context(), s.id, cluster.Tail{First: 3, Last: at}, []queue.Record{lost}))
+				if method == "Records" {
+					l.restore() // so that there is something to read
+					check(t, l.store.SaveTail(t.Context(), s.id, cluster.Tail{First: 3, Last: at}, []queue.Record{lost}))
+				}
+				l.Manager.Store = &meanwhile{l.store, method, func() {
+					_, err := l.store.Recover(t.Context(), 1, "root", false)
+					check(t, err)
+				}}
+				check(t, l.Refresh(t.Context()))
+				if l.Head() != l.head() || l.head().Seq != 4 || l.at(3) != lost.Position() {
+					t.Errorf("served up to %v, the log ends at %v", l.Head(), l.head())
+				}
+				a, err := l.pollAt(t.Context(), s, parent, 0)
+				check(t, err)
+				if a.Orders.Trouble != "" || len(a.Page) != 2 {
+					t.Fatalf("%+v, %d records", a.Orders, len(a.Page))
+				}
+				l.verify(parent, a)
+				if roster := l.Members()[0]; roster.Awaited != 0 || roster.Tail.First != 0 {
+					t.Errorf("the node is as before: %+v", roster)
+				}
+			})
+		})
+	}
+}
