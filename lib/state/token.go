@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"iwx/lib/cluster"
@@ -96,6 +98,9 @@ func (s *Store) Admit(ctx context.Context, tokenID string, decide cluster.Decide
 			return err
 		}
 		for i := range saved {
+			if err := t.checkReplaced(&saved[i]); err != nil {
+				return err
+			}
 			if err := t.saveNode(&saved[i]); err != nil {
 				return err
 			}
@@ -106,6 +111,27 @@ func (s *Store) Admit(ctx context.Context, tokenID string, decide cluster.Decide
 	})
 }
 
+// checkReplaced refuses to let a server without its state replace a node that has
+// sent records which this manager lost: recover takes them from members alone.
+func (t *tx) checkReplaced(n *cluster.Node) error {
+	if n.Membership.Belongs() {
+		return nil
+	}
+	nodes, err := t.standings(`id = ?`, n.ID)
+	if err != nil || len(nodes) == 0 {
+		return err
+	}
+	tail := &nodes[0].Tail
+	if tail.First == 0 || tail.Accepted {
+		return nil
+	}
+	return cluster.Refuse(cluster.RefusedChecks,
+		fmt.Sprintf("on the manager, take them back: iwx-queue recover\nor give them up: iwx-queue accept %s", n.Name),
+		"the manager has not yet taken back the entries from %d on that it lost and has from node %s", tail.First, n.Name)
+}
+
+// saveNode stores a node. Of one that is known, what is not in nodeColumns stays: the
+// records that it sent of a log which this manager lost, for example.
 func (t *tx) saveNode(n *cluster.Node) error {
 	facts, err := json.Marshal(n.Facts)
 	if err != nil {
@@ -115,10 +141,13 @@ func (t *tx) saveNode(n *cluster.Node) error {
 	if err != nil {
 		return err
 	}
-	if _, err := t.exec(`DELETE FROM node WHERE id = ?`, n.ID); err != nil {
-		return err
+	var set []string
+	for column := range strings.SplitSeq(nodeColumns, ",") {
+		column = strings.TrimSpace(column)
+		set = append(set, column+" = excluded."+column)
 	}
-	_, err = t.exec(`INSERT INTO node (`+nodeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err = t.exec(`INSERT INTO node (`+nodeColumns+`) VALUES (?`+strings.Repeat(`, ?`, len(set)-1)+`)
+		ON CONFLICT (id) DO UPDATE SET `+strings.Join(set, `, `),
 		n.ID, n.Name, string(n.Membership), addr(n.Address), n.MachineID, string(facts), n.CertSerial, millis(n.CertExpires), n.Start,
 		millis(n.JoinedAt), millis(n.EndedAt), n.EndedBy, millis(n.LastSeen), millis(n.SilentSince), n.Refused, string(status),
 		n.Paused, n.Retry, n.RetrySeq, n.Look,
