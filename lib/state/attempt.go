@@ -125,11 +125,10 @@ func (s *Store) SaveReport(ctx context.Context, node string, seen time.Time, sta
 
 // saveReported stores an attempt that a node reported. If an attempt with this
 // number exists and began at another time, the node was restored to an older
-// state: the new attempt gets the next free number, so that the record of the
-// first run stays. first is false in that case.
+// state: the new attempt gets the next free number of its sign, so that the record
+// of the first run stays. first is false in that case.
 func (t *tx) saveReported(node string, a *cluster.Attempt) (first bool, err error) {
 	number, taken := 0, false
-	last := 0
 	err = t.each(`SELECT attempt, started FROM attempt WHERE seq = ? AND node = ? AND epoch = ?`, []any{a.Seq, node, a.Epoch}, func(r *sql.Rows) error {
 		var is int
 		var started int64
@@ -140,7 +139,6 @@ func (t *tx) saveReported(node string, a *cluster.Attempt) (first bool, err erro
 		case is == a.Attempt:
 			taken = true
 		}
-		last = max(last, is)
 		return err
 	})
 	if err != nil {
@@ -151,9 +149,59 @@ func (t *tx) saveReported(node string, a *cluster.Attempt) (first bool, err erro
 	case number != 0:
 		kept.Attempt = number
 	case taken:
-		kept.Attempt = last + 1
+		if kept.Attempt, err = t.freeAttempt(node, a.Epoch, a.Seq, a.Attempt); err != nil {
+			return false, err
+		}
 	}
 	return number != 0 || !taken, t.saveAttempt(node, "", &kept)
+}
+
+// freeAttempt returns number if no attempt at the entry has it, else the next free
+// number of the same sign: an attempt below 0 is at an entry that was given up.
+func (t *tx) freeAttempt(node string, epoch, seq uint64, number int) (free int, err error) {
+	var taken bool
+	var lowest, highest int
+	err = t.row(`SELECT coalesce(max(attempt = ?4), 0), min(0, coalesce(min(attempt), 0)), max(0, coalesce(max(attempt), 0))
+		FROM attempt WHERE seq = ?1 AND node = ?2 AND epoch = ?3`, []any{seq, node, epoch, number}, []any{&taken, &lowest, &highest})
+	switch {
+	case err != nil || !taken:
+		return number, err
+	case number < 0:
+		return lowest - 1, nil
+	}
+	return highest + 1, nil
+}
+
+// giveUpAttempts makes the attempts at entries from first on those of entries that
+// were given up: they no longer take the numbers of attempts at the entries that get
+// these places in the log. node is "" for every node.
+func (t *tx) giveUpAttempts(first uint64, node string) error {
+	type attempt struct {
+		id         int64
+		node       string
+		epoch, seq uint64
+		number     int
+	}
+	var list []attempt
+	err := t.each(`SELECT id, node, epoch, seq, attempt FROM attempt WHERE seq >= ?1 AND attempt > 0 AND ?2 IN ('', node) ORDER BY id`, []any{first, node}, func(r *sql.Rows) error {
+		var a attempt
+		err := r.Scan(&a.id, &a.node, &a.epoch, &a.seq, &a.number)
+		list = append(list, a)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, a := range list {
+		number, err := t.freeAttempt(a.node, a.epoch, a.seq, -a.number)
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(`UPDATE attempt SET attempt = ? WHERE id = ?`, number, a.id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // compareDone records whether the node is back at an older state than it last

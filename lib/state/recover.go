@@ -320,7 +320,7 @@ func (t *tx) giveUp(n *cluster.Node) error {
 	if _, err := t.exec(`UPDATE node SET awaited = 0 WHERE id = ?`, n.ID); err != nil || n.Tail.First == 0 {
 		return err // its records are unknown: it is asked for them when it is back
 	}
-	if _, err := t.exec(giveUpAttempts+` AND node = ?2`, n.Tail.First, n.ID); err != nil {
+	if err := t.giveUpAttempts(n.Tail.First, n.ID); err != nil {
 		return err
 	}
 	tail := n.Tail

@@ -152,15 +152,11 @@ func (j *Journal) Cut(ctx context.Context, first uint64) (*replay.Saved, error) 
 func (t *tx) cut(first uint64) error {
 	for _, q := range []string{
 		`DELETE FROM log WHERE seq >= ?1`, `DELETE FROM void WHERE record >= ?1`,
-		`UPDATE journal SET done = min(done, ?1 - 1), retry_at = 0`, giveUpAttempts,
+		`UPDATE journal SET done = min(done, ?1 - 1), retry_at = 0`,
 	} {
 		if _, err := t.exec(q, first); err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.giveUpAttempts(first, "")
 }
-
-// giveUpAttempts keeps the attempts at entries that a node has dropped out of
-// the way of those at the entries that get their numbers.
-const giveUpAttempts = `UPDATE OR REPLACE attempt SET attempt = -attempt WHERE seq >= ?1 AND attempt > 0`
