@@ -43,6 +43,25 @@ func (s *Store) QueuedAt(ctx context.Context, seq uint64) (at time.Time, err err
 	return at, err
 }
 
+// EpochBegan returns the time at which the manager began the epoch in force, by
+// setup (zero), restore, recover or accept.
+func (s *Store) EpochBegan(ctx context.Context) (at time.Time, err error) {
+	err = s.view(ctx, func(t *tx) error {
+		return t.each(`SELECT body FROM log WHERE seq = (SELECT since FROM epoch ORDER BY epoch DESC LIMIT 1) AND kind = ? AND body IS NOT NULL`, []any{queue.KindEpoch}, func(r *sql.Rows) error {
+			var body []byte
+			if err := r.Scan(&body); err != nil {
+				return err
+			}
+			e, err := queue.DecodeEpoch(body)
+			if err == nil {
+				at = instant(e.At)
+			}
+			return err
+		})
+	})
+	return at, err
+}
+
 // Facts returns the facts that a node last reported.
 func (s *Store) Facts(ctx context.Context, id string) (facts host.Facts, err error) {
 	err = s.view(ctx, func(t *tx) error {

@@ -15,6 +15,13 @@ import (
 // another address than their own; and the time of their last contact.
 func Contacts(c *cli.Context, server *local.Server, nodes []cluster.Node, head uint64) error {
 	began := server.DaemonBegan()
+	epoch, err := server.Store.EpochBegan(c)
+	if err != nil {
+		return err
+	}
+	if epoch.After(began) {
+		began = epoch
+	}
 	queued := map[uint64]time.Time{}
 	for i := range nodes {
 		n := &nodes[i]
@@ -33,7 +40,6 @@ func Contacts(c *cli.Context, server *local.Server, nodes []cluster.Node, head u
 			n.Fetch = fetch(n, seq, queued[seq], began, c.Now())
 		}
 		if n.Connects.IsValid() && n.Connects != n.Address {
-			var err error
 			if n.Displaced, err = displaced(c, server, n); err != nil {
 				return err
 			}
@@ -44,7 +50,8 @@ func Contacts(c *cli.Context, server *local.Server, nodes []cluster.Node, head u
 
 // fetch returns what a node has not received: entry seq, which was queued at the
 // given time. It counts from then, or from when the node joined, was back after a
-// silence, or the manager's daemon began, whichever is latest.
+// silence, or the manager began to serve this log, whichever is latest: its daemon
+// started, or restore, recover or accept changed the log.
 func fetch(n *cluster.Node, seq uint64, queued, began, now time.Time) *cluster.Fetch {
 	f := &cluster.Fetch{Seq: seq, Since: queued}
 	for _, at := range []time.Time{n.JoinedAt, n.HeardSince, began} {

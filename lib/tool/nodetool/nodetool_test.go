@@ -533,3 +533,34 @@ func TestNotFetched(t *testing.T) {
 		t.Errorf("list: %q", out)
 	}
 }
+
+// TestNotFetchedSinceTheEpoch: what a node has not fetched counts from when this log is
+// served, even if it was queued, and the node connected, long before.
+func TestNotFetchedSinceTheEpoch(t *testing.T) {
+	for name, queued := range map[string]time.Duration{"the record of the epoch alone": 0, "a command from before": 70 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			s := newManager(t)
+			s.runs()
+			began := time.Now().Add(-80 * time.Hour)
+			s.must(os.Chtimes(filepath.Join(host.At(s.root).Run, "wake"), began, began))
+			behind, other := current("a", "web1"), current("b", "web2")
+			behind.HeardSince, behind.JoinedAt = began, began
+			s.members(behind, other)
+			if queued > 0 {
+				c := queue.Command{Argv: []string{"true"}, QueuedAt: time.Now().Add(-queued)}
+				body, err := c.Encode()
+				s.must(err)
+				_, err = s.store.Append(t.Context(), state.Draft{Kind: queue.KindCommand, Targets: queue.Members(), Body: body})
+				s.must(err)
+			}
+			lost := queue.Next(queue.Position{Seq: 8}, 1, queue.KindCommand, queue.Members(), []byte("lost"))
+			s.must(s.store.SaveTail(t.Context(), "b", cluster.Tail{First: 9, Last: cluster.WirePosition(lost.Position())}, []queue.Record{lost}))
+			s.must(s.store.Accept(t.Context(), []string{"b"}, time.Now().Add(-65*time.Second).UnixMilli(), "root"))
+			out, _ := s.run(0, "status")
+			s.contains(out, "2 fetching (web1, web2)", "web1  fetching", "has not fetched entry 1 for 1m")
+			if strings.Contains(out, "for 2d") || strings.Contains(out, "for 3d") {
+				t.Error(out)
+			}
+		})
+	}
+}
