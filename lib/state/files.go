@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -105,28 +106,21 @@ func (s *Store) Check() error {
 // Rescue copies the open state, if no name refers to it any more, to a file
 // beside it, and returns the path. Otherwise the data would be lost when the last
 // process that has it open ends. If the database still has its name, nothing is
-// copied, and the path is "".
+// copied, and the path is "". It uses the connection of the writer, which is open as
+// long as the Store is: a new one would open the new file.
 func (s *Store) Rescue(ctx context.Context, now time.Time) (path string, err error) {
 	is, err := s.names.identify()
 	if err != nil || is[0] == s.files[0] {
 		return "", err
 	}
-	// A new connection would open the new file, so take an open one.
-	var c *conn
-	for range maxReaders {
-		if c != nil {
-			break
-		}
-		if c = <-s.readers; c == nil {
-			s.readers <- nil
-		}
-	}
-	if c == nil {
-		return "", fmt.Errorf("%s: no connection is open any more", s.path)
-	}
-	defer func() { s.readers <- c }()
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	path = s.path + ".lost-" + now.UTC().Format("20060102T150405Z")
-	return path, s.copyTo(ctx, c, path)
+	err = s.copyTo(ctx, s.writer, path)
+	if errors.Is(err, fs.ErrExist) {
+		return "", nil // the other daemon of this server saves it
+	}
+	return path, err
 }
 
 func changed(id fileID) string {

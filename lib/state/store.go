@@ -48,7 +48,9 @@ type Store struct {
 	mu      sync.Mutex
 	pending []*write // writers that wait for the next commit
 	leading bool     // one of them is committing for the others
-	writer  *conn    // used by the leader alone; always open, so that SQLite keeps the files
+
+	writing sync.Mutex // held while writer is used
+	writer  *conn      // of the leader; always open, so that SQLite keeps the files
 }
 
 // Open opens the state file at path, which setup made, and brings its schema

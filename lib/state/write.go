@@ -71,6 +71,8 @@ func (s *Store) commitPending() {
 // commit runs the batch in one transaction, each writer in a savepoint of its
 // own. The error is that of the transaction as a whole.
 func (s *Store) commit(ctx context.Context, batch []*write) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	if err := s.Check(); err != nil {
 		return err
 	}

@@ -114,8 +114,10 @@ const (
 
 // KeepState guards the state of a daemon. It fails, which ends the daemon, when
 // another file has taken the state's name; the restarted daemon opens the new
-// file. It also checkpoints the write-ahead log into the database file.
-func (s *Server) KeepState(ctx context.Context, log *slog.Logger) error {
+// file. A state that no longer has a name is saved before that: this daemon may be the
+// last process that has it open. KeepState also checkpoints the write-ahead log into the
+// database file.
+func (s *Server) KeepState(ctx context.Context, log *slog.Logger, now func() time.Time) error {
 	check, checkpoint := time.NewTicker(checkEvery), time.NewTicker(checkpointEvery)
 	defer check.Stop()
 	defer checkpoint.Stop()
@@ -126,6 +128,7 @@ func (s *Server) KeepState(ctx context.Context, log *slog.Logger) error {
 			return nil
 		case <-check.C:
 			if err := s.Store.Check(); err != nil {
+				s.rescue(ctx, log, now())
 				return err
 			}
 		case <-checkpoint.C:
@@ -135,6 +138,15 @@ func (s *Server) KeepState(ctx context.Context, log *slog.Logger) error {
 			}
 			failed = err != nil
 		}
+	}
+}
+
+func (s *Server) rescue(ctx context.Context, log *slog.Logger, now time.Time) {
+	switch path, err := s.Store.Rescue(ctx, now); {
+	case err != nil:
+		log.Error("what this daemon had of the state could not be saved", "error", err)
+	case path != "":
+		log.Warn("what this daemon had of the state is saved", "file", path)
 	}
 }
 

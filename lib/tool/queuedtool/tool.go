@@ -174,7 +174,7 @@ func (d *server) readCertificate() error {
 func (d *server) run(members ...daemon.Member) error {
 	members = append(members,
 		d.dog.Member(),
-		daemon.Member{Name: "state", Run: d.keepState},
+		daemon.Member{Name: "state", Run: func(ctx context.Context) error { return d.KeepState(ctx, d.log, d.c.Now) }},
 		daemon.Reloader(d.log, d.reload),
 		daemon.Member{Name: "renew", Run: d.renew},
 		daemon.Member{Name: "prune", Run: d.prune},
@@ -192,22 +192,6 @@ func (d *server) try(ctx context.Context, what string, do func(context.Context) 
 	err := panics.Try(d.log, what, func() error { return do(ctx) })
 	if err != nil && ctx.Err() == nil {
 		d.log.Error(what, "error", err)
-	}
-	return err
-}
-
-// keepState ends the daemon when another file has taken the state's name, and
-// rescues a state that no longer has a name.
-func (d *server) keepState(ctx context.Context) error {
-	err := d.KeepState(ctx, d.log)
-	if err == nil {
-		return nil
-	}
-	switch path, failed := d.Store.Rescue(ctx, d.c.Now()); {
-	case failed != nil:
-		d.log.Error("cannot save a copy of the lost state", "error", failed)
-	case path != "":
-		d.log.Warn("saved a copy of the lost state", "file", path)
 	}
 	return err
 }
