@@ -86,7 +86,7 @@ func (r *Replayer) plan(actions []Action, c *Changes) (begun *Open, refill bool)
 func (r *Replayer) start(ctx context.Context, open *Open) {
 	running, err := r.startCommand(ctx, open)
 	if err == nil {
-		r.wait(ctx, running)
+		r.wait(ctx, attemptID(&open.Attempt), running)
 		return
 	}
 	if ctx.Err() != nil {

@@ -287,7 +287,7 @@ func (r *Replayer) findOpen(ctx context.Context) error {
 	}
 	if found.State == attempt.Alive {
 		r.Log.Info("adopted a command that was under way", "entry", r.open.Seq, "attempt", r.open.Attempt.Attempt)
-		r.wait(ctx, found.Running)
+		r.wait(ctx, attemptID(&r.open.Attempt), found.Running)
 		return nil
 	}
 	res := result{Result: found.Result, found: found.State}
@@ -312,19 +312,50 @@ func attemptID(a *cluster.Attempt) attempt.ID {
 	return attempt.ID{Epoch: a.Epoch, Seq: a.Seq, Attempt: a.Attempt}
 }
 
-// wait hands in the end of a running command.
-func (r *Replayer) wait(ctx context.Context, running attempt.Running) {
+// wait hands in the end of the running command of an attempt. After an error it may
+// still run, with its files in use: what became of it is looked up until it is known,
+// since an attempt whose outcome is unknown may be followed by another.
+func (r *Replayer) wait(ctx context.Context, id attempt.ID, running attempt.Running) {
 	go func() {
-		var res attempt.Result
-		err := panics.Try(r.Log, "wait for a command", func() (err error) { res, err = running.Wait(ctx); return err })
-		if ctx.Err() != nil {
-			return // the daemon ends; the command goes on
+		tries := backoff.Tries{Waits: journalWaits()}
+		for {
+			var res result
+			err := panics.Try(r.Log, "wait for a command", func() (err error) { res, err = r.follow(ctx, id, running); return err })
+			if ctx.Err() != nil {
+				return // the daemon ends; the command goes on
+			}
+			if err == nil {
+				r.results <- res
+				return
+			}
+			if !tries.Failing() {
+				r.Log.Error("what became of a command cannot be found out; it is looked up again", "attempt", id.String(), "error", err)
+			}
+			running = nil
+			_ = wait.Sleep(ctx, tries.Failed(0))
 		}
-		if err != nil {
-			res = attempt.Result{Outcome: attempt.Unknown, Code: -1, Error: err.Error()}
-		}
-		r.results <- result{Result: res, found: attempt.Finished}
 	}()
+}
+
+// follow waits for the end of an attempt that was started. Without running it looks it
+// up first.
+func (r *Replayer) follow(ctx context.Context, id attempt.ID, running attempt.Running) (result, error) {
+	if running == nil {
+		found, err := r.Runner.Find(ctx, id)
+		if err != nil {
+			return result{}, err
+		}
+		if found.State != attempt.Alive {
+			// It was started: without its files, nobody knows how far it came.
+			if found.State == attempt.NeverStarted {
+				found.State, found.Result = attempt.CutShort, attempt.Result{Code: -1}
+			}
+			return result{Result: found.Result, found: found.State}, nil
+		}
+		running = found.Running
+	}
+	res, err := running.Wait(ctx)
+	return result{Result: res, found: attempt.Finished}, err
 }
 
 // arm sets the timer for the next retry, for writing again to a journal that
