@@ -1,6 +1,7 @@
 package attempt
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"iwx/lib/testenv"
 )
@@ -143,5 +146,76 @@ func TestHungLeftovers(t *testing.T) {
 				t.Errorf("in the end: %v, note %q", got.Outcome, got.Note)
 			}
 		})
+	}
+}
+
+// blinded starts a script, and once that has made the file ready, keeps its shim from
+// opening files, /proc included, until see is called.
+func blinded(t *testing.T, c *Child, spec Spec) (running Running, see func()) {
+	t.Helper()
+	spec.Dir, spec.KillAfter = t.TempDir(), 100*time.Millisecond
+	running = start(t, c, spec)
+	testenv.Until(t, "the command runs", func() bool { _, err := os.Stat(filepath.Join(spec.Dir, "ready")); return err == nil })
+	page, err := c.page(testID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := func(cur uint64) {
+		t.Helper()
+		var is unix.Rlimit
+		err := unix.Prlimit(page.Mark.PID, unix.RLIMIT_NOFILE, nil, &is)
+		is.Cur = cur
+		if err == nil {
+			err = unix.Prlimit(page.Mark.PID, unix.RLIMIT_NOFILE, &is, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(0)
+	if err := os.WriteFile(filepath.Join(spec.Dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return running, func() { limit(256) }
+}
+
+// TestTimeoutWithoutProcessTable: a command whose time is up ends even if the table of
+// processes cannot be read then.
+func TestTimeoutWithoutProcessTable(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{
+		"SIGTERM ends it":   "touch ready; exec sleep 987",
+		"SIGKILL ends it":   "trap '' TERM; touch ready; while :; do sleep 987; done",
+		"its children also": "sleep 987 & sleep 987 & touch ready; wait",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := sh(script)
+			spec.Timeout = time.Second
+			running, _ := blinded(t, newChild(t, t.TempDir(), nil), spec)
+			if r := await(t, running); r.Outcome != TimedOut || r.Error != "" {
+				t.Errorf("%v, %q", r.Outcome, r.Error)
+			}
+		})
+	}
+}
+
+// TestLeftoversWithoutProcessTable: while the table of processes cannot be read, the
+// shim waits for what a command left, and reports nothing; then it ends that.
+func TestLeftoversWithoutProcessTable(t *testing.T) {
+	t.Parallel()
+	c := newChild(t, t.TempDir(), nil)
+	running, see := blinded(t, c, sh("setsid sleep 987 & until grep -q '^sleep$' /proc/$!/comm; do sleep 0.01; done; touch ready; until [ -e go ]; do sleep 0.01; done; exit 3"))
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // twice what a report takes
+	defer cancel()
+	if r, err := running.Wait(ctx); err == nil {
+		t.Fatalf("it ended while something is left: %+v", r)
+	}
+	if h, err := c.Hung(testID); h != nil || err != nil {
+		t.Errorf("reported: %+v, %v", h, err)
+	}
+	see()
+	if r := await(t, running); r.Outcome != Exited || r.Code != 3 || r.Error != "" {
+		t.Errorf("in the end: %+v", r)
 	}
 }

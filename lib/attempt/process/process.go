@@ -34,27 +34,34 @@ func Args() ([]string, error) {
 
 // Get returns the process with the given id; errors are those of reading
 // /proc/PID/stat.
-func Get(pid int) (Process, error) {
-	stat, err := readFile("/proc/" + strconv.Itoa(pid) + "/stat")
+func Get(pid int) (Process, error) { return get("/proc", pid) }
+
+func get(dir string, id int) (Process, error) {
+	stat, err := readFile(dir + "/" + strconv.Itoa(id) + "/stat")
 	if err != nil {
 		return Process{}, err
 	}
-	return parse(pid, string(stat))
+	return parse(id, string(stat))
 }
 
 // List returns every process that can be seen.
-func List() ([]Process, error) {
-	names, err := readNames("/proc")
+func List() ([]Process, error) { return list("/proc") }
+
+// Threads returns the threads of a process, each with its own id as PID.
+func Threads(pid int) ([]Process, error) { return list("/proc/" + strconv.Itoa(pid) + "/task") }
+
+func list(dir string) ([]Process, error) {
+	names, err := readNames(dir)
 	if err != nil {
 		return nil, err
 	}
 	table := make([]Process, 0, len(names))
 	for _, name := range names {
-		pid, err := strconv.Atoi(name)
+		id, err := strconv.Atoi(name)
 		if err != nil {
 			continue
 		}
-		if p, err := Get(pid); err == nil {
+		if p, err := get(dir, id); err == nil {
 			table = append(table, p)
 		}
 	}

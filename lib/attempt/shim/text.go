@@ -25,14 +25,13 @@ func leftText(found []process.Process) string {
 }
 
 // hungText lists the processes that survive SIGKILL: "pid 123 touch cannot be
-// killed, state D".
+// killed, state D". It returns "" if there are none.
 func hungText(found []process.Process) string {
-	// A process whose main thread has ended while another thread hangs is a
-	// zombie.
-	if running := alive(found); len(running) > 0 {
-		found = running
-	}
-	if len(found) == 1 {
+	found = surviving(found)
+	switch len(found) {
+	case 0:
+		return ""
+	case 1:
 		return describe(found[0]) + " cannot be killed, state " + string(rune(found[0].State))
 	}
 	withState := func(p process.Process) string { return describe(p) + " (state " + string(rune(p.State)) + ")" }
@@ -41,7 +40,26 @@ func hungText(found []process.Process) string {
 
 // alive returns the processes that have not ended.
 func alive(found []process.Process) []process.Process {
-	return slices.DeleteFunc(slices.Clone(found), func(p process.Process) bool { return p.State == 'Z' || p.State == 'X' })
+	return slices.DeleteFunc(slices.Clone(found), ended)
+}
+
+func ended(p process.Process) bool { return p.State == 'Z' || p.State == 'X' }
+
+// surviving returns alive(found), and the processes whose main thread alone has ended:
+// with the state of another thread, which may hang.
+func surviving(found []process.Process) (list []process.Process) {
+	for _, p := range found {
+		if ended(p) {
+			threads, err := process.Threads(p.PID)
+			i := slices.IndexFunc(threads, func(t process.Process) bool { return !ended(t) })
+			if err != nil || i < 0 {
+				continue
+			}
+			p.State = threads[i].State
+		}
+		list = append(list, p)
+	}
+	return list
 }
 
 func describe(p process.Process) string { return "pid " + strconv.Itoa(p.PID) + " " + p.Name }

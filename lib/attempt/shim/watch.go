@@ -164,19 +164,19 @@ func (w *watch) advance() time.Duration {
 		} else {
 			grace = min(grace, leftoverGrace)
 		}
-		found, _ := signalAll(unix.SIGTERM)
+		found, _ := w.signalAll(unix.SIGTERM)
 		if w.stage == settling {
 			w.left = leftText(found)
 		}
 		w.stage = ending
-		signalAll(unix.SIGCONT) // a stopped process would not notice
+		w.signalAll(unix.SIGCONT) // a stopped process would not notice
 		return grace
 	default:
 		if w.stage != killing {
 			w.stage, w.killed = killing, w.now()
 		}
 		w.vain++
-		found, reached := signalAll(unix.SIGKILL)
+		found, reached := w.signalAll(unix.SIGKILL)
 		if reached {
 			w.vain = 0
 		}
@@ -188,12 +188,12 @@ func (w *watch) advance() time.Duration {
 	}
 }
 
-// report records the processes that survive SIGKILL, if they are others than
-// before. The file is open and long enough; if writing fails, the next round
-// tries again.
+// report records the processes that survive SIGKILL, if there are any and they are
+// others than before. The file is open and long enough; if writing fails, the next
+// round tries again.
 func (w *watch) report(found []process.Process) {
 	h := record.Hung{TimedOut: w.result.Outcome == record.TimedOut, Text: hungText(found)}
-	if h.Text == w.hung {
+	if h.Text == w.hung || h.Text == "" {
 		return
 	}
 	if h.Since = w.result.Ended; h.TimedOut {
@@ -206,11 +206,16 @@ func (w *watch) report(found []process.Process) {
 
 // signalAll sends sig to every descendant. It returns them, and reports whether
 // it reached any, or may have: a process that forks while the table is read is
-// found in the next round.
-func signalAll(sig syscall.Signal) (found []process.Process, reached bool) {
+// found in the next round, and so are all if it cannot be read now. Until then the
+// command's process group has to do: its number is the command's as long as that has
+// not been reaped.
+func (w *watch) signalAll(sig syscall.Signal) (found []process.Process, reached bool) {
 	table, err := process.List()
 	if err != nil {
-		return nil, false
+		if !w.ended {
+			_ = unix.Kill(-w.pid, sig) // the next round tries again
+		}
+		return nil, true
 	}
 	found = process.Descendants(table, unix.Getpid())
 	reached = len(found) == 0

@@ -40,7 +40,7 @@ func TestKeepStateRescues(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "state.db was removed") {
 			t.Errorf("it ends with %v", err)
 		}
-		if saved := strings.Contains(log.String(), "what this daemon had of the state is saved"); saved != (i == 0) || strings.Contains(log.String(), "level=ERROR") {
+		if saved := strings.Contains(log.String(), "saved a copy of the lost state"); saved != (i == 0) || strings.Contains(log.String(), "level=ERROR") {
 			t.Errorf("daemon %d: %s", i, log.String())
 		}
 	}

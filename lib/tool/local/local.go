@@ -144,9 +144,9 @@ func (s *Server) KeepState(ctx context.Context, log *slog.Logger, now func() tim
 func (s *Server) rescue(ctx context.Context, log *slog.Logger, now time.Time) {
 	switch path, err := s.Store.Rescue(ctx, now); {
 	case err != nil:
-		log.Error("what this daemon had of the state could not be saved", "error", err)
+		log.Error("cannot save a copy of the lost state", "error", err)
 	case path != "":
-		log.Warn("what this daemon had of the state is saved", "file", path)
+		log.Warn("saved a copy of the lost state", "file", path)
 	}
 }
 
