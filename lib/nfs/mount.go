@@ -1,6 +1,7 @@
 package nfs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,19 +160,25 @@ func CheckMountPoint(sys string, mounted []Mounted, m Mount) error {
 	return nil
 }
 
-// Apply implements profile.Applier.
+// Apply implements profile.Applier. Source ports that cannot be set do not keep it
+// from mounting: in a container, say, they are those of the host.
 func (m *Mounter) Apply(ctx context.Context, item profile.Item) error {
 	g, err := m.begin(item)
-	if err == nil {
-		err = m.setSourcePorts()
-	}
-	if err != nil || g.mounted() && !g.ours() {
+	if err != nil {
 		return err
+	}
+	ports := m.setSourcePorts() // before the mount, which takes one of them
+	return cmp.Or(g.apply(ctx), ports)
+}
+
+func (g *mounting) apply(ctx context.Context) error {
+	if g.mounted() && !g.ours() {
+		return nil
 	}
 	if err := g.obstacle(); err != nil {
 		return err
 	}
-	return m.Systemd(ctx, func(units Units) error {
+	return g.Systemd(ctx, func(units Units) error {
 		if len(g.here) > 0 && g.here[0].nfs() && (!g.mounted() || g.forgotten(ctx)) {
 			if err := g.unmount(ctx, units, g.here[0].Source); err != nil {
 				return err

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"iwx/lib/fault"
 )
 
 // SourcePortsDir holds the settings of the kernel's RPC client, once that is loaded.
@@ -53,8 +55,9 @@ func (m *Mounter) portsToSet() (change string, err error) {
 		if err != nil {
 			return "", err
 		}
-		if ends[i], err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
-			return "", fmt.Errorf("%s: %.20q is no port", filepath.Join(m.SourcePorts, port.name), text)
+		value := strings.TrimSpace(string(text))
+		if ends[i], err = strconv.Atoi(value); err != nil {
+			return "", fmt.Errorf("%s: %.20q is no port", filepath.Join(m.SourcePorts, port.name), value)
 		}
 	}
 	taken := func(port uint16) bool { return int(port) >= ends[0] && int(port) <= ends[1] }
@@ -75,7 +78,7 @@ func (m *Mounter) setSourcePorts() error {
 	}
 	for _, port := range sourcePorts() {
 		if err := os.WriteFile(filepath.Join(m.SourcePorts, port.name), fmt.Appendln(nil, port.value), 0o644); err != nil {
-			return err
+			return fault.Hint(err, "set them where that is allowed, in a container on its host: sysctl sunrpc.min_resvport=%d sunrpc.max_resvport=%d", minSourcePort, maxSourcePort)
 		}
 	}
 	return nil

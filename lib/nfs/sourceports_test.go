@@ -88,6 +88,52 @@ func TestSourcePortsComeBack(t *testing.T) {
 	}
 }
 
+// TestSourcePortsCannotBeSet: where the kernel's settings are read-only, what can be
+// mounted is, and the ports are reported.
+func TestSourcePortsCannotBeSet(t *testing.T) {
+	// Nobody may write to it, not even root; and it holds a number.
+	const fixed = "/proc/sys/kernel/ngroups_max"
+	for _, tt := range []struct {
+		name       string
+		fixed      string
+		own, fails bool // a mount of the administrator's own; one that fails
+		err        string
+	}{
+		{"the upper end", "max_resvport", false, false, "max_resvport: "},
+		{"an administrator's mount", "max_resvport", true, false, "max_resvport: "},
+		{"the mount fails too", "max_resvport", false, true, "Connection refused"},
+		{"not a number", "", false, false, `"many" is no port`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m, p := mounter(t)
+			at := filepath.Join(t.TempDir(), "iwx")
+			i := item(t, "192.0.2.10", at)
+			if tt.fixed != "" {
+				m.SourcePorts = sourceRange(t, "665", "")
+				if err := os.Symlink(fixed, filepath.Join(m.SourcePorts, tt.fixed)); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				m.SourcePorts = sourceRange(t, "many", "1023")
+			}
+			p.dead = tt.fails
+			if tt.own {
+				if err := os.WriteFile(m.Mountinfo, []byte("9 1 0:1 / "+at+" rw - nfs4 192.0.2.10:/srv/iwx rw\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := m.Apply(t.Context(), i)
+			if err == nil || !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%v, want one with %q", err, tt.err)
+			}
+			info, err := os.ReadFile(m.Mountinfo)
+			if mounted := strings.Contains(string(info), "192.0.2.10:/srv/iwx"); mounted == tt.fails || err != nil {
+				t.Errorf("mounted: %v, %v", mounted, err)
+			}
+		})
+	}
+}
+
 // TestSourcePortsAtBoot: the files of the package set the same range.
 func TestSourcePortsAtBoot(t *testing.T) {
 	for _, file := range []string{"modprobe.d/iwx.conf", "sysctl.d/60-iwx.conf"} {
