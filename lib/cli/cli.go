@@ -199,7 +199,39 @@ func (t Tool) answer(c *Context, err error) error {
 	case errors.Is(err, errVersion):
 		return c.Printf("%s %s\n", t.Name, Version)
 	}
-	return usageError(t, node, err)
+	err = usageError(t, node, err)
+	if isDaemon(node) || isDaemon(firstVerb(node, c.Args)) {
+		err = fault.WithCode(err, fault.Config)
+	}
+	return err
+}
+
+// Daemon is a verb that systemd runs, or the grammar of a tool that is one. Wrong usage
+// of it has the exit code fault.Config: systemd must not repeat a wrong command line.
+type Daemon interface{ Daemon() }
+
+func isDaemon(n *kong.Node) bool {
+	if n == nil || !n.Target.IsValid() || !n.Target.CanAddr() {
+		return false
+	}
+	_, is := n.Target.Addr().Interface().(Daemon)
+	return is
+}
+
+// firstVerb returns the verb of n that the first possible argument names, or nil. The
+// parser does not get as far if a flag before it is wrong.
+func firstVerb(n *kong.Node, args []string) *kong.Node {
+	if n == nil {
+		return nil
+	}
+	for _, arg := range args {
+		for _, child := range n.Children {
+			if child.Name == arg {
+				return child
+			}
+		}
+	}
+	return nil
 }
 
 // reportPanic prints one line about a panic in a verb; the stack only for those

@@ -23,7 +23,7 @@ const (
 	Usage     Code = 2   // wrong usage or configuration
 	Unhealthy Code = 3   // it ran, and what it looked at is not as it should be
 	Busy      Code = 4   // busy or unreachable, try again
-	Config    Code = 78  // a daemon: wrong configuration; no restart until it is fixed (EX_CONFIG, sysexits(3))
+	Config    Code = 78  // a daemon: wrong usage or configuration; no restart until it is fixed (EX_CONFIG, sysexits(3))
 	TimedOut  Code = 124 // timed out; the message says whether the work goes on
 	Internal  Code = 125 // iwx itself failed inside iwx-queue run
 )

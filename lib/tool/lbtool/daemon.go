@@ -10,6 +10,9 @@ import (
 
 type daemonVerb struct{}
 
+// Daemon implements cli.Daemon.
+func (*daemonVerb) Daemon() {}
+
 // Run runs the daemon until a signal ends it; balancing goes on. On a manager that
 // was replaced by another, the daemon itself reports that: its exit code prevents a
 // restart.

@@ -18,6 +18,9 @@ const endpointStuck = 20 * time.Second
 
 type endpointVerb struct{}
 
+// Daemon implements cli.Daemon.
+func (*endpointVerb) Daemon() {}
+
 // Run answers until it is told to stop. It reads neither the state nor the
 // settings, which only root can read, and writes no files: its panics are logged, and
 // not counted.

@@ -45,6 +45,9 @@ func (*grammar) Examples() string {
 	return "systemctl enable --now iwx-queued\niwx-queued --once"
 }
 
+// Daemon implements cli.Daemon.
+func (*grammar) Daemon() {}
+
 // Run implements the tool.
 func (g *grammar) Run(c *cli.Context) error {
 	if err := local.MakeRun(host.At(c.Root)); err != nil {
