@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -63,38 +65,87 @@ type Table[T any] struct {
 // Write prints rows. Without rows it prints an empty list in JSON, nothing with
 // -H, and otherwise a message on standard error.
 func (t Table[T]) Write(c *Context, o Output, rows []T) error {
+	return t.WriteEach(c, o, func(print func(T) error) error {
+		for _, row := range rows {
+			if err := print(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// WriteEach is Write for rows that each passes to print one after the other; each ends
+// with the first error of print. No row is kept: for scripts it is printed at once, and
+// of a person's table the text of the cells is kept.
+func (t Table[T]) WriteEach(c *Context, o Output, each func(print func(T) error) error) error {
 	columns, err := t.choose(o, false)
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
+	out := bufio.NewWriterSize(c.Stdout, 64<<10)
 	switch {
 	case o.JSON:
-		err = t.writeJSON(&b, columns, rows)
+		err = t.writeJSON(out, columns, each)
 	case o.NoHeader:
-		for _, row := range rows {
-			b.WriteString(tabbed(c, o, columns, row))
-		}
-	case len(rows) == 0:
-		c.Notef("no %s", t.Plural)
+		err = each(func(row T) error {
+			_, err := out.WriteString(tabbed(c, o, columns, row))
+			return err
+		})
 	default:
-		err = writeTable(&b, c, o, present(c, o, columns, rows), rows)
+		var lines []line
+		err = each(func(row T) error {
+			lines = append(lines, newLine(c, o, columns, row))
+			return nil
+		})
+		if err == nil && len(lines) == 0 {
+			c.Notef("no %s", t.Plural)
+			return nil
+		}
+		if err == nil {
+			err = writeTable(out, c, o, columns, lines)
+		}
 	}
-	if err == nil {
-		_, err = c.Stdout.Write(b.Bytes())
+	if err != nil {
+		return err
 	}
-	return err
+	return out.Flush()
 }
 
-// present returns the columns without those that are rare and empty here.
-func present[T any](c *Context, o Output, columns []Column[T], rows []T) []Column[T] {
-	if o.Columns != nil {
-		return columns
+// line is a row of a person's table.
+type line struct {
+	cells  []string
+	levels []Level
+}
+
+func newLine[T any](c *Context, o Output, columns []Column[T], row T) line {
+	l := line{cells: make([]string, len(columns)), levels: make([]Level, len(columns))}
+	for i, col := range columns {
+		v := col.Value(row)
+		l.cells[i] = text(c, o, v)
+		if mark, ok := v.(Mark); ok {
+			l.levels[i] = mark.Level
+		}
 	}
-	return slices.DeleteFunc(slices.Clone(columns), func(col Column[T]) bool {
-		has := func(row T) bool { return cell(c, o, col, row) != "-" }
-		return col.Rare && !slices.ContainsFunc(rows, has)
-	})
+	return l
+}
+
+// present drops the columns that are rare and empty here.
+func present[T any](o Output, columns []Column[T], lines []line) ([]Column[T], []line) {
+	if o.Columns != nil {
+		return columns, lines
+	}
+	var keep []int
+	for i, col := range columns {
+		has := func(l line) bool { return l.cells[i] != "-" }
+		if !col.Rare || slices.ContainsFunc(lines, has) {
+			keep = append(keep, i)
+		}
+	}
+	for j, l := range lines {
+		lines[j] = line{pick(l.cells, keep), pick(l.levels, keep)}
+	}
+	return pick(columns, keep), lines
 }
 
 // choose returns the columns that o asks for; record says that all are shown
@@ -131,7 +182,11 @@ func (t Table[T]) names() []string {
 // that columns stay apart; scripts get it too, since read(1) of the shell joins
 // neighbouring tabs.
 func cell[T any](c *Context, o Output, col Column[T], row T) string {
-	v := col.Value(row)
+	return text(c, o, col.Value(row))
+}
+
+// text is cell of a value. It never shares memory with a longer text.
+func text(c *Context, o Output, v any) string {
 	text := plain(v, c.Now())
 	if o.Exact {
 		text = exact(v)
@@ -153,19 +208,22 @@ func tabbed[T any](c *Context, o Output, columns []Column[T], row T) string {
 	return strings.Join(cells, "\t") + "\n"
 }
 
-func (t Table[T]) writeJSON(b *bytes.Buffer, columns []Column[T], rows []T) error {
-	fmt.Fprintf(b, `{"version":1,%q:[`, t.Plural)
-	for i, row := range rows {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteByte('\n')
-		if err := writeObject(b, columns, row); err != nil {
+func (t Table[T]) writeJSON(out *bufio.Writer, columns []Column[T], each func(print func(T) error) error) error {
+	fmt.Fprintf(out, `{"version":1,%q:[`, t.Plural) // Flush returns its error
+	var b bytes.Buffer
+	separator := "\n"
+	err := each(func(row T) error {
+		b.Reset()
+		b.WriteString(separator)
+		separator = ",\n"
+		if err := writeObject(&b, columns, row); err != nil {
 			return err
 		}
-	}
-	b.WriteString("\n]}\n")
-	return nil
+		_, err := out.Write(b.Bytes())
+		return err
+	})
+	out.WriteString("\n]}\n")
+	return err
 }
 
 // writeObject writes the fields in the order of the columns.
@@ -193,14 +251,15 @@ func (col Column[T]) head() string {
 }
 
 // writeTable draws the table for people: no lines, two spaces between columns.
-func writeTable[T any](b *bytes.Buffer, c *Context, o Output, columns []Column[T], rows []T) error {
+func writeTable[T any](out io.Writer, c *Context, o Output, columns []Column[T], rows []line) error {
+	columns, rows = present(o, columns, rows)
 	heads := make([]string, len(columns))
-	cells := make([][]string, len(rows))
 	for i, col := range columns {
 		heads[i] = col.head()
-		for j, row := range rows {
-			cells[j] = append(cells[j], cell(c, o, col, row))
-		}
+	}
+	cells := make([][]string, len(rows))
+	for j := range rows {
+		cells[j] = rows[j].cells
 	}
 	width := c.Width()
 	if o.Columns != nil || o.Exact {
@@ -213,13 +272,16 @@ func writeTable[T any](b *bytes.Buffer, c *Context, o Output, columns []Column[T
 		first := len(lines)
 		lines = append(lines, f.rows(cells[j])...)
 		for at, i := range f.keep {
-			if mark, ok := columns[i].Value(row).(Mark); ok {
-				lines[first][at] = c.Paint(mark.Level, lines[first][at])
-			}
+			lines[first][at] = c.Paint(row.levels[i], lines[first][at])
 		}
 		after[len(lines)] = f.beneath(labels(columns), cells[j], width)
 	}
-	return draw(b, pick(heads, f.keep), lines, after)
+	var b bytes.Buffer
+	if err := draw(&b, pick(heads, f.keep), lines, after); err != nil {
+		return err
+	}
+	_, err := b.WriteTo(out)
+	return err
 }
 
 // widest returns the width of each column.
@@ -233,7 +295,7 @@ func widest(heads []string, rows [][]string) []int {
 	return widths
 }
 
-func pick(list []string, which []int) (chosen []string) {
+func pick[E any](list []E, which []int) (chosen []E) {
 	for _, i := range which {
 		chosen = append(chosen, list[i])
 	}

@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"database/sql"
+	"math"
 	"strings"
 	"time"
 
@@ -23,10 +24,21 @@ type AttemptFilter struct {
 	Failed bool // only those that did not succeed
 	Since  time.Time
 	Limit  int
+	Brief  bool // leaves out the outputs of attempts that succeeded or still run
 }
 
-const attemptColumns = `node, epoch, seq, attempt, started, coalesce(ended, 0), duration, limit_ms, outcome, code, signal, error, note,
+const attemptColumns = attemptFacts + `,
 	out_head, out_tail, out_size, err_head, err_tail, err_size`
+
+const attemptFacts = `node, epoch, seq, attempt, started, coalesce(ended, 0), duration, limit_ms, outcome, code, signal, error, note`
+
+// briefColumns are attemptColumns for AttemptFilter.Brief.
+const briefColumns = attemptFacts + `,
+	iif(` + failed + `, out_head, NULL), iif(` + failed + `, out_tail, NULL), out_size,
+	iif(` + failed + `, err_head, NULL), iif(` + failed + `, err_tail, NULL), err_size`
+
+// failed is SQL for an attempt that has ended and did not succeed.
+const failed = `outcome NOT IN ('', '` + cluster.OutcomeDone + `')`
 
 // scanAttempt reads attemptColumns, and whatever columns come after them.
 func scanAttempt(r *sql.Rows, more ...any) (Attempt, error) {
@@ -36,31 +48,76 @@ func scanAttempt(r *sql.Rows, more ...any) (Attempt, error) {
 	return a, err
 }
 
-// Attempts returns attempts, the newest first.
-func (s *Store) Attempts(ctx context.Context, f AttemptFilter) ([]Attempt, error) {
+// Attempts returns attempts, the newest first. They may take up 256 KiB each, see
+// EachAttempt.
+func (s *Store) Attempts(ctx context.Context, f AttemptFilter) (list []Attempt, err error) {
+	err = s.EachAttempt(ctx, f, func(a Attempt) error {
+		list = append(list, a)
+		return nil
+	})
+	return list, err
+}
+
+// attemptPage is the number of attempts that are read at a time: some MiB with outputs.
+const attemptPage = 64
+
+// EachAttempt calls do with attempts, the newest first, until it fails, and returns its
+// error. It reads them in pages: nothing is locked while do runs, and the outputs of no
+// more than a page are in memory.
+func (s *Store) EachAttempt(ctx context.Context, f AttemptFilter, do func(Attempt) error) error {
+	before := int64(math.MaxInt64)
+	for left := f.Limit; f.Limit == 0 || left > 0; left -= attemptPage {
+		size := attemptPage
+		if f.Limit > 0 {
+			size = min(size, left)
+		}
+		page, last, err := s.attemptsBefore(ctx, &f, before, size)
+		if err != nil {
+			return err
+		}
+		for _, a := range page {
+			if err := do(a); err != nil {
+				return err
+			}
+		}
+		if len(page) < size {
+			return nil
+		}
+		before = last
+	}
+	return nil
+}
+
+// attemptsBefore returns the newest attempts whose id is below before, and the id of
+// the last one.
+func (s *Store) attemptsBefore(ctx context.Context, f *AttemptFilter, before int64, limit int) (list []Attempt, id int64, err error) {
+	columns := attemptColumns
+	if f.Brief {
+		columns = briefColumns
+	}
 	where, args := f.where()
-	var list []Attempt
-	err := s.view(ctx, func(t *tx) error {
-		return t.each(`SELECT `+attemptColumns+` FROM attempt`+where+` ORDER BY id DESC LIMIT ?`, args, func(r *sql.Rows) error {
-			a, err := scanAttempt(r)
+	err = s.view(ctx, func(t *tx) error {
+		return t.each(`SELECT `+columns+`, id FROM attempt WHERE `+where+` AND id < ? ORDER BY id DESC LIMIT ?`, append(args, before, limit), func(r *sql.Rows) error {
+			a, err := scanAttempt(r, &id)
 			list = append(list, a)
 			return err
 		})
 	})
-	return list, err
+	return list, id, err
 }
 
 // CountAttempts returns the number of attempts; it ignores the filter's limit.
 func (s *Store) CountAttempts(ctx context.Context, f AttemptFilter) (n int, err error) {
 	where, args := f.where()
 	err = s.view(ctx, func(t *tx) error {
-		return t.row(`SELECT count(*) FROM attempt`+where, args[:len(args)-1], []any{&n})
+		return t.row(`SELECT count(*) FROM attempt WHERE `+where, args, []any{&n})
 	})
 	return n, err
 }
 
+// where returns the filter as SQL, with its arguments.
 func (f *AttemptFilter) where() (string, []any) {
-	var terms []string
+	terms := []string{"TRUE"}
 	var args []any
 	add := func(term string, arg any) {
 		terms = append(terms, term)
@@ -76,20 +133,12 @@ func (f *AttemptFilter) where() (string, []any) {
 		add("epoch = ?", f.Epoch)
 	}
 	if f.Failed {
-		add("outcome NOT IN ('', ?)", cluster.OutcomeDone)
+		terms = append(terms, failed)
 	}
 	if !f.Since.IsZero() {
 		add("started >= ?", millis(f.Since))
 	}
-	limit := f.Limit
-	if limit == 0 {
-		limit = -1
-	}
-	args = append(args, limit)
-	if len(terms) == 0 {
-		return "", args
-	}
-	return " WHERE " + strings.Join(terms, " AND "), args
+	return strings.Join(terms, " AND "), args
 }
 
 // SaveReport stores a node's report: how it is doing and what came of

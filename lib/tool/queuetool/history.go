@@ -1,6 +1,7 @@
 package queuetool
 
 import (
+	"slices"
 	"time"
 
 	"iwx/lib/cli"
@@ -108,24 +109,35 @@ func (v *historyVerb) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	attempts, err := server.Store.Attempts(c, filter)
-	if err != nil {
-		return err
+	listed := 0
+	each := func(print func(tried) error) error {
+		return server.Store.EachAttempt(c, filter, func(a state.Attempt) error {
+			listed++
+			return print(tried{Attempt: a, node: names[a.Node]})
+		})
 	}
-	rows := make([]tried, len(attempts))
-	for i, a := range attempts {
-		rows[i] = tried{Attempt: a, node: names[a.Node]}
+	if v.Text && v.Output.Human() {
+		err = showEach(c, v.Output, each)
+	} else {
+		err = historyTable().WriteEach(c, v.Output, each)
 	}
-	write := historyTable().Write
-	if v.Text && v.Output.Human() && len(rows) > 0 {
-		write = writeEach
-	}
-	if err := write(c, v.Output, rows); err != nil || filter.Limit == 0 || len(rows) < filter.Limit {
+	if err != nil || filter.Limit == 0 || listed < filter.Limit {
 		return err
 	}
 	total, err := server.Store.CountAttempts(c, filter)
-	v.Output.LeftOut(c, total-len(rows), "iwx-queue history --all, with the same flags")
+	v.Output.LeftOut(c, total-listed, "iwx-queue history --all, with the same flags")
 	return err
+}
+
+// outputs reports whether the outputs of successful attempts are printed.
+func (v *historyVerb) outputs() bool {
+	if v.Text && v.Output.Human() {
+		return true
+	}
+	if v.Output.Columns == nil {
+		return v.Output.JSON
+	}
+	return slices.Contains(v.Output.Columns, "stdout") || slices.Contains(v.Output.Columns, "stderr")
 }
 
 // limit returns how many attempts to list at most, 0 for all.
@@ -142,7 +154,7 @@ func (v *historyVerb) limit() int {
 }
 
 func (v *historyVerb) filter(c *cli.Context, server *local.Server) (state.AttemptFilter, error) {
-	filter := state.AttemptFilter{Failed: v.Failed, Limit: v.limit()}
+	filter := state.AttemptFilter{Failed: v.Failed, Limit: v.limit(), Brief: !v.outputs()}
 	if v.Since > 0 {
 		filter.Since = c.Now().Add(-v.Since)
 	}
@@ -177,17 +189,18 @@ func (v *historyVerb) filter(c *cli.Context, server *local.Server) (state.Attemp
 	return filter, err
 }
 
-// writeEach prints attempts one by one, with what they wrote.
-func writeEach(c *cli.Context, o cli.Output, rows []tried) error {
-	for i, row := range rows {
-		if i > 0 {
-			if err := c.Printf("\n"); err != nil {
-				return err
-			}
-		}
-		if err := historyTable().Show(c, o, "", row); err != nil {
+// showEach prints attempts one by one, with what they wrote.
+func showEach(c *cli.Context, o cli.Output, each func(print func(tried) error) error) error {
+	blank := ""
+	err := each(func(row tried) error {
+		if err := c.Printf("%s", blank); err != nil {
 			return err
 		}
+		blank = "\n"
+		return historyTable().Show(c, o, "", row)
+	})
+	if err == nil && blank == "" {
+		err = historyTable().Write(c, o, nil)
 	}
-	return nil
+	return err
 }
