@@ -161,7 +161,7 @@ func (c *Child) outcome(ctx context.Context, id ID) (Result, error) {
 			}
 		}
 		if err == nil && state == NeverStarted {
-			result = notStarted("the shim " + c.shim + " ended before it started the command")
+			result = c.notBegun(id, "the shim "+c.shim+" ended before it started the command")
 		}
 		return result, err
 	}

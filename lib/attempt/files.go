@@ -121,6 +121,15 @@ func (f files) settled(id ID) (State, record.Page, Result, error) {
 	return state, page, r, err
 }
 
+// notBegun returns the result of an attempt whose shim was started and did not begin.
+// If its files were removed meanwhile, that is unknown: it may have run, or run yet.
+func (f files) notBegun(id ID, why string) Result {
+	if _, err := os.Lstat(f.specPath(id)); errors.Is(err, fs.ErrNotExist) {
+		return Result{Outcome: Unknown, Code: -1, Error: "the files of the attempt were removed while it ran"}
+	}
+	return notStarted(why)
+}
+
 // claim reads the first page of an attempt's file, unless its shim holds it. One
 // that has not been begun is withdrawn: a service manager that was asked to
 // start it may do so yet, and the shim must then find nothing. The shim decides

@@ -282,3 +282,24 @@ func TestGroupDir(t *testing.T) {
 		t.Error("a directory that is no group of ours was removed")
 	}
 }
+
+// TestFilesRemoved: of a command whose files are removed while it runs, the outcome is
+// unknown: it is no failure, which would be tried again.
+func TestFilesRemoved(t *testing.T) {
+	eachRunner(t, func(t *testing.T, dir string, r Runner) {
+		at := t.TempDir()
+		spec := sh("touch ready; until [ -e go ]; do sleep 0.01; done")
+		spec.Dir = at
+		running := start(t, r, spec)
+		testenv.Until(t, "the command runs", func() bool { _, err := os.Stat(filepath.Join(at, "ready")); return err == nil })
+		if err := os.RemoveAll(filepath.Join(dir, testID.String())); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(at, "go"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := await(t, running); got.Outcome != Unknown || got.Error != "the files of the attempt were removed while it ran" {
+			t.Errorf("%v, %q", got.Outcome, got.Error)
+		}
+	})
+}

@@ -190,7 +190,7 @@ func (u *Unit) end(ctx context.Context, id ID) (Result, error) {
 			continue // it began at the last moment
 		}
 		if err == nil && state == NeverStarted {
-			result = notStarted("the unit " + id.unit() + " ended before it started the command")
+			result = u.notBegun(id, "the unit "+id.unit()+" ended before it started the command")
 		}
 		return result, err
 	}
