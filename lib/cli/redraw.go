@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"iwx/lib/fault"
+	"iwx/lib/wait"
 )
 
 // frame is what a verb writes before it is put on the terminal, all at once.
@@ -29,8 +30,6 @@ func (c *Context) Redraw(every time.Duration, draw func() error) error {
 	}
 	screen, errs := c.Stdout, c.Stderr
 	defer func() { c.Stdout, c.Stderr = screen, errs }()
-	tick := time.NewTicker(every)
-	defer tick.Stop()
 	var shown error // the last page's
 	for begin := clearScreen; ; begin = toCorner {
 		page := &frame{screen: screen}
@@ -46,10 +45,8 @@ func (c *Context) Redraw(every time.Duration, draw func() error) error {
 			return err
 		}
 		shown = last
-		select {
-		case <-c.Done():
+		if wait.Sleep(c, every) != nil {
 			return shown
-		case <-tick.C:
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"iwx/lib/atomicfile"
 	"iwx/lib/fault"
 	"iwx/lib/flock"
+	"iwx/lib/wait"
 )
 
 // Lock makes sure that one daemon of a unit runs on a server: it holds flock(2)
@@ -79,20 +80,18 @@ func WaitLock(ctx context.Context, path string, limit time.Duration, doing strin
 
 // await tries until it has the lock. A blocking flock could not be ended.
 func await(ctx context.Context, f *os.File, limit time.Duration, doing string) error {
-	tick, end := time.NewTicker(lockEvery), time.NewTimer(limit)
-	defer tick.Stop()
-	defer end.Stop()
-	for {
-		err := flock.TryLock(f)
-		if !errors.Is(err, flock.ErrTaken) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("another process is still %s: %w", doing, ctx.Err())
-		case <-end.C:
-			return fault.New(fault.Busy, "another process has been %s for %s", doing, limit)
-		case <-tick.C:
-		}
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var failed error
+	err := wait.Until(limited, wait.Every(lockEvery), func() (bool, error) {
+		failed = flock.TryLock(f)
+		return !errors.Is(failed, flock.ErrTaken), nil
+	})
+	switch {
+	case err == nil:
+		return failed
+	case ctx.Err() != nil:
+		return fmt.Errorf("another process is still %s: %w", doing, ctx.Err())
 	}
+	return fault.New(fault.Busy, "another process has been %s for %s", doing, limit)
 }

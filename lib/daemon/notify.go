@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"iwx/lib/wait"
+
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
@@ -102,8 +104,6 @@ func (w *Watchdog) Member() Member {
 }
 
 func (w *Watchdog) run(ctx context.Context, every time.Duration) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
 	told := ""
 	for {
 		names := strings.Join(w.stuck(), ",")
@@ -113,10 +113,8 @@ func (w *Watchdog) run(ctx context.Context, every time.Duration) {
 			w.log.Error("a worker is stuck", "workers", names)
 		}
 		told = names
-		select {
-		case <-ctx.Done():
+		if wait.Sleep(ctx, every) != nil {
 			return
-		case <-ticker.C:
 		}
 	}
 }

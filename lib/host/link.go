@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"time"
 
+	"iwx/lib/wait"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -170,19 +172,9 @@ func tellLink(ctx context.Context, link *net.Interface, news frame) error {
 		return err
 	}
 	defer unix.Close(fd)
-	again := time.NewTicker(announceEvery)
-	defer again.Stop()
-	for i := range announcements {
-		if i > 0 {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-again.C:
-			}
-		}
-		if err := send(fd, link, news); err != nil {
-			return err
-		}
-	}
-	return nil
+	sent := 0
+	return wait.Until(ctx, wait.Every(announceEvery), func() (bool, error) {
+		sent++
+		return sent == announcements, send(fd, link, news)
+	})
 }

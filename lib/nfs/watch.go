@@ -73,15 +73,9 @@ func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 
 // Run looks until ctx is done.
 func (w *Watcher) Run(ctx context.Context) error {
-	for {
-		timer := time.NewTimer(w.Once(ctx))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-timer.C:
-		}
+	for wait.Sleep(ctx, w.Once(ctx)) == nil {
 	}
+	return nil
 }
 
 // Once checks once, and returns when to check again. It is not safe for concurrent

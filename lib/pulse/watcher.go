@@ -8,6 +8,7 @@ import (
 	"iwx/lib/backoff"
 	"iwx/lib/health"
 	"iwx/lib/panics"
+	"iwx/lib/wait"
 )
 
 // Times that a watcher goes by.
@@ -45,14 +46,7 @@ type Watcher struct {
 func (w *Watcher) Run(ctx context.Context) error {
 	defer w.eye.Close()
 	w.tries.Waits = tellWaits()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
+	for pause := time.Duration(0); wait.Sleep(ctx, pause) == nil; pause = backoff.Pace(pause, w.took) {
 		if w.Alive != nil {
 			w.Alive()
 		}
@@ -64,12 +58,12 @@ func (w *Watcher) Run(ctx context.Context) error {
 		if w.Alive != nil {
 			w.Alive()
 		}
-		every := lookEvery
+		pause = lookEvery
 		if w.watch.Empty() { // nothing to look at: until it is asked again
-			every = askEvery
+			pause = askEvery
 		}
-		timer.Reset(backoff.Pace(every, w.took))
 	}
+	return nil
 }
 
 // once looks, and tells what is new.

@@ -11,6 +11,7 @@ import (
 
 	"iwx/lib/fault"
 	"iwx/lib/flock"
+	"iwx/lib/wait"
 )
 
 // agreeWait is the time to wait for processes that have other files open under
@@ -100,19 +101,12 @@ func (c *claim) settle(ctx context.Context, first bool, opened files) error {
 func retry(ctx context.Context, try func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, agreeWait)
 	defer cancel()
-	tick := time.NewTicker(agreeEvery)
-	defer tick.Stop()
-	for {
-		err := try()
-		if fault.CodeOf(err) != fault.Busy {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-tick.C:
-		}
-	}
+	var err error
+	_ = wait.Until(ctx, wait.Every(agreeEvery), func() (bool, error) {
+		err = try()
+		return fault.CodeOf(err) != fault.Busy, nil
+	})
+	return err
 }
 
 func (c *claim) note(opened files) error {

@@ -22,6 +22,7 @@ import (
 	"iwx/lib/host"
 	"iwx/lib/panics"
 	"iwx/lib/vip"
+	"iwx/lib/wait"
 )
 
 // How often packets are sent while a trial goes on, and how often at least: one
@@ -105,16 +106,12 @@ func answers(ways []way, trial *cluster.Trial) error {
 
 // repeat sends again and again until ctx ends.
 func repeat(ctx context.Context, send func() error) error {
-	ticker := time.NewTicker(sendEvery)
-	defer ticker.Stop()
 	for {
 		if err := send(); err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if wait.Sleep(ctx, sendEvery) != nil {
 			return nil
-		case <-ticker.C:
 		}
 	}
 }

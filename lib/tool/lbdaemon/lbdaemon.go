@@ -287,34 +287,29 @@ func (b *balancer) watch(ctx context.Context) error {
 // save writes the verdicts down a moment after they change, and at the end.
 func (b *balancer) save(ctx context.Context) error {
 	worker := b.dog.Worker("save", stuckAfter)
-	tick := time.NewTimer(saveAfter)
-	defer tick.Stop()
 	tries := backoff.Tries{Waits: retryWaits()}
-	for {
+	for pause := saveAfter; ; {
 		worker.Alive()
-		select {
-		case <-ctx.Done():
+		if wait.Sleep(ctx, pause) != nil {
 			return b.write(context.WithoutCancel(ctx))
-		case <-tick.C:
 		}
-		wait := saveAfter
+		pause = saveAfter
 		select {
 		case <-b.dirty:
 			began := b.c.Now()
 			err := panics.Try(b.log, "saving of the verdicts", func() error { return b.write(ctx) })
 			took := b.c.Now().Sub(began)
 			worker.Alive()
-			wait = backoff.Pace(saveAfter, took)
+			pause = backoff.Pace(saveAfter, took)
 			if err == nil {
 				tries.Reset()
 			} else if ctx.Err() == nil {
 				b.log.Error("cannot save the verdicts", "error", err)
 				b.changed("", health.Verdict{}, health.Verdict{})
-				wait = tries.Failed(took)
+				pause = tries.Failed(took)
 			}
 		default:
 		}
-		tick.Reset(wait)
 	}
 }
 
