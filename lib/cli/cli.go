@@ -144,6 +144,9 @@ func (t Tool) run(c *Context, args []string) error {
 	if err != nil {
 		return t.answer(c, err)
 	}
+	if err := refuseEmpty(t, parsed); err != nil {
+		return err
+	}
 	if c.Root, err = absolute(g.Root); err != nil {
 		return err
 	}

@@ -149,7 +149,7 @@ func (*tokenList) Run(c *Context) error { return nil }
 
 type tokenRevoke struct {
 	ID   string `arg:"" complete:"token" help:"Token to revoke."`
-	File string `arg:"" optional:"" type:"path" help:"A file."`
+	File string `arg:"" optional:"" empty:"" type:"path" help:"A file."`
 }
 
 func (v *tokenRevoke) Run(c *Context) error { return c.Printf("revoked %s\n", v.ID) }

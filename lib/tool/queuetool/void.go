@@ -20,7 +20,7 @@ import (
 type passing struct {
 	Node   string `arg:"" complete:"node" help:"The node."`
 	Entry  string `arg:"" optional:"" complete:"entry" help:"The entry; without it, the one that the node halts at."`
-	Reason string `placeholder:"TEXT" help:"Why, for the record."`
+	Reason string `placeholder:"TEXT" empty:"" help:"Why, for the record."`
 	cli.Yes
 }
 
@@ -147,7 +147,7 @@ func appendVoid(c *cli.Context, server *local.Server, r *queue.Record, targets q
 
 type cancelVerb struct {
 	Entry  string `arg:"" complete:"entry" help:"The entry: 42, or a held command: h1."`
-	Reason string `placeholder:"TEXT" help:"Why, for the record."`
+	Reason string `placeholder:"TEXT" empty:"" help:"Why, for the record."`
 	cli.Yes
 }
 

@@ -12,7 +12,7 @@ type dnsDeleteVerb struct {
 	Zone string   `arg:"" complete:"zone" help:"The zone."`
 	Name string   `arg:"" optional:"" help:"The name, relative to the zone: @ is the zone itself."`
 	Type string   `arg:"" optional:"" help:"Only records of this type."`
-	Data []string `arg:"" optional:"" help:"Only the record that holds this."`
+	Data []string `arg:"" empty:"" optional:"" help:"Only the record that holds this."`
 }
 
 // Examples implements cli.Exampled.

@@ -55,7 +55,7 @@ func (p *parsed) phrase(zone string) string {
 
 type dnsAddVerb struct {
 	recordFlags
-	Data []string `arg:"" help:"What the record holds. A name with a dot in it is a whole one."`
+	Data []string `arg:"" empty:"" help:"What the record holds. A name with a dot in it is a whole one."`
 }
 
 // Examples implements cli.Exampled.
@@ -74,7 +74,7 @@ func (v *dnsAddVerb) Run(c *cli.Context) error {
 
 type dnsEditVerb struct {
 	recordFlags
-	Data []string `arg:"" optional:"" help:"New data of the only record of that name and type. Without it, only --ttl changes."`
+	Data []string `arg:"" empty:"" optional:"" help:"New data of the only record of that name and type. Without it, only --ttl changes."`
 }
 
 // Examples implements cli.Exampled.
