@@ -32,9 +32,10 @@ var ErrNoAccount = errors.New("no such account")
 // name. It looks in passwd(5) first, then asks the system's name service, such as LDAP,
 // with getent(1); see nsswitch.conf(5). It blocks for at most 5 seconds. If the name
 // service does not answer, the error has the code Busy, and does not wrap ErrNoAccount.
+// An answer with another number than the one asked for is no account.
 func LookupUser(ctx context.Context, name string) (Account, error) {
 	for _, look := range []func(string) (*user.User, error){user.Lookup, user.LookupId} {
-		if u, err := look(name); err == nil {
+		if u, err := look(name); err == nil && isKey(name, u.Username, u.Uid) {
 			return parseAccount(u.Username + ":x:" + u.Uid + ":" + u.Gid + "::" + u.HomeDir + ":")
 		}
 	}
@@ -42,7 +43,22 @@ func LookupUser(ctx context.Context, name string) (Account, error) {
 	if err != nil {
 		return Account{}, fmt.Errorf("user %q: %w", name, err)
 	}
-	return parseAccount(line)
+	a, err := parseAccount(line)
+	if err == nil && !isKey(name, a.Name, fmt.Sprint(a.UID)) {
+		err = fmt.Errorf("user %q: %w", name, ErrNoAccount)
+	}
+	return a, err
+}
+
+// isKey reports whether key is the name or the number of an account that was found for
+// it. getent(1), and os/user with cgo, drop all but 32 bits of a number: 4294967296 is
+// then root. getent(1) also takes a sign and blanks before it.
+func isKey(key, name, id string) bool {
+	if strings.Trim(key, "0123456789+\r\v\f") != "" {
+		return true // a name: a service may have another spelling of it
+	}
+	n, err := strconv.ParseUint(key, 10, 32)
+	return key == name || err == nil && strconv.FormatUint(n, 10) == id
 }
 
 // parseAccount reads a line of passwd(5).
@@ -58,7 +74,7 @@ func parseAccount(line string) (Account, error) {
 // LookupGroup returns the name and number of a group. It looks as LookupUser does.
 func LookupGroup(ctx context.Context, name string) (string, uint32, error) {
 	for _, look := range []func(string) (*user.Group, error){user.LookupGroup, user.LookupGroupId} {
-		if g, err := look(name); err == nil {
+		if g, err := look(name); err == nil && isKey(name, g.Name, g.Gid) {
 			return parseGroup(g.Name + ":x:" + g.Gid + ":")
 		}
 	}
@@ -66,7 +82,11 @@ func LookupGroup(ctx context.Context, name string) (string, uint32, error) {
 	if err != nil {
 		return "", 0, fmt.Errorf("group %q: %w", name, err)
 	}
-	return parseGroup(line)
+	found, gid, err := parseGroup(line)
+	if err == nil && !isKey(name, found, fmt.Sprint(gid)) {
+		return "", 0, fmt.Errorf("group %q: %w", name, ErrNoAccount)
+	}
+	return found, gid, err
 }
 
 // parseGroup reads a line of group(5).

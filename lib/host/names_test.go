@@ -72,6 +72,40 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// TestOtherNumber: getent(1) finds root for 4294967296, and daemon for +1.
+func TestOtherNumber(t *testing.T) {
+	directory(t, `case "$1 $2" in
+passwd*4294967296) echo "root:x:0:0:root:/root:/bin/sh" ;;
+group*4294967296) echo "root:x:0:" ;;
+passwd*70001) echo "ldap.user:*:70001:70002::/:/bin/sh" ;;
+group*70002) echo "staff:*:70002:" ;;
+passwd*LDAP.USER) echo "ldap.user:*:70001:70002::/:/bin/sh" ;;
+group*STAFF) echo "staff:*:70002:" ;;
+passwd*12345) echo "12345:*:70009:70009::/:/bin/sh" ;;
+group*12345) echo "12345:*:70009:" ;;
+*) exit 2 ;;
+esac
+`)
+	for _, key := range []string{"4294967296", "+70001", "\r70001", "\v70001", "+70002", "\f70002"} {
+		if a, err := LookupUser(t.Context(), key); !errors.Is(err, ErrNoAccount) {
+			t.Errorf("user %q is %+v, %v", key, a, err)
+		}
+		if name, gid, err := LookupGroup(t.Context(), key); !errors.Is(err, ErrNoAccount) {
+			t.Errorf("group %q is %s, %d, %v", key, name, gid, err)
+		}
+	}
+	for key, want := range map[string]uint32{"70001": 70001, "0070001": 70001, "LDAP.USER": 70001, "12345": 70009} {
+		if a, err := LookupUser(t.Context(), key); err != nil || a.UID != want {
+			t.Errorf("user %q is %+v, %v", key, a, err)
+		}
+	}
+	for key, want := range map[string]uint32{"70002": 70002, "0070002": 70002, "STAFF": 70002, "12345": 70009} {
+		if name, gid, err := LookupGroup(t.Context(), key); err != nil || gid != want {
+			t.Errorf("group %q is %s, %d, %v", key, name, gid, err)
+		}
+	}
+}
+
 func TestGroupsOf(t *testing.T) {
 	directory(t, ldap)
 	a, err := LookupUser(t.Context(), "ldap.user")
