@@ -17,7 +17,7 @@ import (
 // name: its commits then go to a file that no other process sees, and the last
 // process to close the old file may overwrite the new one. Every process
 // therefore checks, at each commit, whether the names still refer to its open
-// files. It uses stat(2) alone: opening and closing one of the files would drop
+// files. It uses lstat(2) alone: opening and closing one of the files would drop
 // SQLite's locks on it (sqlite.org/howtocorrupt.html §2.2).
 //
 // While a process has the state open, SQLite neither removes nor replaces any of
@@ -53,23 +53,24 @@ func namesOf(path string) (n names) {
 	return n
 }
 
-// identify returns the files that the names refer to.
+// identify returns the files that the names refer to. A symbolic link counts as itself:
+// SQLite keeps -wal and -shm beside its target, where they are under other names.
 func (n *names) identify() (f files, err error) {
 	for i, name := range n {
 		var is unix.Stat_t
-		switch err := stat(name, &is); {
+		switch err := lstat(name, &is); {
 		case err == nil:
 			f[i] = fileID{uint64(is.Dev), is.Ino}
 		case !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR):
-			return f, fmt.Errorf("stat %s: %w", name, err)
+			return f, fmt.Errorf("lstat %s: %w", name, err)
 		}
 	}
 	return f, nil
 }
 
-func stat(path string, is *unix.Stat_t) error {
+func lstat(path string, is *unix.Stat_t) error {
 	for {
-		if err := unix.Stat(path, is); !errors.Is(err, unix.EINTR) {
+		if err := unix.Lstat(path, is); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}

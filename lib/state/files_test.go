@@ -68,6 +68,31 @@ var disturbances = map[string]struct {
 		must(t, os.Remove(p.State))
 		must(t, os.Symlink(copied(t), p.State))
 	}, "state.db was replaced"},
+	"a link to where it was moved": {func(t *testing.T, p host.Paths) {
+		must(t, os.Rename(p.State, p.State+".real"))
+		must(t, os.Symlink("state.db.real", p.State))
+	}, "state.db was replaced"},
+	"a link to another name of it": {func(t *testing.T, p host.Paths) {
+		must(t, os.Link(p.State, p.State+".other"))
+		must(t, os.Remove(p.State))
+		must(t, os.Symlink(p.State+".other", p.State))
+	}, "state.db was replaced"},
+}
+
+// TestLinkIsNotOpened: a process that follows the link has another write-ahead log than
+// one that has the same database open under its own name.
+func TestLinkIsNotOpened(t *testing.T) {
+	paths, s := shared(t)
+	must(t, s.Close())
+	must(t, os.Rename(paths.State, paths.State+".real"))
+	must(t, os.Symlink("state.db.real", paths.State))
+	_, err := state.OpenAt(t.Context(), paths)
+	if err == nil || !strings.Contains(err.Error(), "is a symbolic link to state.db.real") || !strings.Contains(fault.HintOf(err), "directory") {
+		t.Errorf("%v", err)
+	}
+	if _, err := state.Open(t.Context(), paths.State); err == nil {
+		t.Error("Open follows it")
+	}
 }
 
 // TestAnotherFileUnderTheName: nothing is written to a file that has lost its

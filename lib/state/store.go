@@ -159,6 +159,10 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 
 // begin opens the files, records their identity, and migrates the schema.
 func (s *Store) begin(ctx context.Context) error {
+	if target, err := os.Readlink(s.path); err == nil {
+		return fault.Hint(fault.New(fault.Failed, "%s is a symbolic link to %s; it has to be the file itself", s.path, target),
+			"stop iwx-queued and iwx-lb, then move the file there, with its -wal if there is one\nto keep it on another disk, mount or link its directory")
+	}
 	before, err := s.names.identify()
 	if err != nil {
 		return err
