@@ -3,6 +3,7 @@ package setuptool
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
 	"iwx/lib/fault"
+	"iwx/lib/input"
 	"iwx/lib/preflight"
 	"iwx/lib/queue"
 	"iwx/lib/state"
@@ -44,7 +46,7 @@ func (v *restoreVerb) Run(c *cli.Context) error {
 		return err
 	}
 	defer h.Close()
-	file, err := os.Open(v.File) // before somebody looks for the key
+	file, err := input.Open(c, v.File) // before somebody looks for the key
 	if err != nil {
 		return err
 	}
@@ -110,7 +112,7 @@ type unpacked struct {
 	config   conf.Config
 }
 
-func (v *restoreVerb) restore(h *here, file *os.File, key string) error {
+func (v *restoreVerb) restore(h *here, file io.Reader, key string) error {
 	u, err := v.unpack(h, file, key)
 	if err != nil {
 		return err
@@ -160,7 +162,7 @@ func (v *restoreVerb) restore(h *here, file *os.File, key string) error {
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // unpack opens the backup in the work directory and verifies what is in it.
-func (v *restoreVerb) unpack(h *here, file *os.File, key string) (*unpacked, error) {
+func (v *restoreVerb) unpack(h *here, file io.Reader, key string) (*unpacked, error) {
 	if err := h.makeWorkDir(); err != nil {
 		return nil, err
 	}
