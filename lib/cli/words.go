@@ -104,7 +104,7 @@ func (s *splitter) step(c byte) error {
 			return &ShellError{Token: token, Column: s.i + 1}
 		}
 		if token := s.expands(c); token != "" && s.command {
-			return &ShellError{Token: token, Column: s.i + 1, Quotable: true}
+			return &ShellError{Token: token, Column: s.i + 1, Quotable: token != "$'" && token != `$"`}
 		}
 		s.add(c)
 		s.i++

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Wait runs read and returns its result. If ctx ends first, Wait returns ctx's error at
@@ -196,6 +197,9 @@ func fromUTF16(data []byte, little bool) []byte {
 	}
 	if len(units) > 0 && units[0] == 0xfeff {
 		units = units[1:]
+	}
+	if len(data)%2 == 1 {
+		units = append(units, utf8.RuneError) // the text is cut off within a character
 	}
 	return []byte(string(utf16.Decode(units)))
 }

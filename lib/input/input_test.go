@@ -147,6 +147,7 @@ func TestText(t *testing.T) {
 		"UTF-16LE, mark":    {wide("\ufeff"+text, true), text},
 		"UTF-16BE, mark":    {wide("\ufeff"+text, false), text},
 		"UTF-16LE, Windows": {wide("\ufeffa\r\nb\r\n", true), "a\nb\n"},
+		"UTF-16LE, cut off": {wide("\ufeffab", true) + "c", "ab\ufffd"},
 		"UTF-16LE":          {wide("touch x\n", true), "touch x\n"},
 		"UTF-16BE":          {wide("touch x\n", false), "touch x\n"},
 		"Windows":           {"a\r\nb\r\n", "a\nb\n"},

@@ -11,7 +11,7 @@ import (
 // Finding is something about a command that would probably go wrong when every
 // node replays it.
 type Finding struct {
-	Name   string // stable: "id", "shared-path", "reboot", "self", "cut-off", "terminal", "endless", "input"
+	Name   string // stable: "id", "shared-path", "reboot", "self", "cut-off", "terminal", "endless", "input", "typography"
 	Detail string // what is wrong, one line
 	Remedy string // what to do instead
 }
@@ -27,7 +27,7 @@ func Lint(c *Command, shares []string) []Finding {
 	all := simples(c)
 	var found []Finding
 	for _, rule := range []func(*simple, []string) *Finding{
-		lintID, lintSharedPath, lintReboot, lintSelf, lintCutOff, lintTerminal, lintEndless, lintInput,
+		lintID, lintSharedPath, lintReboot, lintSelf, lintCutOff, lintTerminal, lintEndless, lintInput, lintTypography,
 	} {
 		for i := range all {
 			if isHelp(all[i].args()) {
@@ -277,13 +277,16 @@ func removesOwn(s *simple) bool {
 	return false
 }
 
-// touchesOwn reports whether a path is in a directory of iwx. deep says that the
+// touchesOwn reports whether a path is a tool of iwx or in one of its directories. deep says that the
 // command affects everything below the path, too.
 func touchesOwn(name string, deep bool) bool {
 	if !path.IsAbs(name) {
 		return false
 	}
 	name = path.Clean(strings.TrimRight(name, "*"))
+	if strings.HasSuffix(path.Dir(name), "/sbin") && strings.HasPrefix(path.Base(name), "iwx-") {
+		return true
+	}
 	return slices.ContainsFunc(ownDirs(), func(dir string) bool { return within(name, dir) || deep && within(dir, name) })
 }
 
@@ -314,7 +317,7 @@ func cutsOff(s *simple) bool {
 	case "ifdown":
 		return !slices.Equal(list, []string{"lo"})
 	case "ifconfig":
-		return len(list) > 1 && slices.Contains(list[1:], "down")
+		return len(list) > 1 && (slices.Contains(list[1:], "down") || list[1] == "0.0.0.0" || list[1] == "0")
 	case "ip":
 		switch {
 		case word(0, "link", 1):

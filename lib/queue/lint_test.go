@@ -113,6 +113,9 @@ func TestLint(t *testing.T) {
 		"rm -rf /var":                                "self",
 		"rm -f /var/lib/iwx/state.db":                "self",
 		"rm -rf /var/lib/php/sessions":               "",
+		"rm -f /usr/sbin/iwx-queued":                 "self",
+		"mv /usr/local/sbin/iwx-queue /root":         "self",
+		"rm -f /usr/sbin/other":                      "",
 		"mv /var/lib/iwx /root":                      "self",
 		"mv /root/x /etc/":                           "",
 
@@ -134,6 +137,8 @@ func TestLint(t *testing.T) {
 		"iptables -A INPUT -s 192.0.2.1 -j DROP": "",
 		"iptables -P FORWARD DROP":               "",
 		"ufw enable":                             "cut-off",
+		"ifconfig eth0 0.0.0.0":                  "cut-off",
+		"ifconfig eth0:1 192.0.2.9":              "",
 		"ufw allow 22":                           "",
 
 		// a terminal
@@ -158,6 +163,16 @@ func TestLint(t *testing.T) {
 		"dpkg-reconfigure tzdata":                   "terminal",
 		"dpkg-reconfigure -f noninteractive tzdata": "",
 		"env DEBIAN_FRONTEND=noninteractive dpkg-reconfigure tzdata": "",
+		"tmux":                                "terminal",
+		"iotop -d 1":                          "terminal",
+		"iotop -bn1":                          "",
+		"update-alternatives --config editor": "terminal",
+		"update-alternatives --set editor /usr/bin/vi": "",
+		"docker exec -it web bash":                     "terminal",
+		"docker run --tty web":                         "terminal",
+		"docker exec web tar -t":                       "",
+		"docker run -itd web":                          "",
+		"docker build -t web .":                        "",
 
 		// no end
 		"tail -f /var/log/syslog":      "endless",
@@ -179,6 +194,21 @@ func TestLint(t *testing.T) {
 		"vmstat 1 3":                   "",
 		"docker compose -f x.yml logs": "",
 		"docker logs -f web":           "endless",
+		"docker stats":                 "endless",
+		"docker stats --no-stream":     "",
+		"ip monitor":                   "endless",
+		"ip -s link":                   "",
+		"udevadm monitor --udev":       "endless",
+		"udevadm settle":               "",
+		"mtr 192.0.2.1":                "endless",
+		"mtr -rw 192.0.2.1":            "",
+		"nc -l 80":                     "endless",
+		"nc -z 192.0.2.1 80":           "",
+		"strace -p 1":                  "endless",
+		"strace -f true":               "",
+		"timeout 5 strace -p 1":        "",
+		"sar 1":                        "endless",
+		"sar -u 1 3":                   "",
 
 		// standard input
 		"sh -s":                    "input",
@@ -202,6 +232,17 @@ func TestLint(t *testing.T) {
 		"php -v":                   "",
 		"perl /root/x.pl":          "",
 		"cat":                      "",
+		"tee /etc/motd":            "input",
+		"tee -a /etc/motd":         "",
+		"tee":                      "",
+
+		// what is no - and no quote
+		"apt-get –y install vim":   "typography",
+		"ls —all":                  "typography",
+		"echo “a b”":               "typography",
+		"grep ‘x’ /etc/hosts":      "typography",
+		"echo a–b 10–20 – don’t":   "",
+		"rm -f /srv/Größe–neu.txt": "",
 	} {
 		if got := lintNames(strings.Fields(cmd)...); got != want {
 			t.Errorf("%s: got %q, want %q", cmd, got, want)
@@ -314,6 +355,8 @@ func TestWantsInput(t *testing.T) {
 		{[]string{"sh", "-c", "cd /x && mysql shop"}, "mysql"},
 		{[]string{"sh", "-c", "mysql shop <x"}, ""},
 		{[]string{"sh", "-c", "cat >x"}, ""},
+		{[]string{"tee", "/etc/motd"}, "tee"},
+		{[]string{"sh", "-c", "echo x | tee /etc/motd"}, ""},
 		{[]string{"true"}, ""},
 	} {
 		if got := WantsInput(&Command{Argv: c.argv}); got != c.want {

@@ -24,8 +24,27 @@ func wantsTerminal(s *simple) (what, remedy string) {
 		if !hasShort(args, "s", "cSuUiTtw") && !hasLong(args, "--batch") { // a script is the editor
 			return program, push
 		}
-	case "less", "more", "most", "mc", "htop", "atop", "nmtui", "dialog", "whiptail", "mysql_secure_installation":
+	case "less", "more", "most", "mc", "htop", "btop", "atop", "iftop", "nload", "nmtui", "dialog", "whiptail", "mysql_secure_installation",
+		"screen", "tmux", "login", "cfdisk", "cgdisk", "mcedit", "mutt", "select-editor":
 		return program, "leave it out, or use a command that prints"
+	case "iotop":
+		if !hasShort(args, "b", "ndpuU") && !hasLong(args, "--batch") {
+			return program, "iotop -b -n 1"
+		}
+	case "update-alternatives":
+		if hasLong(args, "--config") || hasLong(args, "--all") {
+			return "update-alternatives --config", "update-alternatives --set NAME PATH"
+		}
+	case "docker", "podman":
+		if verb := slices.IndexFunc(args, func(a string) bool { return a == "exec" || a == "run" }); verb >= 0 {
+			flags := args[verb+1:]
+			if end := slices.IndexFunc(flags, func(a string) bool { return !strings.HasPrefix(a, "-") }); end >= 0 {
+				flags = flags[:end]
+			}
+			if hasShort(flags, "t", "eulhpvw") && !hasShort(flags, "d", "eulhpvw") || hasLong(flags, "--tty") {
+				return program + " " + args[verb] + " -t", "leave -t out"
+			}
+		}
 	case "top":
 		if !hasShort(args, "b", "dnopuUwE") && !hasLong(args, "--batch-mode") {
 			return program, "top -b -n 1"
@@ -95,8 +114,8 @@ func lintEndless(s *simple, _ []string) *Finding {
 }
 
 func isEndless(s *simple) bool {
-	args := s.args()
-	switch s.program() {
+	args, program := s.args(), s.program()
+	switch program {
 	case "while": // a loop in a script
 		return true
 	case "tail":
@@ -115,13 +134,27 @@ func isEndless(s *simple) bool {
 		return hasShort(args, "wW", "Fflns") || hasLong(args, "--follow")
 	case "top":
 		return hasShort(args, "b", "dnopuUwE") && !hasShort(args, "n", "dopuUwE") && !hasLong(args, "--iterations")
-	case "vmstat", "iostat", "mpstat", "pidstat":
+	case "vmstat", "iostat", "mpstat", "pidstat", "sar":
 		return len(slices.DeleteFunc(operands(args, "pjSG"), func(a string) bool { return strings.Trim(a, "0123456789.") != "" })) == 1
 	case "tcpdump", "tshark":
 		return !hasShort(args, "crDWa", "BisTwFVyzCZEG")
+	case "strace", "ltrace":
+		return hasShort(args, "p", "aAbeEIoOPsSuUX") || hasLong(args, "--attach")
+	case "ip":
+		list := operands(args, "")
+		return len(list) > 0 && len(list[0]) > 1 && strings.HasPrefix("monitor", list[0])
+	case "udevadm":
+		return slices.Contains(args, "monitor")
+	case "mtr":
+		return !hasShort(args, "rwc", "fmisBQoyFaTuPLZG") && !hasLong(args, "--report") && !hasLong(args, "--report-cycles") && !hasLong(args, "--report-wide")
+	case "nc", "ncat", "netcat":
+		return hasShort(args, "l", "pwsiqXxTIMmOV") || hasLong(args, "--listen")
 	case "inotifywait":
 		return hasShort(args, "m", "etcofP") || hasLong(args, "--monitor")
 	case "docker", "podman", "kubectl":
+		if slices.Contains(args, "stats") && !hasLong(args, "--no-stream") || slices.Contains(args, "attach") && program != "kubectl" {
+			return true
+		}
 		at := slices.Index(args, "logs")
 		return at >= 0 && (hasShort(args[at:], "f", "n") || hasLong(args[at:], "--follow"))
 	}
@@ -164,6 +197,8 @@ func readsInput(s *simple) bool {
 	switch program {
 	case "chpasswd", "chgpasswd", "batch":
 		return true
+	case "tee": // it empties the file
+		return !hasShort(args, "a", "") && !hasLong(args, "--append") && len(operands(args, "")) > 0
 	case "newusers", "debconf-set-selections", "iptables-restore", "ip6tables-restore":
 		return len(operands(args, "csTM")) == 0
 	case "python", "python3", "perl", "php":

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"iwx/lib/fault"
 )
@@ -35,6 +36,11 @@ func CheckWords(argv []string, asTyped bool, installed func(string) bool) error 
 				"add it to a command: --env %s", Quote(first))
 		}
 		return fault.Hint(fault.New(fault.Usage, "%s in front of a command needs a shell", first), "add it to the environment: --env %s", Quote(first))
+	case unprintable(first) >= 0 && !installed(first):
+		return fault.Hint(fault.New(fault.Usage, "no program is called %q: it holds %U, which does not print", first, unprintable(first)),
+			"it was probably copied with the text around it: type the command again")
+	case isPrompt(first) && !installed(first):
+		return fault.Hint(fault.New(fault.Usage, "%q is the prompt of a shell, and not a program", first), "leave it out: iwx-queue add -- %s", words(argv[1:]))
 	case isShellOnly(first) || isShellMostly(first) && !installed(first):
 		return fault.Hint(fault.New(fault.Usage, "%s is not a program but part of a shell: what it changes ends with that shell", first),
 			"%s", builtinHint(argv))
@@ -44,6 +50,27 @@ func CheckWords(argv []string, asTyped bool, installed func(string) bool) error 
 			"let a shell read it: sh -c %s", Quote(line))
 	}
 	return nil
+}
+
+// unprintable returns the first character of a program's name that an editor or a web
+// page leaves there without showing it, such as a no-break space, a zero-width space or
+// the ^Z that ends files of DOS, or -1. Bytes that are not UTF-8 may be a name in another
+// encoding.
+func unprintable(name string) rune {
+	for _, r := range name {
+		if r != ' ' && r != '\t' && r != '\n' && !unicode.IsPrint(r) {
+			return r
+		}
+	}
+	return -1
+}
+
+// prompt matches a shell's prompt, which comes along when a command is copied from a
+// terminal or a manual.
+var prompt = regexp.MustCompile(`^([#$%]|[^\s/]*[a-z0-9~\])][#$])$`)
+
+func isPrompt(word string) bool {
+	return prompt.MatchString(word) || strings.Contains(word, "@") && strings.ContainsAny(word[len(word)-1:], "#$%")
 }
 
 // builtinHint returns what to queue instead of a builtin.

@@ -121,9 +121,15 @@ func (v *addVerb) list(c *cli.Context, server *local.Server) ([]*queue.Command, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read standard input: %w", err)
 	}
+	text = input.Text(text)
+	if bytes.HasPrefix(text, []byte("#!")) {
+		first, _, _ := bytes.Cut(text, []byte("\n"))
+		return nil, nil, fault.Hint(fault.New(fault.Usage, "standard input is a script, %.60q, and not a list of commands", first),
+			"run it as a whole: iwx-queue add --stdin - -- sh -s\nor cascade the file, then its path: iwx-queue push FILE; iwx-queue add -- FILE")
+	}
 	var commands []*queue.Command
 	var lines []int
-	err = eachLine(bytes.NewReader(input.Text(text)), func(number int, argv []string) error {
+	err = eachLine(bytes.NewReader(text), func(number int, argv []string) error {
 		if err := queue.CheckWords(argv, false, hasProgram); err != nil {
 			return err
 		}
