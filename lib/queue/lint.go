@@ -194,6 +194,11 @@ const (
 // ownDirs are the directories of iwx on a node.
 func ownDirs() []string { return []string{ownState, "/etc/iwx", "/run/iwx"} }
 
+// ownTools are the programs of iwx.
+func ownTools() []string {
+	return []string{"iwx-cluster-setup", "iwx-lb", "iwx-node", "iwx-queue", ownDaemon, "iwx-site"}
+}
+
 func lintSelf(s *simple, _ []string) *Finding {
 	if stopsDaemon(s) {
 		return &Finding{
@@ -284,7 +289,7 @@ func touchesOwn(name string, deep bool) bool {
 		return false
 	}
 	name = path.Clean(strings.TrimRight(name, "*"))
-	if strings.HasSuffix(path.Dir(name), "/sbin") && strings.HasPrefix(path.Base(name), "iwx-") {
+	if strings.HasSuffix(path.Dir(name), "/sbin") && slices.Contains(ownTools(), path.Base(name)) {
 		return true
 	}
 	return slices.ContainsFunc(ownDirs(), func(dir string) bool { return within(name, dir) || deep && within(dir, name) })

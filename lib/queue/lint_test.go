@@ -115,7 +115,7 @@ func TestLint(t *testing.T) {
 		"rm -rf /var/lib/php/sessions":               "",
 		"rm -f /usr/sbin/iwx-queued":                 "self",
 		"mv /usr/local/sbin/iwx-queue /root":         "self",
-		"rm -f /usr/sbin/other":                      "",
+		"rm -f /usr/sbin/iwx-helper":                 "",
 		"mv /var/lib/iwx /root":                      "self",
 		"mv /root/x /etc/":                           "",
 
@@ -163,6 +163,8 @@ func TestLint(t *testing.T) {
 		"dpkg-reconfigure tzdata":                   "terminal",
 		"dpkg-reconfigure -f noninteractive tzdata": "",
 		"env DEBIAN_FRONTEND=noninteractive dpkg-reconfigure tzdata": "",
+		"tmux ls":                             "",
+		"screen -ls":                          "",
 		"tmux":                                "terminal",
 		"iotop -d 1":                          "terminal",
 		"iotop -bn1":                          "",

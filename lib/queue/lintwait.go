@@ -25,8 +25,12 @@ func wantsTerminal(s *simple) (what, remedy string) {
 			return program, push
 		}
 	case "less", "more", "most", "mc", "htop", "btop", "atop", "iftop", "nload", "nmtui", "dialog", "whiptail", "mysql_secure_installation",
-		"screen", "tmux", "login", "cfdisk", "cgdisk", "mcedit", "mutt", "select-editor":
+		"login", "cfdisk", "cgdisk", "mcedit", "mutt", "select-editor":
 		return program, "leave it out, or use a command that prints"
+	case "screen", "tmux":
+		if len(args) == 0 {
+			return program, "a service that is to stay belongs into a unit, systemd.service(5)"
+		}
 	case "iotop":
 		if !hasShort(args, "b", "ndpuU") && !hasLong(args, "--batch") {
 			return program, "iotop -b -n 1"
