@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"iwx/lib/fault"
 	"iwx/lib/host"
 	"iwx/lib/queue"
@@ -109,6 +111,20 @@ func lintFile(p host.Paths, file, inside string, content []byte) []queue.Finding
 		}}
 	}
 	return nil
+}
+
+// lintAttributes finds permissions of a file that are neither its mode nor its owner,
+// and which it will not have on the nodes.
+func lintAttributes(file, inside string) (found []queue.Finding) {
+	for _, a := range []struct{ name, what, remedy string }{
+		{"security.capability", "file capabilities, capabilities(7)", "give it them on the nodes too: iwx-queue add -- setcap CAPABILITIES " + queue.Quote(inside)},
+		{"system.posix_acl_access", "an access control list, acl(5)", "give it one on the nodes too: iwx-queue add -- setfacl -m ENTRIES " + queue.Quote(inside)},
+	} {
+		if size, err := unix.Lgetxattr(file, a.name, nil); err == nil && size > 0 {
+			found = append(found, queue.Finding{Name: "attributes", Detail: fmt.Sprintf("%s has %s, which push leaves behind", inside, a.what), Remedy: a.remedy})
+		}
+	}
+	return found
 }
 
 func matches(name, pattern string) bool {

@@ -7,8 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"iwx/lib/cluster"
 	"iwx/lib/host"
+	"iwx/lib/testenv"
 )
 
 // newNode makes a node with a file to install over, /etc/conf, which holds
@@ -164,5 +167,38 @@ func TestPushTakesTheFileAsItIs(t *testing.T) {
 		if !strings.HasPrefix(line, "iwx-queue install --path /etc/set --mode 2750 ") || !command.Rerun || string(command.Stdin) != "content" {
 			t.Errorf("%s (rerun %v, %q)", line, command.Rerun, command.Stdin)
 		}
+	}
+}
+
+// TestPushAsksAboutAttributes: what a file is allowed by its capabilities, or who else may
+// read it by its list, does not get lost without a word.
+func TestPushAsksAboutAttributes(t *testing.T) {
+	testenv.NeedRoot(t)
+	r := newRig(t, "web1")
+	r.ok(os.MkdirAll(filepath.Join(r.root, "etc"), 0o755))
+	for name, value := range map[string]string{
+		"security.capability": "\x01\x00\x00\x02\x00\x20\x00\x00" + strings.Repeat("\x00", 12), // cap_net_raw, effective
+		"system.posix_acl_access": "\x02\x00\x00\x00" + "\x01\x00\x06\x00\xff\xff\xff\xff" + "\x02\x00\x04\x00\x01\x00\x00\x00" + // user 1: r
+			"\x04\x00\x04\x00\xff\xff\xff\xff" + "\x10\x00\x04\x00\xff\xff\xff\xff" + "\x20\x00\x00\x00\xff\xff\xff\xff",
+	} {
+		r.write("file", "content")
+		path := filepath.Join(r.root, "etc", "file")
+		if err := unix.Setxattr(path, name, []byte(value), 0); err != nil {
+			t.Skipf("this file system has no %s: %v", name, err)
+		}
+		if code, _, stderr := r.run("push", "/etc/file"); code != 2 || !strings.Contains(stderr, "which push leaves behind") || !strings.Contains(stderr, "hint: give it ") {
+			t.Errorf("%s: exit %d: %s", name, code, stderr)
+		}
+		if code, _, stderr := r.run("push", "--yes", "/etc/file"); code != 0 {
+			t.Errorf("%s, --yes: exit %d: %s", name, code, stderr)
+		}
+		r.ok(os.Remove(path))
+	}
+	r.write("file", "content")
+	if err := unix.Setxattr(filepath.Join(r.root, "etc", "file"), "user.note", []byte("x"), 0); err != nil {
+		t.Skipf("this file system has no user attributes: %v", err)
+	}
+	if code, _, stderr := r.run("push", "/etc/file"); code != 0 {
+		t.Errorf("a note of the user's: exit %d: %s", code, stderr)
 	}
 }

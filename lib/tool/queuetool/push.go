@@ -131,7 +131,7 @@ func (v *pushVerb) command(c *cli.Context, server *local.Server, name string) (*
 	// What install does is convergent, so it may run again.
 	t := terms{Timeout: v.Timeout, Rerun: true}
 	command, err := t.command(c, server, argv, content)
-	return command, lintFile(server.Paths, path, inside, content), err
+	return command, append(lintFile(server.Paths, path, inside, content), lintAttributes(path, inside)...), err
 }
 
 // within returns where the file is, and its path as a server sees it whose files
