@@ -169,3 +169,18 @@ func TestHeldOfAnotherTime(t *testing.T) {
 		t.Errorf("a process that cannot be has a birth: %q", got)
 	}
 }
+
+// TestOutputThatWasNotKept: a full disk loses the output of any command, which does not
+// make it a sensitive one.
+func TestOutputThatWasNotKept(t *testing.T) {
+	for want, o := range map[string]cluster.Output{
+		"":                               {},
+		"  stderr: 11 bytes, not kept\n": {Size: 11},
+		"  stderr\n    E: x\n":           {Size: 4, Head: []byte("E: x")},
+		"  stderr\n    E\n    … 9 bytes left out …\n    x\n": {Size: 11, Head: []byte("E"), Tail: []byte("x")},
+	} {
+		if got := indented("stderr", o); got != want {
+			t.Errorf("%+v: got %q, want %q", o, got, want)
+		}
+	}
+}

@@ -229,13 +229,14 @@ func (p *replayed) print(c *cli.Context, all bool) error {
 	return c.Printf("%s\n%s%s", head, indented("stdout", a.Stdout), indented("stderr", a.Stderr))
 }
 
-// indented is an output with its name above it; "" when there is none.
+// indented is an output with its name above it; "" when there is none. That of a
+// sensitive command is not kept, nor what a full disk had no room for.
 func indented(name string, o cluster.Output) string {
 	if o.Size == 0 {
 		return ""
 	}
 	if len(o.Head)+len(o.Tail) == 0 {
-		return fmt.Sprintf("  %s: %s bytes, sensitive\n", name, cli.Size(o.Size))
+		return fmt.Sprintf("  %s: %s bytes, not kept\n", name, cli.Size(o.Size))
 	}
 	var b strings.Builder
 	b.WriteString("  " + name + "\n")
