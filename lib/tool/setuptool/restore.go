@@ -16,6 +16,7 @@ import (
 	"iwx/lib/cluster"
 	"iwx/lib/conf"
 	"iwx/lib/fault"
+	"iwx/lib/host"
 	"iwx/lib/input"
 	"iwx/lib/preflight"
 	"iwx/lib/queue"
@@ -365,7 +366,7 @@ func (h *here) putInPlace(u *unpacked) error {
 	if err != nil {
 		return err
 	}
-	return h.placeState(u.Path(backupState))
+	return placeState(h.Paths, u.Path(backupState))
 }
 
 func place(from, to string, mode fs.FileMode) error {
@@ -399,25 +400,31 @@ func (h *here) renewIfOld(u *unpacked) error {
 	return keys.SaveCertificate(fresh)
 }
 
-// placeState replaces the state file. SQLite would take the log of the old file
-// for that of the new one, so the old one goes first, with all that belongs to
-// it; between the two this server is not set up.
-func (h *here) placeState(from string) error {
+// placeState replaces the state file. Closed by its last process, as here, the old one
+// has no log any more and is replaced in one step: a run that is killed leaves the old or
+// the new one, and the next run needs the epoch of the old one. SQLite would take a log
+// that is left for that of the new file, so the old file then goes first, with all that
+// belongs to it; between the two this server is not set up.
+func placeState(p host.Paths, from string) error {
 	if !isMissing(from + "-wal") {
 		return fault.New(fault.Failed, "%s is still in use", from)
-	}
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(h.State + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
 	}
 	if err := syncFile(from); err != nil {
 		return err
 	}
-	if err := os.Rename(from, h.State); err != nil {
+	old := []string{"-shm"}
+	if !isMissing(p.State + "-wal") {
+		old = []string{"", "-wal", "-shm"}
+	}
+	for _, suffix := range old {
+		if err := os.Remove(p.State + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := os.Rename(from, p.State); err != nil {
 		return err
 	}
-	return atomicfile.SyncDir(h.Lib)
+	return atomicfile.SyncDir(p.Lib)
 }
 
 // syncFile makes the whole content durable, at its final mode.

@@ -1,12 +1,17 @@
 package setuptool
 
 import (
+	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"iwx/lib/cli"
+	"iwx/lib/cluster"
 	"iwx/lib/host"
 	"iwx/lib/pki"
 	"iwx/lib/queue"
@@ -72,6 +77,80 @@ func TestForcedRestoreGoesToANewEpoch(t *testing.T) {
 		if err != nil || !strings.Contains(stderr, "restored already") {
 			t.Errorf("%v: %s", err, stderr)
 		}
+	}
+}
+
+// TestPlaceState: a run that is killed leaves the old state or the new one; without
+// either, the next run would begin an epoch that the nodes are past. The log of the old
+// state, if it is left, does not become that of the new one.
+func TestPlaceState(t *testing.T) {
+	for what, crashed := range map[string]bool{"closed": false, "with a log that a crash left": true} {
+		t.Run(what, func(t *testing.T) {
+			paths, from := host.At(t.TempDir()), filepath.Join(t.TempDir(), "state.db")
+			if err := os.MkdirAll(paths.Lib, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			stateOf(t, paths.State, "old")
+			stateOf(t, from, "new")
+			if crashed {
+				for _, suffix := range []string{"-wal", "-shm"} {
+					if err := os.WriteFile(paths.State+suffix, []byte("a log"), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			removed := removals(t, paths.Lib)
+			if err := placeState(paths, from); err != nil {
+				t.Fatal(err)
+			}
+			if names := removed(); slices.Contains(names, "state.db") != crashed {
+				t.Errorf("removed before there was another: %q", names)
+			}
+			s, err := state.Open(t.Context(), paths.State)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if id, err := s.Identity(t.Context()); err != nil || id.Name != "new" {
+				t.Errorf("%+v, %v", id, err)
+			}
+		})
+	}
+}
+
+// stateOf makes the state of a server with this name.
+func stateOf(t *testing.T, path, name string) {
+	t.Helper()
+	s, err := state.Create(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.SetIdentity(t.Context(), &cluster.Identity{Role: cluster.RoleManager, ClusterID: "00c1", Name: name}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// removals returns a function that returns the names that have been removed from dir.
+func removals(t *testing.T, dir string) func() []string {
+	t.Helper()
+	inotify, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(inotify) })
+	if _, err := unix.InotifyAddWatch(inotify, dir, unix.IN_DELETE|unix.IN_MOVED_FROM); err != nil {
+		t.Fatal(err)
+	}
+	return func() (names []string) {
+		buf := make([]byte, 64<<10)
+		n, _ := unix.Read(inotify, buf) // an error: there are none
+		for at := 0; at < n; {
+			end := at + unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(buf[at+12:]))
+			names = append(names, strings.TrimRight(string(buf[at+unix.SizeofInotifyEvent:end]), "\x00"))
+			at = end
+		}
+		return names
 	}
 }
 
