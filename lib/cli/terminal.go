@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"iwx/lib/fault"
@@ -96,13 +97,7 @@ func (c *Context) Confirm(yes bool, format string, args ...any) error {
 		return fault.Hint(fault.New(fault.Usage, "%s there is no terminal to ask on", question), "add --yes if you mean it")
 	}
 	fmt.Fprintf(c.Stderr, "%s [y/N] ", question)
-	answer, err := c.readLine(func() (string, error) {
-		line, err := bufio.NewReader(c.Stdin).ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			err = nil // ^D is an answer too
-		}
-		return line, err
-	})
+	answer, err := c.readAnswer()
 	if err != nil {
 		return err
 	}
@@ -126,11 +121,34 @@ func (c *Context) Secret(prompt string) (string, error) {
 	}
 	// After a signal the reading goroutine is left behind with echo off.
 	defer term.Restore(fd, before)
+	if err := echoOff(fd); err != nil {
+		return "", fmt.Errorf("terminal: %w", err)
+	}
 	fmt.Fprintf(c.Stderr, "%s: ", prompt)
 	defer fmt.Fprintln(c.Stderr)
+	line, err := c.readAnswer()
+	return strings.TrimRight(line, "\r\n"), err
+}
+
+// echoOff does what term.ReadPassword does, which however reads on after ^D.
+func echoOff(fd int) error {
+	state, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	state.Lflag = state.Lflag&^unix.ECHO | unix.ICANON | unix.ISIG
+	state.Iflag |= unix.ICRNL
+	return unix.IoctlSetTermios(fd, unix.TCSETS, state)
+}
+
+// readAnswer reads a line. ^D ends it too.
+func (c *Context) readAnswer() (string, error) {
 	return c.readLine(func() (string, error) {
-		line, err := term.ReadPassword(fd)
-		return string(line), err
+		line, err := bufio.NewReader(c.Stdin).ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return line, err
 	})
 }
 

@@ -104,6 +104,22 @@ func TestSecretIsNotShown(t *testing.T) {
 	}
 }
 
+// TestSecretEndsAtEndOfFile: ^D gives no secret, or the one before it.
+func TestSecretEndsAtEndOfFile(t *testing.T) {
+	for _, typed := range []string{"\x04", "hunter2\x04\x04"} {
+		s := onTerminal(t, nil, "fail", "secret")
+		s.await(t, "token: ")
+		waitForEcho(t, s, false)
+		s.WriteString(typed)
+		if text, code := s.rest(); code != 0 || strings.Contains(text, "hunter2") {
+			t.Errorf("%q: exit code %d, screen %q", typed, code, text)
+		}
+		if !echo(t, s) {
+			t.Errorf("%q: the terminal is left without echo", typed)
+		}
+	}
+}
+
 func TestSecretThatIsInterruptedGivesTheEchoBack(t *testing.T) {
 	s := onTerminal(t, nil, "fail", "secret")
 	s.await(t, "token: ")
