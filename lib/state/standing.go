@@ -23,7 +23,7 @@ func (s *Store) Standings(ctx context.Context) ([]cluster.Node, error) {
 // of the first later record with a time; zero if there is none.
 func (s *Store) QueuedAt(ctx context.Context, seq uint64) (at time.Time, err error) {
 	err = s.view(ctx, func(t *tx) error {
-		return t.each(`SELECT body, coalesce((SELECT max(at) FROM void WHERE record = seq), 0) FROM log
+		return t.each(`SELECT body, coalesce((SELECT max(at) FROM void WHERE record = log.seq), 0) FROM log
 			WHERE seq >= ? AND (kind = ? AND body IS NOT NULL OR seq IN (SELECT record FROM void)) ORDER BY seq LIMIT 1`, []any{seq, queue.KindCommand}, func(r *sql.Rows) error {
 			var body []byte
 			var voided int64

@@ -308,7 +308,14 @@ func TestQueuedAt(t *testing.T) {
 	must(t, err)
 	_, err = s.Append(t.Context(), queued(3000))
 	must(t, err)
-	for seq, want := range map[uint64]time.Time{1: at(1000), 2: at(2000), 3: at(3000), 4: at(3000), 5: {}} {
+	// A void record has its own time, also when it is the last one.
+	skip := queue.Void{Seq: 1, Disposition: queue.Skipped, Who: "root", At: 4000}
+	_, err = s.Append(t.Context(), state.Draft{Kind: queue.KindVoid, Targets: queue.Members(), Body: skip.Encode()})
+	must(t, err)
+	cancel := queue.Void{Seq: 4, Disposition: queue.Cancelled, Who: "root", At: 5000}
+	_, err = s.Append(t.Context(), state.Draft{Kind: queue.KindVoid, Targets: queue.Members(), Body: cancel.Encode()})
+	must(t, err)
+	for seq, want := range map[uint64]time.Time{1: at(1000), 2: at(2000), 3: at(3000), 4: at(3000), 5: at(4000), 6: at(5000), 7: {}} {
 		if got, err := s.QueuedAt(t.Context(), seq); err != nil || !got.Equal(want) {
 			t.Errorf("record %d was queued at %s, want %s: %v", seq, got, want, err)
 		}
