@@ -159,6 +159,43 @@ func TestMountComesAndGoes(t *testing.T) {
 	}
 }
 
+// TestUnitsOfAnotherVersion: neighbouring versions of iwx take each other's units for
+// their own, so that an upgrade or a downgrade can change them and take them back.
+func TestUnitsOfAnotherVersion(t *testing.T) {
+	const head = "# Written by iwx-queued for the shared storage, see iwx(7). iwx-cluster-setup reset\n# removes it; what is changed here is changed back.\n"
+	m, p := mounter(t)
+	at := filepath.Join(t.TempDir(), "iwx")
+	i := item(t, "192.0.2.10", at)
+	if err := m.Apply(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"mount", "automount"} {
+		name := filepath.Join(p.dir, UnitName(at, suffix))
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, body, _ := strings.Cut(string(text), "\n\n")
+		if err := os.WriteFile(name, []byte(head+"\n"+strings.ReplaceAll(body, "StartLimitIntervalSec=0\n", "")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(t, m, i, "mount 192.0.2.10:/srv/iwx at "+at)
+	if err := m.Apply(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	check(t, m, i, "")
+	if text, err := os.ReadFile(filepath.Join(p.dir, UnitName(at, "mount"))); !strings.HasPrefix(string(text), head) {
+		t.Errorf("an older version takes it for an administrator's: %v\n%s", err, text)
+	}
+	if err := m.Remove(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(p.dir, "*.*mount")); err != nil || left != nil {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 func TestMountPointThatWasThereStays(t *testing.T) {
 	m, _ := mounter(t)
 	at := t.TempDir()

@@ -9,8 +9,9 @@ import (
 // the path gets an error then, and the next one tries again.
 const mountTimeout = "20s"
 
-// unitHead marks a unit as ours.
-const unitHead = "# Written by iwx-queued for the shared storage, see iwx(7). iwx-cluster-setup reset\n# removes it; changes here are reverted.\n"
+// unitHead marks a unit as ours. It must stay as it is: a unit with another head, as a
+// newer or older version of iwx would write it, is taken for an administrator's.
+const unitHead = "# Written by iwx-queued for the shared storage, see iwx(7). iwx-cluster-setup reset\n# removes it; what is changed here is changed back.\n"
 
 // madeNote is in the unit of a mount whose mount point was made for it. systemd
 // passes over sections that begin with X-, systemd.unit(5).
