@@ -109,6 +109,9 @@ func (m *Manager) note(ctx context.Context, id string, p *presence, req *PollReq
 }
 
 func (m *Manager) saveStanding(ctx context.Context, id string, p *presence, text string, is Standing) (changed bool, err error) {
+	if p.stood() == text {
+		return false, nil // as nearly always: such a poll does not wait for the disk
+	}
 	m.savingFetched.RLock()
 	defer m.savingFetched.RUnlock()
 	if !p.stands(text) {
@@ -119,6 +122,13 @@ func (m *Manager) saveStanding(ctx context.Context, id string, p *presence, text
 		p.stands("") // try again
 	}
 	return changed, err
+}
+
+// stood returns the node's standing, as last saved.
+func (p *presence) stood() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.standing
 }
 
 // stands records the node's standing, and reports whether it is new. What the node

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	"iwx/lib/pki"
 	"iwx/lib/queue"
 	"iwx/lib/state"
+	"iwx/lib/testenv"
 )
 
 // sweep looks for silent nodes.
@@ -148,6 +150,60 @@ func (d *disk) SaveFetched(ctx context.Context, fetched map[string]uint64) error
 		return errors.New("the disk is full")
 	}
 	return d.Store.SaveFetched(ctx, fetched)
+}
+
+// slowDisk is a state in which something is done while SaveFetched writes.
+type slowDisk struct {
+	*state.Store
+	do func()
+}
+
+func (d *slowDisk) SaveFetched(ctx context.Context, fetched map[string]uint64) error {
+	d.do()
+	return d.Store.SaveFetched(ctx, fetched)
+}
+
+// TestPollDuringSweep: a poll that says nothing new of the node does not wait until it
+// is saved what nodes have received.
+func TestPollDuringSweep(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, filepath.Join(t.TempDir(), "state.db"))
+	defer l.store.Close()
+	nodes := []*server{l.joined("web1"), l.joined("web2")}
+	l.addMany(2, 10)
+	l.refresh()
+	poll := func(s *server, seq uint64) {
+		_, err := l.pollAt(t.Context(), s, l.at(seq), 0)
+		check(t, err)
+	}
+	for _, s := range nodes {
+		poll(s, 1)
+	}
+	during := 0
+	l.Manager.Store = &slowDisk{l.store, func() {
+		for _, s := range nodes {
+			answered := make(chan error, 1)
+			at := l.at(2)
+			go func() { _, err := l.pollAt(t.Context(), s, at, 0); answered <- err }()
+			select {
+			case err := <-answered:
+				check(t, err)
+				during++
+			case <-time.After(testenv.Limit(30 * time.Second)):
+				t.Error("the poll waits")
+			}
+		}
+	}}
+	l.sweep()
+	if during != len(nodes) {
+		t.Errorf("%d polls were answered meanwhile", during)
+	}
+	l.sweep()
+	for _, s := range nodes {
+		if n := l.node(s); n.Fetched != 2 {
+			t.Errorf("node %s has received entry %d", n.Name, n.Fetched)
+		}
+	}
 }
 
 // TestFetchedIsKnown: what a node has received is saved once it can be, is not undone
