@@ -92,7 +92,7 @@ func (m *manager) show(c *cli.Context, o cli.Output, report *lb.Report, idle boo
 		c.Notef("hint: %s", step)
 	}
 	if idle {
-		m.Balancer().WarnIdle(c, "the states below are those when it ended; the engine keeps its configuration")
+		m.Balancer().WarnIdle(c, "the states above are those when it ended; the engine keeps its configuration")
 	}
 	if idle || report.Error != "" || gravity(report) != cli.Plain {
 		return cli.Exit(fault.Unhealthy)
