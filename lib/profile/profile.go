@@ -92,8 +92,9 @@ type Document struct {
 	Items []Item `json:"items"`
 }
 
-// Version returns a digest of the document's JSON, 12 hexadecimal digits. It is no counter: a restored manager, which has forgotten
-// what it counted, still tells documents apart.
+// Version returns a digest of the document's JSON, 12 hexadecimal digits. It is no
+// counter: a restored manager, which has forgotten what it counted, still tells
+// documents apart.
 func (d Document) Version() string {
 	data, err := d.encode()
 	if err != nil {
