@@ -176,7 +176,7 @@ func TestStoppedProcessIsStartedAgain(t *testing.T) {
 					t.Fatal(err)
 				}
 				now = now.Add(10 * time.Second)
-				return errors.Is(patient(e.master.socket)(t.Context()), errNobody)
+				return errors.Is(patient(e.master.socket)(t.Context()), errNobody) && errors.Is(patient(e.stats)(t.Context()), errNobody)
 			})
 			apply(t, e, want)
 			testenv.Until(t, "it balances again", func() bool {

@@ -92,7 +92,7 @@ func (b *balancer) run(c *cli.Context, s *local.Server) error {
 	}
 	return daemon.Run(c, b.log,
 		b.dog.Member(),
-		daemon.Member{Name: "state", Run: func(ctx context.Context) error { return s.KeepState(ctx, b.log, c.Now) }},
+		daemon.Member{Name: "state", Run: func(ctx context.Context) error { return s.KeepState(ctx, b.log, c.Now, false) }},
 		daemon.Reloader(b.log, b.reload),
 		daemon.Member{Name: "check", Run: b.checker.Run},
 		daemon.Member{Name: "reconcile", Run: b.reconcile},

@@ -92,7 +92,7 @@ func (t *trials) await(ctx context.Context) {
 	// What has not come is reported as unknown, whatever the reason.
 	_ = t.Store.Follow(ctx, func() (bool, error) {
 		nodes, err := t.Store.Standings(ctx)
-		return !slices.ContainsFunc(nodes, waits), err
+		return err == nil && !slices.ContainsFunc(nodes, waits), nil
 	})
 }
 

@@ -14,8 +14,8 @@ import (
 	"iwx/lib/tool/local"
 )
 
-// TestKeepStateRescues: each daemon of a server saves a state that lost its name, or
-// leaves that to the other one.
+// TestKeepStateRescues: both daemons of a manager end when the state has lost its name,
+// and one of them saves it.
 func TestKeepStateRescues(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	open := func(by func() (*state.Store, error)) *local.Server {
@@ -36,7 +36,7 @@ func TestKeepStateRescues(t *testing.T) {
 	}
 	for i, daemon := range []*local.Server{queued, balancing} {
 		var log bytes.Buffer
-		err := daemon.KeepState(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return time.Unix(0, 0) })
+		err := daemon.KeepState(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return time.Unix(0, 0) }, i == 0)
 		if err == nil || !strings.Contains(err.Error(), "state.db was removed") {
 			t.Errorf("it ends with %v", err)
 		}

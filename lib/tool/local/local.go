@@ -114,10 +114,12 @@ const (
 
 // KeepState guards the state of a daemon. It fails, which ends the daemon, when
 // another file has taken the state's name; the restarted daemon opens the new
-// file. A state that no longer has a name is saved before that: this daemon may be the
-// last process that has it open. KeepState also checkpoints the write-ahead log into the
-// database file.
-func (s *Server) KeepState(ctx context.Context, log *slog.Logger, now func() time.Time) error {
+// file. KeepState also checkpoints the write-ahead log into the database file.
+//
+// If rescue is set, a state that no longer has a name is saved before that, with the time
+// of now in its name. Only iwx-queued does so: who removes a state on purpose, as reset
+// does, stops it first.
+func (s *Server) KeepState(ctx context.Context, log *slog.Logger, now func() time.Time, rescue bool) error {
 	check, checkpoint := time.NewTicker(checkEvery), time.NewTicker(checkpointEvery)
 	defer check.Stop()
 	defer checkpoint.Stop()
@@ -128,7 +130,9 @@ func (s *Server) KeepState(ctx context.Context, log *slog.Logger, now func() tim
 			return nil
 		case <-check.C:
 			if err := s.Store.Check(); err != nil {
-				s.rescue(ctx, log, now())
+				if rescue {
+					s.rescue(ctx, log, now())
+				}
 				return err
 			}
 		case <-checkpoint.C:

@@ -177,7 +177,7 @@ func (d *server) readCertificate() error {
 func (d *server) run(members ...daemon.Member) error {
 	members = append(members,
 		d.dog.Member(),
-		daemon.Member{Name: "state", Run: func(ctx context.Context) error { return d.KeepState(ctx, d.log, d.c.Now) }},
+		daemon.Member{Name: "state", Run: func(ctx context.Context) error { return d.KeepState(ctx, d.log, d.c.Now, true) }},
 		daemon.Reloader(d.log, d.reload),
 		daemon.Member{Name: "renew", Run: d.renew},
 		daemon.Member{Name: "prune", Run: d.prune},
