@@ -1,7 +1,7 @@
 // Package vhost is the virtual hosts of sites in a web server: apache2 as Debian
 // lays it out, httpd as RHEL does, and nginx. It renders their configuration
 // from templates, writes it so that the server's own test has passed or the old
-// one is back, and has the server take it without dropping a connection.
+// one is back, and reloads the server without dropping a connection.
 //
 // Each site has one file, iwx-DOMAIN.conf, and there are two that say who is
 // believed about clients: see Forwarded and Proxied. No other file of the server is
@@ -11,15 +11,10 @@ package vhost
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"iwx/lib/fault"
@@ -37,6 +32,8 @@ type Server struct {
 	pid    string // its process id, below a root of its own
 	group  string // that its workers are of
 	undo   string // old files, while new ones are tested
+
+	patience time.Duration // until a reloaded server has started a worker
 }
 
 // kinds are the servers that are known, the ones tried first in front.
@@ -53,6 +50,7 @@ func kinds() []Server {
 func Find(root string) (list []*Server) {
 	for _, s := range kinds() {
 		s.Root = host.At(root).Root
+		s.patience = workerLimit
 		s.undo = filepath.Join(host.At(root).Lib, "vhosts.old")
 		if _, err := os.Stat(s.at(s.config)); err == nil {
 			list = append(list, &s)
@@ -209,11 +207,6 @@ func (s *Server) ask(ctx context.Context, config string, args ...string) (string
 	return s.output(ctx, program, args...)
 }
 
-func (s *Server) run(ctx context.Context, program string, args ...string) error {
-	_, err := s.output(ctx, program, args...)
-	return err
-}
-
 func (s *Server) output(ctx context.Context, program string, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
 	if err == nil {
@@ -224,44 +217,4 @@ func (s *Server) output(ctx context.Context, program string, args ...string) (st
 	}
 	text := strings.TrimSpace(string(out))
 	return "", fault.New(fault.Failed, "%s %s: %w\n%s", program, strings.Join(args, " "), err, text)
-}
-
-// Reload has the server take its configuration as it is now: connections that
-// are open end as they would have. One that does not run takes it when it
-// starts.
-func (s *Server) Reload(ctx context.Context) error {
-	if s.Root != "" {
-		return s.signal()
-	}
-	const limit = time.Minute
-	ctx, cancel := fault.Within(ctx, limit, "systemctl reload "+s.Name)
-	defer cancel()
-	if !host.Booted() || exec.CommandContext(ctx, "systemctl", "--quiet", "is-active", s.Name).Run() != nil {
-		return nil
-	}
-	return s.run(ctx, "systemctl", "reload", s.Name)
-}
-
-// signal reloads a server below a root of its own: SIGUSR1 is apache's graceful
-// restart, SIGHUP nginx's.
-func (s *Server) signal() error {
-	text, err := os.ReadFile(s.at(s.pid))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil || len(text) == 0 { // nginx -t makes an empty one
-		return err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || pid <= 1 {
-		return fault.New(fault.Failed, "%s holds %.20q instead of a process id", s.at(s.pid), text)
-	}
-	sig := syscall.SIGUSR1
-	if s.Syntax == "nginx" {
-		sig = syscall.SIGHUP
-	}
-	if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("reload %s, process %d: %w", s.Name, pid, err)
-	}
-	return nil
 }
