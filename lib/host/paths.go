@@ -29,6 +29,8 @@ type Paths struct {
 	Templates    string // those of virtual hosts that the administrator has written
 	Certificates string // 0700, those of the sites, each with its key
 	SiteLock     string // held by who changes sites, or applies them
+	Reloads      string // 0700, socket of the daemon that reloads programs
+	ReloadLock   string // held by who changes a program's configuration, or reloads the program
 	Balance      string // 0700, sockets of iwx-lb daemon
 	BalanceLock  string // held by the one iwx-lb daemon of this server
 
@@ -71,6 +73,8 @@ func At(root string) Paths {
 		Templates:    at("etc/iwx/templates"),
 		Certificates: at("var/lib/iwx/certificates"),
 		SiteLock:     at("run/iwx/site.lock"),
+		Reloads:      at("run/iwx/reloads"),
+		ReloadLock:   at("run/iwx/reloads/lock"),
 		Balance:      at("run/iwx/lb"),
 		Addresses:    at("run/iwx/addresses.json"),
 		BalanceLock:  at("run/iwx/lb/lock"),

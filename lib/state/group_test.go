@@ -207,3 +207,36 @@ func TestMigrationsAreCounted(t *testing.T) {
 		}
 	}
 }
+
+// TestMigrateReload: a reload that was pending before migration 006 is pending after it,
+// and one that was done is not.
+func TestMigrateReload(t *testing.T) {
+	t.Parallel()
+	for row, want := range map[string]Reload{
+		`(1, 'apache2', 5000, 2000)`: {Kind: "web", Name: "apache2", Requested: 1, Last: time.UnixMilli(2000)},
+		`(1, 'nginx', 0, 3000)`:      {Kind: "web", Name: "nginx", Requested: 1, Tried: 1, Loaded: 1, Last: time.UnixMilli(3000)},
+	} {
+		s := newManager(t)
+		script, err := migrations.ReadFile("migration/006.sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, query := range []string{
+			`DROP TABLE reload`,
+			`CREATE TABLE reload (id INTEGER PRIMARY KEY CHECK (id = 1), server TEXT NOT NULL, owed INTEGER NOT NULL, last INTEGER NOT NULL) STRICT`,
+			`INSERT INTO reload VALUES ` + row,
+			string(script),
+		} {
+			if err := s.update(t.Context(), func(t *tx) error { _, err := t.conn.raw.ExecContext(t.ctx, query); return err }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := s.Reload(t.Context(), want.Kind, want.Name)
+		if got.Last.Equal(want.Last) {
+			got.Last = want.Last
+		}
+		if err != nil || got != want {
+			t.Errorf("%+v, %v; want %+v", got, err, want)
+		}
+	}
+}

@@ -16,7 +16,7 @@ import (
 var migrations embed.FS
 
 // schemaVersion is the number of the last migration.
-const schemaVersion = 5
+const schemaVersion = 6
 
 // migrate brings the schema up to date. It reads alone when there is nothing
 // to do, which is nearly always.

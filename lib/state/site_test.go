@@ -137,30 +137,3 @@ func TestSitesApplied(t *testing.T) {
 		t.Errorf("%+v, %v", here, err)
 	}
 }
-
-// TestReload holds that a reload is owed since the first change that the web
-// server was not told of, and that it is known afterwards when it was.
-func TestReload(t *testing.T) {
-	t.Parallel()
-	s := newManager(t)
-	ctx := t.Context()
-	at := func(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
-	steps := []struct {
-		do   func() error
-		want site.Reload
-	}{
-		{func() error { return s.Reloaded(ctx, at(1)) }, site.Reload{}}, // nothing was ever owed
-		{func() error { return s.OweReload(ctx, "apache2", at(2)) }, site.Reload{WebServer: "apache2", Owed: at(2)}},
-		{func() error { return s.OweReload(ctx, "apache2", at(3)) }, site.Reload{WebServer: "apache2", Owed: at(2)}},
-		{func() error { return s.Reloaded(ctx, at(4)) }, site.Reload{WebServer: "apache2", Last: at(4)}},
-		{func() error { return s.OweReload(ctx, "nginx", at(5)) }, site.Reload{WebServer: "nginx", Owed: at(5), Last: at(4)}},
-	}
-	for i, step := range steps {
-		if err := step.do(); err != nil {
-			t.Fatal(err)
-		}
-		if is, err := s.Reload(ctx); err != nil || !is.Owed.Equal(step.want.Owed) || !is.Last.Equal(step.want.Last) || is.WebServer != step.want.WebServer {
-			t.Errorf("step %d: %+v, %v; want %+v", i, is, err, step.want)
-		}
-	}
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"iwx/lib/queue"
@@ -55,38 +54,6 @@ func (t *tx) putHere(specs []site.Spec, server string) error {
 		}
 	}
 	return nil
-}
-
-// OweReload notes that the web server of that name has to be told of a change
-// that is about to be made. What is owed longest counts. Repeating it is safe, and
-// writes nothing.
-func (s *Store) OweReload(ctx context.Context, server string, now time.Time) error {
-	is, err := s.Reload(ctx)
-	if err != nil || !is.Owed.IsZero() && is.WebServer == server {
-		return err
-	}
-	return s.set(ctx, `INSERT INTO reload (id, server, owed, last) VALUES (1, ?1, ?2, 0)
-		ON CONFLICT DO UPDATE SET server = ?1, owed = CASE owed WHEN 0 THEN ?2 ELSE owed END`, server, millis(now))
-}
-
-// Reload returns how this server's web server stands with the changes of sites.
-func (s *Store) Reload(ctx context.Context) (is site.Reload, err error) {
-	err = s.view(ctx, func(t *tx) error {
-		var owed, last int64
-		err := t.row(`SELECT server, owed, last FROM reload`, nil, []any{&is.WebServer, &owed, &last})
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		is.Owed, is.Last = instant(owed), instant(last)
-		return err
-	})
-	return is, err
-}
-
-// Reloaded notes that the web server has been told of all changes. Repeating it
-// is safe.
-func (s *Store) Reloaded(ctx context.Context, now time.Time) error {
-	return s.set(ctx, `UPDATE reload SET owed = 0, last = ?`, millis(now))
 }
 
 // SiteOp is an order that this server has carried out.

@@ -262,7 +262,7 @@ func (n *node) once(c context.Context) error {
 	if err := <-replayed; err != nil {
 		return err
 	}
-	if err := n.lastReload(ctx); err != nil {
+	if err := n.limiter().Finish(ctx, false); err != nil {
 		return err
 	}
 	n.sites.once(ctx)

@@ -4,66 +4,63 @@ import (
 	"context"
 	"time"
 
+	"iwx/lib/atomicfile"
 	"iwx/lib/backoff"
+	"iwx/lib/daemon"
+	"iwx/lib/state"
 	"iwx/lib/tool/upkeep"
-	"iwx/lib/wait"
 )
 
-// overdueEvery is the interval of checks for a pending reload of the web server.
-const overdueEvery = time.Second
-
-// reloads has the profile looked at when a reload of the web server is overdue: its
-// item of kind web does it, and reports the result. One that fails is tried again
-// at the profile's own pace.
+// reloads reloads the programs of this server as tools request it. The profile reports
+// which reloads have failed.
 func (d *server) reloads(ctx context.Context) error {
-	var seen time.Time
-	tries := backoff.Tries{Waits: retryWaits()}
-	for {
-		began := d.c.Now()
-		err := d.try(ctx, "cannot read the pending reload of the web server", func(ctx context.Context) error {
-			since, err := d.overdue(ctx)
-			if err == nil && !since.IsZero() && !since.Equal(seen) {
-				seen = since
-				d.keeper.Look()
-			}
-			return err
-		})
-		took := d.c.Now().Sub(began)
-		pause := backoff.Pace(overdueEvery, took)
-		if err != nil {
-			pause = tries.Failed(took)
-		} else {
-			tries.Reset()
-		}
-		if wait.Sleep(ctx, pause) != nil {
-			return nil
-		}
+	if err := atomicfile.MkdirAll(d.Reloads, 0o700); err != nil {
+		return err
 	}
-}
-
-// lastReload does the reload that was left to the daemon, where none stays to do it:
-// it blocks until the interval is over.
-func (d *server) lastReload(ctx context.Context) error {
-	reloads, err := upkeep.NewReloads(ctx, d.Server, d.c.Now)
+	requests, err := daemon.Listen(d.Reloads) // from here on, the tools leave reloads to this loop
 	if err != nil {
 		return err
 	}
-	return reloads.Await(ctx, d.c.Now())
+	defer requests.Close()
+	failed := map[string]bool{}
+	tries := backoff.Tries{Waits: retryWaits()}
+	for {
+		took := backoff.Clock()
+		var next time.Duration
+		err := d.try(ctx, "cannot reload what was requested", func(ctx context.Context) (err error) {
+			next, err = d.limiter().ReloadDue(ctx, func(r state.Reload) {
+				if r.Error != "" {
+					d.log.Error("a reload failed", "program", r.Name, "error", r.Error)
+				} else {
+					d.log.Info("reloaded", "program", r.Name)
+				}
+				if now := r.Error != ""; now != failed[r.Name] {
+					failed[r.Name] = now
+					d.keeper.Retry()
+				}
+			})
+			return err
+		})
+		if next = backoff.Pace(next, took()); err != nil {
+			next = tries.Failed(took())
+		} else {
+			tries.Reset()
+		}
+		timer := time.NewTimer(next)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-requests.C:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
 }
 
-// overdue returns since when a reload is overdue, by the settings in force; zero
-// for none.
-func (d *server) overdue(ctx context.Context) (since time.Time, err error) {
-	is, err := d.Store.Reload(ctx)
-	if err != nil || is.Owed.IsZero() {
-		return time.Time{}, err
-	}
+// limiter returns what reloads programs, by the settings in force.
+func (d *server) limiter() upkeep.ReloadLimiter {
 	here := *d.Server
 	here.Config = *d.config.Load()
-	reloads, err := upkeep.NewReloads(ctx, &here, d.c.Now)
-	if err != nil {
-		return time.Time{}, err
-	}
-	is, err = reloads.Overdue(ctx)
-	return is.Owed, err
+	return upkeep.ReloadLimiter{Server: &here, Now: d.c.Now}
 }

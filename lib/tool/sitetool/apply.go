@@ -92,26 +92,17 @@ func (a *application) run(c *cli.Context, order *site.Order) (err error) {
 	if err := a.apply(c, specs, strays...); err != nil {
 		return err
 	}
-	if err := a.live(c, order); err != nil {
-		return fault.New(0, "the sites are in place, and the reload failed: %w", err)
+	// The daemon reloads for what nobody waits for, and for an order with more to come.
+	if order.Awaited || len(a.ahead) == 0 {
+		if err := a.reload(c, order.Awaited); err != nil {
+			return fault.New(0, "the sites are in place, and the reload failed: %w", err)
+		}
 	}
 	done := &state.SiteOp{Op: a.op, Digest: a.digest, WebServer: order.WebServer, Specs: specs, At: c.Now()}
 	if err := a.Store.SitesApplied(c, done); err != nil {
 		return err
 	}
 	return a.prune(c)
-}
-
-// live has the web server take what was applied, unless orders that come next, or
-// the daemon when the interval is over, do it for this one too.
-func (a *application) live(ctx context.Context, order *site.Order) error {
-	switch {
-	case order.Awaited && a.web != nil:
-		return a.reloads.PayInTime(ctx)
-	case len(a.ahead) > 0:
-		return nil
-	}
-	return a.reload(ctx)
 }
 
 // specs are what the order comes to here: without what a later one says

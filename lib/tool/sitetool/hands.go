@@ -22,7 +22,9 @@ import (
 type hands struct {
 	accounts     account.Accounts
 	web          *vhost.Server                                            // nil where nothing serves sites
-	reloads      upkeep.Reloads                                           // of it
+	reloads      upkeep.ReloadLimiter                                     // of it
+	request      uint64                                                   // the last one for a reload; 0 before the first
+	urgent       bool                                                     // reloads do not wait for the interval
 	certificates string                                                   // their directory
 	fetch        func(ctx context.Context, digest string) ([]byte, error) // of a certificate that is not here
 	homes        func(ctx context.Context, specs []site.Spec) error       // made after the accounts; nil on a node
@@ -30,16 +32,11 @@ type hands struct {
 }
 
 // apply brings users, homes, certificates and virtual hosts to what the specs
-// say, and removes the virtual hosts of strays, domains that are no site's; the web
-// server is then owed a reload. Users go last, when it has let go of their sites,
-// and is reloaded for that. It is idempotent; on an error it may have done a part,
-// but no virtual host.
+// say, and removes the virtual hosts of strays, domains that are no site's; a reload of
+// the web server is then requested. Users go last, when it has let go of their sites,
+// and is reloaded for that at once. It is idempotent; on an error it may have done a
+// part, but no virtual host.
 func (h *hands) apply(ctx context.Context, specs []site.Spec, strays ...string) error {
-	if h.web != nil && len(specs)+len(strays) > 0 {
-		if err := h.reloads.Owe(ctx, h.web.Name); err != nil {
-			return err
-		}
-	}
 	for i := range specs {
 		if specs[i].Gone {
 			continue
@@ -56,12 +53,28 @@ func (h *hands) apply(ctx context.Context, specs []site.Spec, strays ...string) 
 	if err := h.keepCertificates(ctx, specs); err != nil {
 		return err
 	}
-	if h.web != nil {
-		if err := h.web.Put(ctx, h.changes(specs, strays)); err != nil {
+	gone := slices.DeleteFunc(slices.Clone(specs), func(s site.Spec) bool { return !s.Gone })
+	if h.web != nil && len(specs)+len(strays) > 0 {
+		request, err := h.reloads.Change(ctx, h.web.Name, h.urgent || len(gone) > 0, func() error {
+			return h.web.Put(ctx, h.changes(specs, strays))
+		})
+		if err != nil {
+			return err
+		}
+		h.request = request
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	if err := h.reload(ctx, true); err != nil {
+		return err
+	}
+	for i := range gone {
+		if err := h.removeUser(ctx, gone[i]); err != nil {
 			return err
 		}
 	}
-	return h.removeUsers(ctx, specs)
+	return nil
 }
 
 // hasModules fails if the web server lacks a module that the virtual hosts of the
@@ -71,25 +84,6 @@ func (h *hands) hasModules(ctx context.Context, specs []site.Spec) error {
 		return nil
 	}
 	return h.web.Lacks(ctx, h.changes(specs, nil))
-}
-
-// removeUsers removes those of the specs that are Gone.
-func (h *hands) removeUsers(ctx context.Context, specs []site.Spec) error {
-	gone := slices.DeleteFunc(slices.Clone(specs), func(s site.Spec) bool { return !s.Gone })
-	if len(gone) == 0 {
-		return nil
-	}
-	if h.web != nil {
-		if err := h.reloads.Pay(ctx); err != nil {
-			return err
-		}
-	}
-	for i := range gone {
-		if err := h.removeUser(ctx, gone[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // removeUser removes the user of a site that is to go; one that was there before
@@ -103,13 +97,13 @@ func (h *hands) removeUser(ctx context.Context, spec site.Spec) error {
 	return h.accounts.Ensure(ctx, spec)
 }
 
-// reload has the web server take what was applied, now or, where that would be
-// the second reload in an interval, when it is over: then the daemon does it.
-func (h *hands) reload(ctx context.Context) error {
+// reload blocks until the web server has loaded what was applied. Unless patient, it
+// leaves that to the daemon where it would be the second reload in an interval.
+func (h *hands) reload(ctx context.Context, patient bool) error {
 	if h.web == nil {
 		return nil
 	}
-	return h.reloads.PayDue(ctx)
+	return h.reloads.Wait(ctx, h.web.Name, h.request, patient)
 }
 
 // strays are the domains that have a virtual host of iwx here and are not known.

@@ -31,7 +31,6 @@ type manager struct {
 	*hands
 	webName string // of the web server, "" for none
 	lock    *os.File
-	began   time.Time // when this run began to change sites
 }
 
 // openManager opens this server, which has to be the manager, to change its
@@ -106,8 +105,7 @@ func (m *manager) carryOut(c *cli.Context, ch *change) (op queue.OpID, err error
 		return op, err
 	}
 	ch.WebServer = m.webName
-	m.began = c.Now()
-	intent := &site.Intent{At: m.began, By: local.Operator(c)}
+	intent := &site.Intent{At: c.Now(), By: local.Operator(c)}
 	for _, spec := range ch.Specs {
 		taken := ch.taken[spec.Domain]
 		intent.Begun = append(intent.Begun, site.Begun{Spec: spec, NewHome: ch.newHomes[spec.Domain], Kept: taken.kept, Instead: taken.instead})
@@ -154,7 +152,8 @@ func (m *manager) make(ctx context.Context, ch *change, intent *site.Intent) err
 	if err := own.apply(ctx, ch.Specs); err != nil {
 		return err
 	}
-	return own.reload(ctx)
+	m.request = own.request
+	return own.reload(ctx, false)
 }
 
 // handsFor are those that know what the intent takes over.
@@ -219,7 +218,7 @@ func (m *manager) announce(c *cli.Context, what string, op queue.OpID, w await.F
 // this server's. Others may change sites meanwhile.
 func (m *manager) await(c *cli.Context, op queue.OpID, w await.Flags) error {
 	m.lock.Close()
-	if err := w.Wait(c, m.Server, op.Seq, baseline()); err != nil || m.web == nil {
+	if err := w.Wait(c, m.Server, op.Seq, baseline()); err != nil {
 		return err
 	}
 	ctx := c.Context
@@ -228,7 +227,7 @@ func (m *manager) await(c *cli.Context, op queue.OpID, w await.Flags) error {
 		ctx, cancel = context.WithTimeout(ctx, w.Timeout)
 		defer cancel()
 	}
-	err := m.reloads.Await(ctx, m.began)
+	err := m.reload(ctx, true)
 	if errors.Is(err, context.DeadlineExceeded) && c.Err() == nil {
 		return fault.New(fault.TimedOut, "after %s %s has not been reloaded here; it is when site.reload_interval is over", cli.Duration(w.Timeout), m.webName)
 	}

@@ -53,7 +53,7 @@ func (m *manager) settleIntent(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := m.reload(ctx); err != nil {
+	if err := own.reload(ctx, false); err != nil {
 		return err
 	}
 	if err := m.Store.EndSites(ctx); err != nil {

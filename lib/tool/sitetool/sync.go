@@ -247,13 +247,12 @@ func (m *manager) repair(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	m.urgent = true
 	if err := m.apply(c, specs, strays...); err != nil {
 		return err
 	}
-	if m.web != nil {
-		if err := m.reloads.Pay(c); err != nil {
-			return err
-		}
+	if err := m.reload(c, true); err != nil {
+		return err
 	}
 	return m.prune(c)
 }

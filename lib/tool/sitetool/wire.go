@@ -25,9 +25,7 @@ func newHands(c *cli.Context, server *local.Server, web string, lock *os.File) (
 	if web == "" {
 		return h, nil
 	}
-	if h.reloads, err = upkeep.NewReloads(c, server, c.Now); err != nil {
-		return nil, err
-	}
+	h.reloads = upkeep.ReloadLimiter{Server: server, Now: c.Now}
 	h.web, err = vhost.Named(server.Root, web)
 	return h, err
 }

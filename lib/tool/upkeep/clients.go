@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"time"
 
 	"iwx/lib/daemon"
 	"iwx/lib/profile"
@@ -63,14 +64,19 @@ func (c *Cluster) ownAddresses() (list []netip.Prefix) {
 	return slices.Compact(list)
 }
 
-// clientTeller is the applier of realip.Kind. It keeps out of the way of who
-// changes sites: what has not been tested yet is not to be loaded.
-func clientTeller(s *local.Server) *realip.Applier {
+// clientTeller is the applier of realip.Kind. Nothing is reloaded while it changes a
+// program, nor are sites changed: what has not been tested yet must not be loaded.
+func clientTeller(s *local.Server, now func() time.Time) *realip.Applier {
 	return &realip.Applier{Root: s.Root, Notes: s.Clients, Lock: func(ctx context.Context) (func(), error) {
-		busy, err := daemon.WaitLock(ctx, s.SiteLock, lockWait, "changing sites")
+		sites, err := daemon.WaitLock(ctx, s.SiteLock, lockWait, "changing sites")
 		if err != nil {
 			return nil, err
 		}
-		return func() { busy.Close() }, nil
+		unlock, err := ReloadLimiter{Server: s, Now: now}.lock(ctx)
+		if err != nil {
+			sites.Close()
+			return nil, err
+		}
+		return func() { unlock(); sites.Close() }, nil
 	}}
 }

@@ -2,160 +2,226 @@ package upkeep
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"time"
 
 	"iwx/lib/daemon"
-	"iwx/lib/flock"
+	"iwx/lib/fault"
 	"iwx/lib/profile"
-	"iwx/lib/site"
+	"iwx/lib/state"
 	"iwx/lib/tool/local"
 	"iwx/lib/vhost"
 	"iwx/lib/wait"
 )
 
-// Reloads has this server's web server take what was changed of the sites, no more
-// often than site.reload_interval asks for. A reload is owed before the change and
-// paid after it, so that none is lost when a process is killed: the daemon pays
-// what nobody else does.
-//
-// Whoever calls Owe and Pay holds local.Server's SiteLock: what has not been tested
-// yet is not to be loaded.
-type Reloads struct {
-	Server   *local.Server
-	Interval time.Duration
-	Now      func() time.Time
+// ReloadLimiter reloads programs of this server, each at most once in the interval of its
+// kind. A tool requests a reload together with the change that the program is to load;
+// iwx-queued reloads the program, and records the result for those who wait. Where no
+// daemon does this, a tool that waits does it in the same way. A request is in the state
+// before its change is made, so none is lost when a process is killed.
+type ReloadLimiter struct {
+	Server *local.Server // with the settings in force
+	Now    func() time.Time
 }
 
-// NewReloads returns those of a server by the manager's settings, which nodes have
-// in their profile.
-func NewReloads(ctx context.Context, s *local.Server, now func() time.Time) (Reloads, error) {
-	r := Reloads{Server: s, Interval: s.Config.Site.ReloadInterval, Now: now}
-	if s.IsManager() {
-		return r, nil
-	}
-	saved, err := s.Store.Profile().Load(ctx)
+// Change requests a reload of the web server of that name, makes the change, and returns
+// the number of the request. Meanwhile nothing is reloaded. An urgent request does not
+// wait for the interval.
+func (l ReloadLimiter) Change(ctx context.Context, web string, urgent bool, change func() error) (request uint64, err error) {
+	unlock, err := l.lock(ctx)
 	if err != nil {
-		return r, err
+		return 0, err
 	}
+	defer unlock()
+	if request, err = l.Server.Store.RequestReload(ctx, KindWeb, web, urgent); err != nil {
+		return 0, err
+	}
+	defer daemon.Poke(l.Server.Reloads)
+	return request, change()
+}
+
+// lock keeps reloads, and changes to what programs load, apart. The caller may hold
+// SiteLock, but must not take it afterwards.
+func (l ReloadLimiter) lock(ctx context.Context) (unlock func(), err error) {
+	f, err := daemon.WaitLock(ctx, l.Server.ReloadLock, lockWait, "changing or reloading a program")
+	if err != nil {
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+// Times between looks at a reload that is waited for: the daemon is about to do it, or
+// the interval is not over.
+const (
+	soonLook = 20 * time.Millisecond
+	lateLook = time.Second
+)
+
+// Wait blocks until the web server has loaded what was requested, and returns the error
+// of the reload. With patient false it does not wait for the interval: the daemon reloads
+// when that is over. Request 0 is none.
+func (l ReloadLimiter) Wait(ctx context.Context, web string, request uint64, patient bool) error {
+	pause := soonLook
+	return wait.Until(ctx, func(time.Duration) time.Duration { return pause }, func() (done bool, err error) {
+		r, err := l.Server.Store.Reload(ctx, KindWeb, web)
+		switch {
+		case err != nil || r.Loaded >= request:
+			return true, err
+		case r.Tried >= request:
+			return true, fault.New(fault.Failed, "%s", r.Error)
+		}
+		left, err := l.left(ctx, &r)
+		if err != nil || left > 0 && !patient {
+			return true, err
+		}
+		pause = min(max(left, soonLook), lateLook)
+		if left > 0 || daemon.Alive(l.Server.Reloads) {
+			return false, nil
+		}
+		_, err = l.reload(ctx, &r)
+		return false, err
+	})
+}
+
+// ReloadDue reloads the programs whose reload is due, and returns how long it is until
+// the next one is; the daemon calls it. tried gets each result.
+func (l ReloadLimiter) ReloadDue(ctx context.Context, tried func(state.Reload)) (next time.Duration, err error) {
+	list, err := l.Server.Store.Reloads(ctx)
+	next = lateLook
+	for i := range list {
+		r := &list[i]
+		if !r.Pending() {
+			continue
+		}
+		left, failed := l.left(ctx, r)
+		if failed == nil && left == 0 {
+			var did bool
+			if did, failed = l.reload(ctx, r); did && failed == nil {
+				tried(*r)
+			}
+		}
+		next, err = min(next, max(left, soonLook)), errors.Join(err, failed)
+	}
+	return next, err
+}
+
+// left returns how long the reload has to wait.
+func (l ReloadLimiter) left(ctx context.Context, r *state.Reload) (time.Duration, error) {
+	interval, err := l.interval(ctx)
+	return r.Left(interval, l.Now()), err
+}
+
+// interval is the manager's site.reload_interval, which nodes have in their profile.
+func (l ReloadLimiter) interval(ctx context.Context) (time.Duration, error) {
+	if l.Server.IsManager() {
+		return l.Server.Config.Site.ReloadInterval, nil
+	}
+	saved, err := l.Server.Store.Profile().Load(ctx)
+	if err != nil {
+		return 0, err
+	}
+	spec := webSpec{Interval: l.Server.Config.Site.ReloadInterval}
 	for _, item := range saved.Desired.Items {
-		if item.Kind == KindWeb {
-			return r.as(item)
+		if item.Kind == KindWeb && len(item.Spec) > 0 { // the first site's entry comes before the item
+			err = item.Decode(&spec)
 		}
 	}
-	return r, nil // the first site's entry is here before the profile
+	return spec.Interval, err
 }
 
-// as returns them with the interval that the item says. One that was made by a
-// manager of the version before this one says none.
-func (r Reloads) as(item profile.Item) (Reloads, error) {
-	if len(item.Spec) == 0 {
-		return r, nil
-	}
-	var spec webSpec
-	err := item.Decode(&spec)
-	r.Interval = spec.Interval
-	return r, err
-}
-
-// Owe notes that the web server of that name is to be told of a change that is
-// about to be made. Repeating it is safe.
-func (r Reloads) Owe(ctx context.Context, web string) error {
-	return r.Server.Store.OweReload(ctx, web, r.Now())
-}
-
-// Pay does the reload that is owed, whenever the last one was; without one it does
-// nothing.
-func (r Reloads) Pay(ctx context.Context) error {
-	is, err := r.Server.Store.Reload(ctx)
-	if err != nil || is.Owed.IsZero() {
-		return err
-	}
-	web, err := vhost.Named(r.Server.Root, is.WebServer)
-	if err == nil {
-		err = web.Reload(ctx)
-	}
+// reload reloads the program if its reload is due, and records the result, which is in r
+// then; the error is that this cannot be done.
+func (l ReloadLimiter) reload(ctx context.Context, r *state.Reload) (did bool, err error) {
+	unlock, err := l.lock(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return r.Server.Store.Reloaded(ctx, r.Now())
-}
+	defer unlock()
 
-// PayDue is Pay, unless the last reload was less than the interval ago: then it
-// stays owed.
-func (r Reloads) PayDue(ctx context.Context) error {
-	_, left, err := r.look(ctx)
-	if err != nil || left > 0 {
-		return err
+	// Another process may have reloaded it meanwhile.
+	if *r, err = l.Server.Store.Reload(ctx, r.Kind, r.Name); err != nil {
+		return false, err
 	}
-	return r.Pay(ctx)
-}
+	if left, err := l.left(ctx, r); err != nil || left > 0 || !r.Pending() {
+		return false, err
+	}
 
-// PayInTime is Pay when the interval is over; it blocks until then.
-func (r Reloads) PayInTime(ctx context.Context) error {
-	is, left, err := r.look(ctx)
-	if err != nil || is.Owed.IsZero() {
-		return err
+	err = l.load(ctx, r)
+	if ctx.Err() != nil {
+		return false, ctx.Err() // it stays requested
 	}
-	if err := wait.Sleep(ctx, left); err != nil {
-		return err
-	}
-	return r.Pay(ctx)
-}
-
-// Await blocks until the web server has taken a change that was made before that
-// time, and takes SiteLock to pay the reload itself where nobody else does.
-func (r Reloads) Await(ctx context.Context, made time.Time) error {
-	for {
-		is, left, err := r.look(ctx)
-		if err != nil || is.Owed.IsZero() || !is.Last.Before(made) {
-			return err
-		}
-		if left > 0 {
-			err = wait.Sleep(ctx, left)
-		} else {
-			err = r.locked(ctx, r.PayDue)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// locked calls pay for who does not hold SiteLock.
-func (r Reloads) locked(ctx context.Context, pay func(context.Context) error) error {
-	lock, err := daemon.WaitLock(ctx, r.Server.SiteLock, lockWait, "changing sites")
+	r.Tried, r.Last, r.Error = r.Requested, l.Now(), ""
 	if err != nil {
-		return err
+		r.Error = fault.Plain(err)
+	} else {
+		r.Loaded = r.Requested
 	}
-	defer lock.Close()
-	return pay(ctx)
+	return true, l.Server.Store.SaveReload(ctx, r)
 }
 
-// Overdue returns the reload that is owed, if nobody has come to do it in its time;
-// else a zero one. One that is owed within the interval is due at its end. One that
-// could have been done at once was left to others: to who is changing sites now,
-// however long that takes, or to the last of the entries that come one after the
-// other.
-func (r Reloads) Overdue(ctx context.Context) (site.Reload, error) {
-	is, pause, err := r.look(ctx)
-	if err != nil || pause > 0 || is.Owed.IsZero() {
-		return site.Reload{}, err
+// load has the program load its configuration. One that is not installed any more has
+// nothing to load.
+func (l ReloadLimiter) load(ctx context.Context, r *state.Reload) error {
+	if r.Kind != KindWeb {
+		return fault.New(fault.Failed, "this version of iwx cannot reload a program of kind %q", r.Kind)
 	}
-	left := !is.Owed.Before(is.Last.Add(r.Interval))
-	if left && r.Now().Sub(is.Owed) < leftFor {
-		return site.Reload{}, nil
+	for _, web := range vhost.Find(l.Server.Root) {
+		if web.Name == r.Name {
+			return web.Reload(ctx)
+		}
 	}
-	if busy, err := flock.Held(r.Server.SiteLock); busy || err != nil {
-		return site.Reload{}, err
-	}
-	return is, nil
+	return nil
 }
 
-// leftFor is how long a reload is left to others.
-const leftFor = 10 * time.Second
-
-// look returns how the web server stands, and how long a reload is to wait.
-func (r Reloads) look(ctx context.Context) (is site.Reload, wait time.Duration, err error) {
-	is, err = r.Server.Store.Reload(ctx)
-	return is, is.Wait(r.Interval, r.Now()), err
+// Finish blocks until all programs have loaded what was requested, and tries reloads that
+// have failed once more. An urgent call does not wait for the interval.
+func (l ReloadLimiter) Finish(ctx context.Context, urgent bool) error {
+	list, err := l.Server.Store.Reloads(ctx)
+	for i := range list {
+		if !list[i].Pending() {
+			continue
+		}
+		request, failed := l.Change(ctx, list[i].Name, urgent, func() error { return nil })
+		if failed == nil {
+			failed = l.Wait(ctx, list[i].Name, request, true)
+		}
+		err = errors.Join(err, failed)
+	}
+	return err
 }
+
+// KindWeb is the kind of web servers among the programs that are reloaded, and of the
+// profile's item that gives a server the interval of their reloads.
+const KindWeb = "web"
+
+// webSpec is the spec of the item.
+type webSpec struct {
+	Interval time.Duration `json:"interval"` // site.reload_interval, in nanoseconds
+}
+
+// web gives a server the interval, once there are sites.
+func (c *Cluster) web() ([]profile.Item, error) {
+	if !c.Sites {
+		return nil, nil
+	}
+	spec, err := json.Marshal(webSpec{Interval: c.Config.Site.ReloadInterval})
+	return []profile.Item{{Kind: KindWeb, Name: "sites", Spec: spec}}, err
+}
+
+// Check implements profile.Applier for KindWeb: the item fails while a reload does.
+func (l ReloadLimiter) Check(ctx context.Context, _ profile.Item) (change string, err error) {
+	list, err := l.Server.Store.Reloads(ctx)
+	for _, r := range list {
+		if r.Pending() && r.Error != "" {
+			err = errors.Join(err, fault.New(0, "the reload of %s failed: %s", r.Name, r.Error))
+		}
+	}
+	return "", err
+}
+
+// Apply implements profile.Applier; Check has it do nothing.
+func (l ReloadLimiter) Apply(context.Context, profile.Item) error { return nil }
+
+// Remove implements profile.Applier: with the last site, no reload stays pending.
+func (l ReloadLimiter) Remove(ctx context.Context, _ profile.Item) error { return l.Finish(ctx, true) }

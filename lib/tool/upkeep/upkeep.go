@@ -45,8 +45,8 @@ func appliers(s *local.Server, now func() time.Time) map[string]profile.Applier 
 		list[vip.Kind] = holder(s)
 	}
 	list[endpoint.Kind] = endpointer(s)
-	list[KindWeb] = reloader{Reloads{Server: s, Interval: s.Config.Site.ReloadInterval, Now: now}}
-	list[realip.Kind] = clientTeller(s)
+	list[KindWeb] = ReloadLimiter{Server: s, Now: now}
+	list[realip.Kind] = clientTeller(s, now)
 	list[KindDNS] = &primary{server: s, now: now}
 	if !s.IsManager() {
 		list[KindDNS] = &secondary{server: s, now: now}
