@@ -1,20 +1,18 @@
 package haproxy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"iwx/lib/attempt/process"
 	"iwx/lib/host"
 )
 
@@ -76,14 +74,14 @@ func NewWatch(paths host.Paths, now func() time.Time, log *slog.Logger) *Watch {
 		if err != nil {
 			return 0, err
 		}
-		list, err := children(pid)
+		list, err := process.Children(pid) // the first serves; those from before a reload follow
 		if err == nil && len(list) == 0 {
 			err = fmt.Errorf("process %d has no worker", pid)
 		}
 		if err != nil {
 			return 0, err
 		}
-		return list[0], nil
+		return list[0].PID, nil
 	}
 	return &Watch{
 		worker: asked{name: "worker", ask: question(e.stats), pid: worker, seen: activity},
@@ -184,34 +182,4 @@ func activity(pid int) (runs uint64, asleep bool, err error) {
 		}
 	}
 	return runs, asleep, err
-}
-
-// children returns the running children of a process, the newest first. For
-// HAProxy's master the first is the worker that serves; those from before a reload
-// follow.
-func children(parent int) ([]int, error) {
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		return nil, err
-	}
-	started := map[int]uint64{}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended
-		}
-		// "PID (NAME) STATE PPID …", where the name may contain anything; field 22
-		// is the start time: proc_pid_stat(5).
-		field := strings.Fields(string(text[max(0, strings.LastIndexByte(string(text), ')')):]))
-		if len(field) < 21 || field[1] == "Z" || field[2] != strconv.Itoa(parent) {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		if err == nil {
-			started[pid], _ = strconv.ParseUint(field[20], 10, 64)
-		}
-	}
-	return slices.SortedFunc(maps.Keys(started), func(a, b int) int {
-		return cmp.Or(cmp.Compare(started[b], started[a]), cmp.Compare(b, a))
-	}), nil
 }

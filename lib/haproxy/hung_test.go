@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"iwx/lib/attempt/process"
 	"iwx/lib/lb"
 	"iwx/lib/testenv"
 )
@@ -131,15 +132,15 @@ func TestWatchRests(t *testing.T) {
 // TestStoppedProcessIsStartedAgain: a real HAProxy whose worker or master is
 // stopped is killed, and the next pass of the engine starts it again.
 func TestStoppedProcessIsStartedAgain(t *testing.T) {
-	for _, process := range []string{"worker", "master"} {
-		t.Run(process, func(t *testing.T) {
+	for _, name := range []string{"worker", "master"} {
+		t.Run(name, func(t *testing.T) {
 			e := newEngine(t)
 			key, echo := freePort(t, "127.0.0.1"), newEcho(t, "web1", "127.0.0.1")
 			want := table1(key, lb.Virtual{}, reals{echo.addr: echo.real(100)})
 			apply(t, e, want)
 			is := masterStatus(t, e)
 			pid := is.pid
-			if process == "worker" {
+			if name == "worker" {
 				pid = is.workers[0]
 			}
 			now := time.Unix(1000, 0)
@@ -155,11 +156,11 @@ func TestStoppedProcessIsStartedAgain(t *testing.T) {
 			known := func(pid int) func(context.Context) (int, error) {
 				return func(context.Context) (int, error) { return pid, nil }
 			}
-			list, err := children(is.pid)
-			if err != nil || len(list) == 0 || list[0] != is.workers[0] {
+			list, err := process.Children(is.pid)
+			if err != nil || len(list) == 0 || list[0].PID != is.workers[0] {
 				t.Fatalf("the worker is %v, and found are %v, %v", is.workers, list, err)
 			}
-			w.worker = asked{name: "worker", ask: patient(e.stats), pid: known(list[0]), seen: activity}
+			w.worker = asked{name: "worker", ask: patient(e.stats), pid: known(list[0].PID), seen: activity}
 			w.master = asked{name: "master", ask: patient(e.master.socket), pid: e.runner.pid, seen: activity}
 			testenv.Until(t, "both answer", func() bool {
 				err := w.Look(t.Context())
@@ -168,7 +169,7 @@ func TestStoppedProcessIsStartedAgain(t *testing.T) {
 			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
-			if process == "worker" {
+			if name == "worker" {
 				fill(t, string(e.stats)) // as unanswered connections do in time
 			}
 			testenv.Until(t, "it is ended", func() bool {

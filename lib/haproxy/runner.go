@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"iwx/lib/atomicfile"
+	"iwx/lib/attempt/process"
 	"iwx/lib/fault"
 	"iwx/lib/systemd"
 )
@@ -125,11 +126,11 @@ func (b background) kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list, err := children(pid)
-	for _, pid := range append(list, pid) {
-		err = errors.Join(err, signal(pid, syscall.SIGKILL))
+	list, err := process.Children(pid)
+	for _, p := range list {
+		err = errors.Join(err, signal(p.PID, syscall.SIGKILL))
 	}
-	return err
+	return errors.Join(err, signal(pid, syscall.SIGKILL))
 }
 
 // leave has the instance end with its last connection, management guide §4.

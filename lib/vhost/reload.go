@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -40,19 +39,22 @@ func (s *Server) Reload(ctx context.Context) error {
 	if err := s.Test(ctx); err != nil {
 		return err
 	}
-	old, err := workers(pid)
+	old, err := process.Children(pid)
 	if err != nil {
 		return err
 	}
-	if s.Root != "" {
-		err = s.signal(pid)
-	} else {
+	switch {
+	case s.Root != "" && s.Syntax == "nginx":
+		err = syscall.Kill(pid, syscall.SIGHUP)
+	case s.Root != "":
+		err = syscall.Kill(pid, syscall.SIGUSR1) // apache's graceful restart
+	default:
 		limited, cancel := fault.Within(ctx, reloadLimit, "systemctl reload "+s.Name)
 		defer cancel()
 		_, err = s.output(limited, "systemctl", "reload", s.Name)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("reload %s, process %d: %w", s.Name, pid, err)
 	}
 	return s.awaitWorker(ctx, pid, old)
 }
@@ -89,45 +91,21 @@ func (s *Server) mainProcess(ctx context.Context) (pid int, err error) {
 	return pid, nil
 }
 
-// signal reloads a server below a root of its own: SIGUSR1 is apache's graceful
-// restart, SIGHUP nginx's.
-func (s *Server) signal(pid int) error {
-	sig := syscall.SIGUSR1
-	if s.Syntax == "nginx" {
-		sig = syscall.SIGHUP
-	}
-	if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("reload %s, process %d: %w", s.Name, pid, err)
-	}
-	return nil
-}
-
-// workers returns the running children of a server's main process.
-func workers(pid int) ([]process.Process, error) {
-	table, err := process.List()
-	return slices.DeleteFunc(table, func(p process.Process) bool { return p.Parent != pid || p.State == 'Z' }), err
-}
-
-// awaitWorker blocks until the server has a worker that is none of the old ones: both
-// apache and nginx start new ones with each configuration that they load. A server
-// without workers need only live.
+// awaitWorker blocks until the server has a newer worker than the old ones, given the
+// newest first: apache and nginx start some with each configuration that they load. A
+// server without workers need only live.
 func (s *Server) awaitWorker(ctx context.Context, pid int, old []process.Process) error {
 	limited, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
-	known := map[int]uint64{}
-	for _, p := range old {
-		known[p.PID] = p.StartTicks
-	}
 	err := wait.Until(limited, wait.Every(50*time.Millisecond), func() (bool, error) {
-		is, err := workers(pid)
+		now, err := process.Children(pid)
 		if main, gone := process.Get(pid); err != nil || gone != nil || main.State == 'Z' {
 			return false, errors.Join(err, fault.New(fault.Failed, "%s has ended at its reload", s.Name))
 		}
-		return len(old) == 0 || slices.ContainsFunc(is, func(p process.Process) bool { return known[p.PID] != p.StartTicks }), nil
+		return len(old) == 0 || len(now) > 0 && now[0].StartTicks > old[0].StartTicks, nil
 	})
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return fault.Hint(fault.New(fault.Failed, "%s has started no worker within %s of its reload: it serves what it did before", s.Name, s.patience),
-			"journalctl -u %s, and its own error log", s.Name)
+		return fault.New(fault.Failed, "%s has started no worker within %s of its reload, and serves what it did before: see its error log", s.Name, s.patience)
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"iwx/lib/attempt/process"
 	"iwx/lib/testenv"
 )
 
@@ -43,7 +44,7 @@ func start(t *testing.T, s *Server) *exec.Cmd {
 	t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
 	testenv.Until(t, s.Name+" starts", func() bool {
 		pid, err := s.mainProcess(t.Context())
-		list, _ := workers(command.Process.Pid)
+		list, _ := process.Children(command.Process.Pid)
 		return err == nil && pid == command.Process.Pid && len(list) > 0
 	})
 	return command
@@ -65,16 +66,15 @@ func TestReload(t *testing.T) {
 	for name, s := range installed(t) {
 		t.Run(name, func(t *testing.T) {
 			main := start(t, s)
-			before, err := workers(main.Process.Pid)
+			before, err := process.Children(main.Process.Pid)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Reload(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			known := fmt.Sprint(before)
-			if is, err := workers(main.Process.Pid); err != nil || fmt.Sprint(is) == known {
-				t.Errorf("the workers are the same: %v, %v", is, err)
+			if is, err := process.Children(main.Process.Pid); err != nil || is[0].StartTicks <= before[0].StartTicks {
+				t.Errorf("there is no new worker: %v, after %v, %v", is, before, err)
 			}
 
 			// A file that somebody else broke.
@@ -142,7 +142,7 @@ func TestReloadThatFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() {
-				list, _ := workers(deaf.Process.Pid)
+				list, _ := process.Children(deaf.Process.Pid)
 				_ = deaf.Process.Kill()
 				for _, p := range list {
 					if it, err := os.FindProcess(p.PID); err == nil {

@@ -9,7 +9,9 @@
 package process
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -107,6 +109,16 @@ func readNames(path string) ([]string, error) {
 		}
 		_, _, names = unix.ParseDirent(buf[:n], -1, names)
 	}
+}
+
+// Children returns the children of a process that have not ended, the newest first.
+func Children(parent int) ([]Process, error) {
+	table, err := List()
+	children := slices.DeleteFunc(table, func(p Process) bool { return p.Parent != parent || p.State == 'Z' })
+	slices.SortFunc(children, func(a, b Process) int {
+		return cmp.Or(cmp.Compare(b.StartTicks, a.StartTicks), cmp.Compare(b.PID, a.PID))
+	})
+	return children, err
 }
 
 // Descendants returns the children of the process root, their children and so

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+
+	"iwx/lib/testenv"
 )
 
 func TestParse(t *testing.T) {
@@ -22,6 +24,50 @@ func TestParse(t *testing.T) {
 		if got, err := parse(5, bad); err == nil {
 			t.Errorf("%q parses as %+v", bad, got)
 		}
+	}
+}
+
+// TestChildren: children that run are listed, the newest first; one that has ended is not,
+// nor is the child of a child.
+func TestChildren(t *testing.T) {
+	var want []int
+	for _, command := range []*exec.Cmd{exec.Command("true"), exec.Command("sh", "-c", "sleep 1000 & echo; wait"), exec.Command("sleep", "1000")} {
+		out, err := command.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			grandchildren, _ := Children(command.Process.Pid)
+			for _, p := range grandchildren {
+				_ = syscall.Kill(p.PID, syscall.SIGKILL)
+			}
+			_ = command.Process.Kill()
+			_ = command.Wait()
+		}()
+		if command.Args[0] != "sleep" {
+			_, _ = out.Read(make([]byte, 1)) // until it has ended, or started its child
+		}
+		if command.Args[0] != "true" {
+			want = append([]int{command.Process.Pid}, want...)
+		}
+	}
+	var got []int
+	testenv.Until(t, "true has ended", func() bool {
+		list, err := Children(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = nil
+		for _, p := range list {
+			got = append(got, p.PID)
+		}
+		return len(got) <= len(want)
+	})
+	if !slices.Equal(got, want) {
+		t.Errorf("children %v, want %v", got, want)
 	}
 }
 
