@@ -62,7 +62,7 @@ func (*applyVerb) Run(c *cli.Context) error {
 // application is one order being applied on this node.
 type application struct {
 	*local.Server
-	*hands
+	*siteApplier
 	op     queue.OpID
 	digest queue.Hash
 	lock   *os.File
@@ -70,7 +70,7 @@ type application struct {
 }
 
 func (a *application) run(c *cli.Context, order *site.Order) (err error) {
-	if a.hands, err = newHands(c, a.Server, order.WebServer, a.lock); err != nil {
+	if a.siteApplier, err = newApplier(c, a.Server, order.WebServer, a.lock); err != nil {
 		return err
 	}
 	if a.ahead, err = a.lookAhead(c); err != nil {

@@ -28,7 +28,7 @@ const undoLimit = 5 * time.Minute
 // sites while it is open.
 type manager struct {
 	*local.Server
-	*hands
+	*siteApplier
 	webName string // of the web server, "" for none
 	lock    *os.File
 }
@@ -54,7 +54,7 @@ func openManager(c *cli.Context, sites ...string) (*manager, error) {
 		return nil, err
 	}
 	m := &manager{Server: server, lock: lock}
-	if m.hands, err = m.newHands(c); err == nil {
+	if m.siteApplier, err = m.newApplier(c); err == nil {
 		err = m.settle(c)
 	}
 	if err != nil {
@@ -71,7 +71,7 @@ func lookManager(c *cli.Context) (*manager, error) {
 		return nil, err
 	}
 	m := &manager{Server: server}
-	if m.hands, err = m.newHands(c); err != nil {
+	if m.siteApplier, err = m.newApplier(c); err != nil {
 		m.Close()
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (m *manager) carryOut(c *cli.Context, ch *change) (op queue.OpID, err error
 // that the sites need. The nodes most likely have the same modules, so the hint
 // is for all.
 func (m *manager) hasModules(ctx context.Context, specs []site.Spec) error {
-	err := m.hands.hasModules(ctx, specs)
+	err := m.siteApplier.hasModules(ctx, specs)
 	if command := fault.HintOf(err); command != "" {
 		return fault.Hint(err, "on every server: iwx-queue run --baseline -- sh -c '%s'", command)
 	}
@@ -136,7 +136,7 @@ func (m *manager) hasModules(ctx context.Context, specs []site.Spec) error {
 
 // make does on this server what the nodes will do.
 func (m *manager) make(ctx context.Context, ch *change, intent *site.Intent) error {
-	own := m.handsFor(intent)
+	own := m.applierFor(intent)
 	own.homes = func(ctx context.Context, specs []site.Spec) error {
 		if err := m.makeHomes(ctx, specs); err != nil {
 			return err
@@ -156,9 +156,9 @@ func (m *manager) make(ctx context.Context, ch *change, intent *site.Intent) err
 	return own.reload(ctx, false)
 }
 
-// handsFor are those that know what the intent takes over.
-func (m *manager) handsFor(intent *site.Intent) hands {
-	own := *m.hands
+// applierFor returns the site applier that knows what the intent takes over.
+func (m *manager) applierFor(intent *site.Intent) siteApplier {
+	own := *m.siteApplier
 	own.begun = map[string]site.Begun{}
 	for _, begun := range intent.Begun {
 		own.begun[begun.Spec.Domain] = begun

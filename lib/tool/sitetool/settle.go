@@ -44,7 +44,7 @@ func (m *manager) settleIntent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	own := m.handsFor(intent)
+	own := m.applierFor(intent)
 	if err := own.apply(ctx, specs); err != nil {
 		return err
 	}

@@ -17,30 +17,30 @@ import (
 // none is the setting of site.web_server for no web server at all.
 const none = "none"
 
-// newHands returns what changes this server. web names its web server, "" where
+// newApplier returns the site applier of this server. web names its web server, "" where
 // nothing serves sites. The lock is held until the programs that it runs have
 // ended, should this one be killed: nobody undoes what is still being done.
-func newHands(c *cli.Context, server *local.Server, web string, lock *os.File) (h *hands, err error) {
-	h = &hands{accounts: account.Accounts{Root: server.Root, Lock: lock}, certificates: server.Certificates}
+func newApplier(c *cli.Context, server *local.Server, web string, lock *os.File) (a *siteApplier, err error) {
+	a = &siteApplier{accounts: account.Accounts{Root: server.Root, Lock: lock}, certificates: server.Certificates}
 	if web == "" {
-		return h, nil
+		return a, nil
 	}
-	h.reloads = upkeep.ReloadLimiter{Server: server, Now: c.Now}
-	h.web, err = vhost.Named(server.Root, web)
-	return h, err
+	a.reloads = upkeep.ReloadLimiter{Server: server, Now: c.Now}
+	a.web, err = vhost.Named(server.Root, web)
+	return a, err
 }
 
-// newHands returns what changes the manager: its web server is the one of
+// newApplier returns the site applier of the manager: its web server is the one of
 // iwx.toml(5), or else the one that is there.
-func (m *manager) newHands(c *cli.Context) (h *hands, err error) {
+func (m *manager) newApplier(c *cli.Context) (a *siteApplier, err error) {
 	if m.webName, err = webServerName(m.Server); err != nil {
 		return nil, err
 	}
-	if h, err = newHands(c, m.Server, m.webName, m.lock); err != nil {
+	if a, err = newApplier(c, m.Server, m.webName, m.lock); err != nil {
 		return nil, err
 	}
-	h.fetch, h.homes = m.Store.SiteCertificate, m.makeHomes
-	return h, nil
+	a.fetch, a.homes = m.Store.SiteCertificate, m.makeHomes
+	return a, nil
 }
 
 // webServer is what serves the sites here; nil where nothing does.
@@ -108,10 +108,10 @@ func (m *manager) render(s *site.Site) (string, error) {
 }
 
 // changes are what becomes of the virtual hosts of sites, and of strays.
-func (h *hands) changes(specs []site.Spec, strays []string) []vhost.Change {
+func (a *siteApplier) changes(specs []site.Spec, strays []string) []vhost.Change {
 	list := make([]vhost.Change, len(specs))
 	for i := range specs {
-		list[i] = vhost.Change{Domain: specs[i].Domain, Text: specs[i].VHost, Instead: h.begun[specs[i].Domain].Instead}
+		list[i] = vhost.Change{Domain: specs[i].Domain, Text: specs[i].VHost, Instead: a.begun[specs[i].Domain].Instead}
 		if specs[i].Gone {
 			list[i].Text = ""
 		}
