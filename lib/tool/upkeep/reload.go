@@ -143,7 +143,7 @@ func (l ReloadLimiter) reload(ctx context.Context, r *state.Reload) (did bool, e
 	if *r, err = l.Server.Store.Reload(ctx, r.Kind, r.Name); err != nil {
 		return false, err
 	}
-	if left, err := l.left(ctx, r); err != nil || left > 0 || !r.Pending() {
+	if left, err := l.left(ctx, r); err != nil || left > 0 {
 		return false, err
 	}
 
