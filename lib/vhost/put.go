@@ -25,7 +25,8 @@ type Change struct {
 // Put writes virtual hosts, sets aside what they take the place of, tests the server's whole configuration once, and
 // brings all old files back if that fails; the error carries the server's own
 // message. Nothing is reloaded. What is as it should be already is not tested
-// again. A Put that was killed is undone by the next, or by a Reload before that.
+// again. A Put that was killed is undone by the next, or by a Reload before that. The
+// caller keeps others from calling Put and Reload meanwhile.
 func (s *Server) Put(ctx context.Context, changes []Change) error {
 	if err := s.restore(); err != nil {
 		return err

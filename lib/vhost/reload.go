@@ -27,7 +27,8 @@ const (
 // end as they would have. Files of a Put that was killed are put back first, and the
 // server tests the configuration, so that it loads nothing untested. Reload returns when
 // a new worker serves, and fails if the server ends or starts none. A server that does
-// not run loads its configuration when it starts. Repeating it is safe.
+// not run loads its configuration when it starts. Repeating it is safe; the caller keeps
+// others from calling Put and Reload meanwhile.
 func (s *Server) Reload(ctx context.Context) error {
 	if err := s.restore(); err != nil {
 		return err

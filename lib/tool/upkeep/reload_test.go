@@ -98,8 +98,8 @@ func (l *limited) due() (tried []state.Reload) {
 }
 
 // TestReloadsKeepApart: without a daemon, a change is loaded at once after a quiet time,
-// and one within the interval at its end, by who waits for it. An urgent one is loaded at
-// once.
+// and one within the interval at its end, by the tool that waits for it. An urgent one is
+// loaded at once.
 func TestReloadsKeepApart(t *testing.T) {
 	l := newLimited(t, time.Hour)
 	first := l.change(false)
