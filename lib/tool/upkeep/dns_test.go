@@ -265,16 +265,13 @@ func TestZonesItemWalk(t *testing.T) {
 	}
 	served := map[string]string{} // what is served, by the spec
 	texts := map[string]bool{}
-	for range 400 {
+	for step := 0; step < 400 || len(texts) < 100; step++ {
 		changes[r.IntN(len(changes))]()
 		spec, text := n.look()
 		if was, is := served[spec]; is && was != text {
 			t.Fatalf("spec %s stands for\n%s\nand for\n%s", spec, was, text)
 		}
 		served[spec], texts[text] = text, true
-	}
-	if len(texts) < 100 {
-		t.Errorf("the walk came by %d states alone", len(texts))
 	}
 }
 
